@@ -1,0 +1,69 @@
+# What a person does with Flywheel, from a machine that has Python >= 3.11 and make. `make help` lists it.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+CHECK_PYTHON = $(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(v < (3, 11) and \
+  "Flywheel needs Python 3.11 or later, $(PYTHON) is %d.%d. Name another: make PYTHON=python3.12 ..." % v[:2])'
+CODE := include plugins dags scripts tests benchmarks
+
+.DEFAULT_GOAL := help
+.PHONY: help venv install up down status logs demo test check lint bench lock schema clean
+.DELETE_ON_ERROR:
+
+help:  ## Show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+venv: $(INSTALLED)  ## Install what requirements.txt locks into .venv (again only when it changed)
+
+install: venv  ## The same as venv
+
+# uv installs the lock, and uv stands in the lock itself: pip installs that block alone, hashes checked.
+# Later it brings itself, too, to what the lock says.
+$(INSTALLED): requirements.txt
+	@[ -x $(BIN)/python ] || { $(CHECK_PYTHON) && $(PYTHON) -m venv $(VENV); }
+	@[ -x $(BIN)/uv ] || { awk '/^[^ #]/ {inside = /^uv==/} inside && !/^ *#/' $< > $(VENV)/uv.txt && \
+	  $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $(VENV)/uv.txt; }
+	$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes $<
+	@touch $@
+
+lock: venv  ## Resolve requirements.in into requirements.txt, with hashes, for every platform
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 requirements.in -o requirements.txt
+
+up: venv  ## Start Airflow, MLflow and serving on this machine
+	@$(BIN)/python -m scripts.stack up
+
+down: venv  ## Stop them, and whatever a crash left behind
+	@$(BIN)/python -m scripts.stack down
+
+status: venv  ## Say how each part is (exit code 1 when not all are healthy)
+	@$(BIN)/python -m scripts.stack status
+
+logs: venv  ## Follow the logs of all parts
+	@$(BIN)/python -m scripts.stack logs --follow
+
+demo: venv  ## Turn the wheel once on real flights, from landed files to a retrained model
+	@$(BIN)/python -m scripts.demo
+
+check: lint  ## Lint, types, architecture and the fast tests: before each commit
+	$(BIN)/python -m pytest -q -m "not end_to_end" --ignore tests/dags
+
+lint: venv  ## Lint, format, types and architecture, without tests
+	$(BIN)/ruff check $(CODE)
+	$(BIN)/ruff format --check $(CODE)
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test: venv  ## Every test: unit, Dags, and the real stack end to end
+	$(BIN)/python -m pytest
+
+bench: venv  ## Measure what docs/ claims
+	@$(BIN)/python -m benchmarks
+
+schema: venv  ## Write the JSON Schema of use_case.yaml, for editors
+	@$(BIN)/python -m include.use_cases.publish_schema
+
+clean:  ## Remove caches (keeps .venv and the stack's state in .flywheel)
+	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage
+	find $(CODE) -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,1 @@
+"""What Flywheel claims about speed and memory, each figure beside what it is held against."""

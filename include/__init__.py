@@ -1,0 +1,1 @@
+"""Flywheel's library: the work of every phase as plain Python, without Airflow."""

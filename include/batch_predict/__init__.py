@@ -1,0 +1,1 @@
+"""Score a partition of features with the champion."""

@@ -1,0 +1,167 @@
+"""Score a partition of features with the champion of the day, and keep what was predicted.
+
+The predictions are the record that later outcomes are held against: they say which model made them,
+and are not made again when another model becomes champion.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from include.errors import DataContractError
+from include.lake.frames import arrow_schema, to_arrow, to_pandas
+from include.lake.table import Lake, LakeTable, Writer
+from include.registry.client import Registry
+from include.registry.package import ServableModel
+from include.use_cases.schema import UseCase
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Predicted:
+    """What was predicted for one partition.
+
+    `mean_score` is the mean probability of class 1, or the mean value; None for clusters. Without a
+    champion `rows` is 0, `reason` says so, and nothing was published.
+    """
+
+    partition: str
+    rows: int
+    model_version: str | None = None
+    version: int | None = None
+    partition_version: int | None = None
+    mean_score: float | None = None
+    reason: str | None = None
+
+
+def predictions_schema(use_case: UseCase) -> pa.Schema:
+    """Return the columns of the `predictions` table.
+
+    The key, `prediction` (class, value or number of the cluster), `score` (probability of class 1;
+    null unless classification), `model_version` and `predicted_at`.
+    """
+    return arrow_schema(
+        {name: use_case.ingest.columns[name] for name in use_case.ingest.key}
+        | {
+            "prediction": "float64",
+            "score": "float64",
+            "model_version": "string",
+            "predicted_at": "timestamp",
+        }
+    )
+
+
+def predict_partition(
+    use_case: UseCase, partition: str, lake: Lake, registry: Registry, writer: Writer
+) -> Predicted:
+    """Score one partition of `features` with the champion and publish `predictions`.
+
+    Called again with the same features and the same champion, it writes nothing.
+
+    Parameters
+    ----------
+    use_case : UseCase
+        Gives the key and the task.
+    partition : str
+        A partition of the `features` table.
+    lake, registry : Lake, Registry
+        Where features are and the champion is.
+    writer : Writer
+        Goes into the commit.
+
+    Returns
+    -------
+    Predicted
+
+    Raises
+    ------
+    DataContractError
+        If the partition has no features, or the champion needs columns they lack.
+    ServiceUnavailable
+        If the registry or the lake does not answer.
+    """
+    champion = registry.version_of(use_case.name, "champion")
+    if champion is None:
+        return Predicted(partition, rows=0, reason="no champion yet")
+    features = lake.table(use_case.name, "features")
+    target = lake.table(use_case.name, "predictions")
+    standing = _standing(use_case, target, features, partition, champion)
+    if standing is not None:
+        return standing
+    rows, read = features.read_input(partition)
+    model = registry.load(use_case.name, champion)
+    scored = _score(model, to_pandas(rows), use_case, champion)
+    data = to_arrow(scored, predictions_schema(use_case))
+    published = target.publish(
+        data,
+        partition=partition,
+        schema=data.schema,
+        writer=writer,
+        inputs=[read],
+        facts={"model_version": champion},
+    )
+    log.info("%s %s: %d rows scored with %s", use_case.name, partition, published.rows, champion)
+    return Predicted(
+        partition=partition,
+        rows=published.rows,
+        model_version=champion,
+        version=published.version,
+        partition_version=published.partition_version,
+        mean_score=_mean_score(data, use_case),
+    )
+
+
+def _standing(
+    use_case: UseCase, target: LakeTable, features: LakeTable, partition: str, champion: str
+) -> Predicted | None:
+    """Return the predictions that stand, if they are this champion's of these very features."""
+    partition_version = target.partition_version(partition)
+    current = target.consumed(partition, features.name) == features.partition_version(partition)
+    if partition_version is None or not current:
+        return None
+    data = target.read([partition])
+    if pc.unique(data["model_version"]).to_pylist() != [champion]:
+        return None
+    return Predicted(
+        partition=partition,
+        rows=data.num_rows,
+        model_version=champion,
+        version=target.version(),
+        partition_version=partition_version,
+        mean_score=_mean_score(data, use_case),
+        reason="already scored by this champion",
+    )
+
+
+def _score(
+    model: ServableModel, frame: pd.DataFrame, use_case: UseCase, champion: str
+) -> pd.DataFrame:
+    needed = model.use_case.features.columns
+    lacking = [name for name in needed if name not in frame]
+    if lacking:
+        raise DataContractError(
+            f"{use_case.name}: champion {champion} needs the features {needed}, {lacking} are"
+            f" not in the features table. The use case was changed since it was trained: train"
+            f" again, or put them back into include/use_cases/{use_case.name}/use_case.yaml."
+        )
+    predicted = model.predict_features(frame)
+    return frame[use_case.ingest.key].assign(
+        prediction=predicted["prediction"].astype("float64"),
+        score=predicted.get("score", float("nan")),
+        model_version=champion,
+        predicted_at=pd.Timestamp(datetime.now(UTC)).as_unit("us"),
+    )
+
+
+def _mean_score(data: pa.Table, use_case: UseCase) -> float | None:
+    if use_case.task == "clustering":
+        return None  # the numbers of clusters are names
+    column = "score" if use_case.task == "classification" else "prediction"
+    return float(pc.mean(data[column]).as_py())

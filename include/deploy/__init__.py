@@ -1,0 +1,1 @@
+"""Deploy: decide whether a challenger becomes champion."""

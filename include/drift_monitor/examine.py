@@ -1,0 +1,161 @@
+"""From a scored partition and the model that scored it to findings: no store, no service."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from include.drift_monitor import drift
+from include.drift_monitor.current import Current
+from include.drift_monitor.performance import Performance, measure
+from include.drift_monitor.rows import Findings
+from include.modelling.metrics import METRICS_BY_TASK
+from include.registry.package import ServableModel
+from include.use_cases.schema import Monitor, UseCase
+
+
+def examine(
+    use_case: UseCase, current: Current, model: ServableModel
+) -> tuple[Findings, Any | None]:
+    """Judge a scored partition against the model that scored it.
+
+    Parameters
+    ----------
+    use_case : UseCase
+        Its `monitor` section has the thresholds.
+    current : Current
+        The partition; it must have predictions.
+    model : ServableModel
+        The model that made them.
+
+    Returns
+    -------
+    findings : Findings
+    snapshot : evidently Snapshot or None
+        None when there were too few rows to compare distributions.
+    """
+    limits = use_case.monitor
+    reference = drift.sample(model.reference, limits.sample_rows)
+    sampled = drift.sample(current.scored, limits.sample_rows)
+    snapshot: Any | None = None
+    shifts: list[drift.Shift] = []
+    if min(len(sampled), len(reference)) >= limits.min_rows:
+        numeric, categorical = _columns(model.use_case)
+        rate, effect = limits.max_false_alarm_rate, limits.min_effect
+        sides = drift.make_sides(reference, sampled, numeric, categorical)
+        snapshot, shifts = drift.compare(sides, max_false_alarm_rate=rate, min_effect=effect)
+    performance, performance_verdict = _performance(use_case, current, model)
+    findings = Findings(
+        verdict=_verdict(shifts, performance_verdict),
+        reasons=[
+            _of_drift(limits, shifts, len(sampled), len(reference)),
+            *_of_performance(use_case, current, performance, performance_verdict),
+        ],
+        rows=current.rows,
+        model_version=current.model_version,
+        shifts=shifts,
+        min_effect=limits.min_effect,
+        rows_reference=len(reference),
+        rows_current=len(sampled),
+        metric=use_case.train.metric,
+        performance=performance,
+        performance_verdict=performance_verdict,
+        worst_allowed=_worst_allowed(use_case, performance),
+        rows_holdout=_holdout_rows(model),
+        rows_labelled=None if current.y is None else len(current.y),
+    )
+    return findings, snapshot
+
+
+def _columns(trained: UseCase) -> tuple[list[str], list[str]]:
+    """Return the columns the model was trained with, its predictions among them, by kind."""
+    numeric, categorical = list(trained.features.numeric), list(trained.features.categorical)
+    (categorical if trained.task == "clustering" else numeric).append(drift.PREDICTION)
+    return numeric, categorical
+
+
+def _holdout_rows(model: ServableModel) -> int:
+    """Rows the holdout metric was measured on; the reference is at most all of them."""
+    return int(model.facts.get("holdout_rows") or len(model.reference))
+
+
+def _performance(
+    use_case: UseCase, current: Current, model: ServableModel
+) -> tuple[Performance | None, str | None]:
+    limits, name = use_case.monitor, use_case.train.metric
+    if use_case.labels is None:
+        return None, None
+    if current.y is None or current.score is None:
+        return None, "no_labels"
+    if len(current.y) < limits.min_rows:
+        return None, "too_few_rows"
+    performance = measure(
+        METRICS_BY_TASK[use_case.task][name],
+        current.y,
+        current.score,
+        reference=float(model.facts["metrics"][name]),
+        reference_rows=_holdout_rows(model),
+        max_drop=limits.max_metric_drop,
+        max_false_alarm_rate=limits.max_false_alarm_rate,
+        sample_rows=limits.sample_rows,
+    )
+    return performance, performance.verdict if performance else "undefined"
+
+
+def _worst_allowed(use_case: UseCase, performance: Performance | None) -> float | None:
+    if performance is None:
+        return None
+    better_up = METRICS_BY_TASK[use_case.task][use_case.train.metric].greater_is_better
+    allowed = use_case.monitor.max_metric_drop
+    return performance.reference - allowed if better_up else performance.reference + allowed
+
+
+def _verdict(shifts: Sequence[drift.Shift], performance_verdict: str | None) -> str:
+    predictions = _predictions(shifts)
+    if performance_verdict == "decay":
+        return "decay"
+    if predictions is None:
+        return "too_few_rows"
+    return "drift" if predictions.drifted else "stable"
+
+
+def _predictions(shifts: Sequence[drift.Shift]) -> drift.Shift | None:
+    return next((shift for shift in shifts if shift.name == drift.PREDICTION), None)
+
+
+def _of_drift(
+    limits: Monitor, shifts: Sequence[drift.Shift], rows: int, reference_rows: int
+) -> str:
+    predictions = _predictions(shifts)
+    if predictions is None:
+        return (
+            f"too few rows to compare: {rows} scored here and {reference_rows} in the reference,"
+            f" {limits.min_rows} needed of each"
+        )
+    features = [shift for shift in shifts if shift is not predictions]
+    drifted = [shift.name for shift in features if shift.drifted]
+    names = f" ({', '.join(drifted)})" if drifted else ""
+    return (
+        f"predictions {'drifted' if predictions.drifted else 'did not drift'}:"
+        f" Jensen-Shannon distance {predictions.distance:.3f} ({limits.min_effect:g} counts),"
+        f" p = {predictions.p_value:.2g} ({limits.max_false_alarm_rate:g} counts);"
+        f" {len(drifted)} of {len(features)} features drifted{names}"
+    )
+
+
+def _of_performance(
+    use_case: UseCase, current: Current, performance: Performance | None, verdict: str | None
+) -> list[str]:
+    rows, name = 0 if current.y is None else len(current.y), use_case.train.metric
+    if performance is None:
+        said = {
+            "no_labels": "no outcomes have come yet",
+            "too_few_rows": f"too few outcomes: {rows}, {use_case.monitor.min_rows} needed",
+            "undefined": f"{name} is not defined on these {rows} outcomes",
+        }
+        return [said[verdict]] if verdict else []
+    return [
+        f"{name} {performance.value:.4g} on {rows} outcomes, {performance.reference:.4g} on the"
+        f" holdout: worse by {performance.drop:.4g}, surely by {performance.drop_low:.4g};"
+        f" {use_case.monitor.max_metric_drop:g} is allowed"
+    ]

@@ -1,0 +1,164 @@
+"""Monitor a partition: did its predictions move, and did they come true as promised.
+
+The verdict is about predictions: 'decay' before 'drift' before 'stable'. Drifted features are
+reported and alarm nobody: on real bookings their share was the same for a healthy model and a
+decayed one.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+
+from include.drift_monitor.current import SOURCES, read_current
+from include.drift_monitor.examine import examine
+from include.drift_monitor.report import log_report
+from include.drift_monitor.rows import Findings, to_table
+from include.lake.table import Lake, Published, Writer
+from include.registry.client import Registry
+from include.use_cases.schema import UseCase
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Monitored:
+    """What was found in one partition.
+
+    `verdict` is 'no_model' (nothing had been predicted), 'too_few_rows', 'stable', 'drift' or
+    'decay'; `performance_verdict` 'no_labels', 'too_few_rows', 'undefined', 'stable' or 'decay',
+    None where there is nothing to judge.
+    """
+
+    partition: str
+    verdict: str
+    drifted_features: list[str]
+    prediction_drift: bool | None
+    performance: float | None
+    performance_reference: float | None
+    performance_verdict: str | None
+    model_version: str | None
+    rows: int
+    reasons: list[str]
+    version: int
+    partition_version: int
+    report_run_id: str | None
+
+
+def unmonitored(use_case: UseCase, lake: Lake) -> list[str]:
+    """Return the feature partitions of which something is newer than their monitoring, sorted.
+
+    Features, predictions and labels all count: a partition is monitored again when its outcomes
+    land.
+    """
+    monitoring = lake.table(use_case.name, "monitoring")
+    sources = [lake.table(use_case.name, stage) for stage in SOURCES]
+    partitions = sources[0].partitions()
+    new: set[str] = set()
+    for source in sources:
+        done = monitoring.consumed_versions(source.name, partitions)
+        there = source.partition_versions()
+        new |= {key for key in partitions if key in there and there[key] != done[key]}
+    return sorted(new)
+
+
+def monitor_partition(
+    use_case: UseCase,
+    partition: str,
+    lake: Lake,
+    registry: Registry,
+    writer: Writer,
+    report_dir: Path,
+) -> Monitored:
+    """Monitor one partition and publish `monitoring`.
+
+    Compared are the features and predictions of the partition with the reference of the model that
+    made the predictions, and, where outcomes have come, these very predictions (never new ones)
+    with the outcomes. Called again with the same inputs it finds the same and writes the same rows.
+
+    Parameters
+    ----------
+    use_case : UseCase
+        Its `monitor` section has the thresholds.
+    partition : str
+        A partition of the `features` table.
+    lake, registry : Lake, Registry
+        Where data and models are.
+    writer : Writer
+        Goes into the commit.
+    report_dir : Path
+        Where the HTML report is made before it is uploaded.
+
+    Raises
+    ------
+    DataContractError
+        If the partition has no features, or the model cannot be trusted.
+    ServiceUnavailable
+        If the registry or the lake does not answer.
+    """
+    current = read_current(use_case, partition, lake)
+    if current.model_version is None:
+        reasons = ["no predictions: there was no champion when this partition was scored"]
+        findings, run_id = Findings("no_model", reasons, current.rows), None
+    else:
+        model = registry.load(use_case.name, current.model_version)
+        findings, snapshot = examine(use_case, current, model)
+        run_id = log_report(
+            use_case,
+            partition,
+            registry,
+            snapshot=snapshot,
+            metrics=_metrics(findings),
+            tags={
+                "flywheel.verdict": findings.verdict,
+                "flywheel.model_version": current.model_version,
+            },
+            report_dir=report_dir,
+        )
+    # Published last: a partition counts as monitored only when its report is there.
+    data = to_table(findings)
+    published = lake.table(use_case.name, "monitoring").publish(
+        data,
+        partition=partition,
+        schema=data.schema,
+        writer=writer,
+        inputs=current.inputs,
+        facts={"verdict": findings.verdict, "reasons": "; ".join(findings.reasons)},
+    )
+    log.info("%s %s: %s: %s", use_case.name, partition, findings.verdict, findings.reasons)
+    return _monitored(partition, findings, published, run_id)
+
+
+def _monitored(
+    partition: str, findings: Findings, published: Published, run_id: str | None
+) -> Monitored:
+    shift, performance = findings.prediction_shift, findings.performance
+    return Monitored(
+        partition=partition,
+        verdict=findings.verdict,
+        drifted_features=findings.drifted_features,
+        prediction_drift=shift.drifted if shift else None,
+        performance=performance.value if performance else None,
+        performance_reference=performance.reference if performance else None,
+        performance_verdict=findings.performance_verdict,
+        model_version=findings.model_version,
+        rows=findings.rows,
+        reasons=findings.reasons,
+        version=published.version,
+        partition_version=published.partition_version,
+        report_run_id=run_id,
+    )
+
+
+def _metrics(findings: Findings) -> dict[str, float]:
+    """Return what the run's charts show; what was not measured is absent."""
+    metrics: dict[str, float] = {"rows": findings.rows}
+    if shift := findings.prediction_shift:
+        metrics["prediction_distance"] = shift.distance
+        metrics["prediction_p_value"] = shift.p_value
+        metrics["drifted_features"] = len(findings.drifted_features)
+    if performance := findings.performance:
+        metrics[str(findings.metric)] = performance.value
+        metrics[f"{findings.metric}_drop"] = performance.drop
+    return metrics

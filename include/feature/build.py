@@ -1,0 +1,118 @@
+"""One clean partition into features."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from include.errors import DataContractError
+from include.lake.frames import arrow_schema, to_arrow, to_pandas
+from include.lake.table import Lake, Writer, unprocessed
+from include.modelling.features import build_features, load_references
+from include.use_cases.schema import Columns, UseCase
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class FeaturesBuilt:
+    """What `build_partition` published."""
+
+    partition: str
+    rows: int
+    columns: list[str]
+    version: int
+    partition_version: int
+
+
+def kept_columns(use_case: UseCase) -> list[str]:
+    """Name what the table has beside features: the key and the timestamps that order rows."""
+    times = (use_case.ingest.partition.column, use_case.train.split.by)
+    return list(dict.fromkeys([*use_case.ingest.key, *times]))
+
+
+def features_schema(use_case: UseCase) -> pa.Schema:
+    """Describe the table: key, timestamps, then the features that are not among these."""
+    columns: Columns = {name: use_case.ingest.columns[name] for name in kept_columns(use_case)}
+    columns |= dict.fromkeys(use_case.features.numeric, "float64")
+    columns |= dict.fromkeys(use_case.features.categorical, "string")
+    return arrow_schema(columns)
+
+
+def build_partition(use_case: UseCase, partition: str, lake: Lake, writer: Writer) -> FeaturesBuilt:
+    """Build and publish the features of one clean partition.
+
+    Raises
+    ------
+    DataContractError
+        There is no such clean partition, or a reference does not cover it.
+    """
+    clean = lake.table(use_case.name, "clean")
+    table, source = clean.read_input(partition, list(use_case.ingest.columns))
+    rows = to_pandas(table)
+    covered = _references_of(use_case, partition, lake)
+    references, inputs = load_references(use_case, lake)
+    features = build_features(rows, references, use_case)
+
+    schema = features_schema(use_case)
+    # A key column that is also a categorical feature is there once, as the feature.
+    frame = features.assign(
+        **{name: rows[name] for name in kept_columns(use_case) if name not in features}
+    )
+    published = lake.table(use_case.name, "features").publish(
+        to_arrow(frame[schema.names], schema),
+        partition=partition,
+        schema=schema,
+        writer=writer,
+        inputs=[source, *inputs],
+        consumed=covered,
+    )
+    log.info("%s: features of %s: %d rows", use_case.name, partition, len(frame))
+    return FeaturesBuilt(
+        partition,
+        len(frame),
+        use_case.features.columns,
+        published.version,
+        published.partition_version,
+    )
+
+
+def unprocessed_partitions(use_case: UseCase, lake: Lake) -> list[str]:
+    """Clean partitions without features of their present version, sorted.
+
+    A partitioned reference counts as well: weather that landed late or was corrected makes its
+    month due again. A reference that lands whole does not: a new aircraft in the register is no
+    news for flights long gone.
+    """
+    clean, features = lake.table(use_case.name, "clean"), lake.table(use_case.name, "features")
+    due = set(unprocessed(clean, features))
+    for name in use_case.features.references:
+        if use_case.ingest.references[name].partitioned:
+            renewed = unprocessed(lake.table(use_case.name, f"reference_{name}"), features)
+            due |= set(renewed) & set(clean.partitions())
+    return sorted(due)
+
+
+def _references_of(use_case: UseCase, partition: str, lake: Lake) -> Mapping[str, int]:
+    """Version of this partition in each partitioned reference; refuses when one has not come yet.
+
+    Without this the join would find nothing, and a whole month would quietly have no weather.
+    """
+    covered: dict[str, int] = {}
+    for name in use_case.features.references:
+        if not use_case.ingest.references[name].partitioned:
+            continue
+        table = lake.table(use_case.name, f"reference_{name}")
+        version = table.partition_version(partition) if table.exists() else None
+        if version is None:
+            raise DataContractError(
+                f"{use_case.name}: features of {partition} need reference {name!r} of "
+                f"{partition}, which "
+                f"has not been ingested. Land {use_case.ingest.references[name].landing!r} and run "
+                "ingest_label, then this again."
+            )
+        covered[table.name] = version
+    return covered

@@ -1,0 +1,1 @@
+"""Phase 1: landed files become raw rows and labels."""

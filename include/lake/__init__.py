@@ -1,0 +1,1 @@
+"""Versioned Delta tables: where the phases meet."""

@@ -1,0 +1,224 @@
+"""One Delta table in a folder or an object store: opened, and committed to behind a fence."""
+
+from __future__ import annotations
+
+import logging
+import random
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import pyarrow as pa
+from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
+from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
+
+from include.errors import DataContractError, ServiceUnavailable
+from include.lake.errors import StaleAttempt, make_folder, store_trouble
+from include.lake.records import commit_record
+from include.lake.schemas import PARTITION, check_same
+
+logger = logging.getLogger(__name__)
+
+_TRIES = 30
+_HISTORY_STEPS = (20, 200, None)
+
+
+@dataclass(frozen=True)
+class Fence:
+    """A number that a writer must exceed: one per `app_id`, kept in the table's log."""
+
+    app_id: str
+    token: int
+
+
+@dataclass(frozen=True)
+class Change:
+    """What one commit does to one partition.
+
+    Attributes
+    ----------
+    rows : pyarrow.Table
+        With the partition column.
+    mode : {'overwrite', 'append'}
+        Replace the partition, or add to it.
+    metadata : dict
+        Goes into the commit.
+    transactions : mapping of str to int
+        Delta transactions besides the fence's own.
+    properties : mapping of str to str
+        Table properties, should this commit make the table.
+    """
+
+    partition: str
+    rows: pa.Table
+    mode: str
+    metadata: dict[str, Any]
+    transactions: Mapping[str, int] = field(default_factory=dict)
+    properties: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Store:
+    """Where a table is, and how it is reached."""
+
+    name: str
+    uri: str
+    options: Mapping[str, str]
+
+    def open(self, version: int | None = None) -> DeltaTable | None:
+        """Read the log, once; None when there is no table yet."""
+        try:
+            return DeltaTable(self.uri, version=version, storage_options=dict(self.options))
+        except TableNotFoundError:
+            return None
+        except (OSError, DeltaError) as error:
+            newest = None if version is None else self.open()
+            if newest is None:
+                raise store_trouble(self.name, self.uri, "opened", error) from error
+            raise DataContractError(
+                f"table {self.name}: version {version} must be one that is kept, the newest is "
+                f"{newest.version()}. Correct the number; a version older than the log is gone."
+            ) from error
+
+    def commit(self, fence: Fence, change: Change) -> tuple[int, bool]:
+        """Write a change, exactly once for its fence.
+
+        Returns
+        -------
+        (version, fresh) : tuple of int and bool
+            The Delta version that holds it, and whether this call wrote it: not where a former
+            call with the same token did.
+
+        Raises
+        ------
+        StaleAttempt
+            When the fence has seen a higher token.
+        ServiceUnavailable
+            When the store fails, or too many writers are in the way.
+        """
+        tried = False
+        for attempt in range(_TRIES):
+            # A fresh handle each time: the fence is compared with the very state that the commit is
+            # made upon.
+            # Delta refuses the commit when that partition has changed since.
+            table = self.open()
+            if table is not None:
+                done = self._fenced(table, fence)
+                if done:
+                    return self._version_of(table, fence, change.metadata), tried
+                self._check_schema(table, change.rows)
+            tried = True
+            try:
+                return self._write(table, fence, change), True
+            except (CommitFailedError, OSError, DeltaError) as error:
+                # Also an error may hide a commit that was applied, when the answer got lost: only
+                # the log knows.
+                if not self._worth_retrying(table, error) and not self._applied(fence):
+                    raise store_trouble(self.name, self.uri, "written", error) from error
+                logger.info("%s: commit not confirmed, looking again: %s", self.name, error)
+            time.sleep(random.uniform(0, 0.02 * (attempt + 1)))  # noqa: S311 - no secret
+        raise ServiceUnavailable(
+            f"table {self.name}: other writers were in the way of partition {change.partition!r} "
+            f"{_TRIES} times. "
+            "Try again when fewer run at once."
+        )
+
+    def records(self, table: DeltaTable, limit: int | None = None) -> list[dict[str, Any]]:
+        """List publishes, newest first."""
+        found = (commit_record(commit) for commit in table.history(limit))
+        return [record for record in found if record is not None]
+
+    def find(self, table: DeltaTable, **wanted: object) -> dict[str, Any] | None:
+        """Newest publish that carries these values; the recent past is read first."""
+        for limit in _HISTORY_STEPS:
+            for record in self.records(table, limit):
+                if all(record.get(name) == value for name, value in wanted.items()):
+                    return record
+        return None
+
+    def _fenced(self, table: DeltaTable, fence: Fence) -> bool:
+        last = table.transaction_version(fence.app_id)
+        if last is not None and last > fence.token:
+            raise StaleAttempt(
+                f"table {self.name}: {fence.app_id!r} must be written with a token above {last}, "
+                f"got {fence.token}: "
+                "a later attempt was faster. Nothing was written, and nothing is to be done: its "
+                "result stands."
+            )
+        return last == fence.token
+
+    def _applied(self, fence: Fence) -> bool:
+        table = self.open()
+        return table is not None and table.transaction_version(fence.app_id) == fence.token
+
+    def _version_of(self, table: DeltaTable, fence: Fence, metadata: Mapping[str, Any]) -> int:
+        record = self.find(table, fence=[fence.app_id, fence.token])
+        ours = metadata["flywheel"]
+        who = (ours.get("run_id"), ours.get("attempt"))
+        if record is None or (record.get("run_id"), record.get("attempt")) != who:
+            by = "someone else" if record is None else f"run {record.get('run_id')!r}"
+            raise StaleAttempt(
+                f"table {self.name}: {fence.app_id!r} was written with token {fence.token} by "
+                f"{by}, and "
+                f"run {who[0]!r} attempt {who[1]} came with the same. Give each attempt a token "
+                "of its own."
+            )
+        return int(record["version"])
+
+    def _check_schema(self, table: DeltaTable, rows: pa.Table) -> None:
+        check_same(
+            rows.schema,
+            schema_of(table),
+            f"table {self.name}: its schema is fixed since it was made",
+            f"Undo the change of columns, or move {self.uri} away and run again from the first "
+            "partition.",
+        )
+
+    def _write(self, table: DeltaTable | None, fence: Fence, change: Change) -> int:
+        transactions = {fence.app_id: fence.token, **change.transactions}
+        commit = CommitProperties(
+            custom_metadata=change.metadata,
+            app_transactions=[Transaction(app, number) for app, number in transactions.items()],
+            # A lost race for version 0 must not be retried on top of the winner: its metadata would
+            # be replaced.
+            max_commit_retries=None if table is not None else 0,
+        )
+        if table is None:
+            make_folder(self.uri)
+            write_deltalake(
+                self.uri,
+                change.rows,
+                mode="error",
+                partition_by=[PARTITION],
+                configuration=dict(change.properties),
+                storage_options=dict(self.options),
+                commit_properties=commit,
+            )
+            return 0
+        if change.mode == "append":
+            write_deltalake(table, change.rows, mode="append", commit_properties=commit)
+        else:
+            predicate = f"{PARTITION} = '{change.partition}'"
+            write_deltalake(
+                table, change.rows, mode="overwrite", predicate=predicate, commit_properties=commit
+            )
+        return table.version()
+
+    @staticmethod
+    def _worth_retrying(table: DeltaTable | None, error: Exception) -> bool:
+        if isinstance(error, CommitFailedError):
+            return True
+        return table is None and "already exists" in str(error)
+
+
+def schema_of(table: DeltaTable) -> pa.Schema:
+    """Give a table's schema as it stands, with the partition column."""
+    schema = pa.schema(table.schema().to_arrow())
+    if PARTITION not in schema.names:
+        raise DataContractError(
+            f"Delta table {table.table_uri}: must have the column {PARTITION!r}, got "
+            f"{schema.names}. "
+            "It was not made by the lake: give the lake a folder of its own."
+        )
+    return schema

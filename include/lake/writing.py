@@ -1,0 +1,52 @@
+"""What is checked and added on the way into a table."""
+
+from __future__ import annotations
+
+import re
+
+import pyarrow as pa
+
+from include.errors import ConfigError, DataContractError
+from include.lake.schemas import PARTITION, check_same, check_types
+
+# Stands in Delta's predicate, in folder names and in the fence's names: no quote, no slash, no '<'.
+_PARTITION = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+
+# A champion's training set must stay readable as long as the model may be asked about. Without a
+# checkpoint every 20 commits, opening a table would read up to 100 small files.
+KEPT = {
+    "delta.logRetentionDuration": "interval 3650 days",
+    "delta.deletedFileRetentionDuration": "interval 3650 days",
+    "delta.checkpointInterval": "20",
+}
+# Appended every few seconds and never a training set: the log of a year would be millions of files.
+APPENDED = {"delta.logRetentionDuration": "interval 30 days", "delta.checkpointInterval": "20"}
+
+
+def check_data(name: str, data: pa.Table, schema: pa.Schema) -> None:
+    """Refuse data that is empty, not of the schema, or of types the lake does not keep."""
+    check_types(schema, name)
+    check_same(
+        data.schema,
+        schema,
+        f"table {name}: the data is not what it must be",
+        "Nothing was written. Convert the data (include.lake.frames.to_arrow), "
+        "or correct the schema.",
+    )
+    if data.num_rows == 0:
+        raise DataContractError(
+            f"table {name}: a partition must hold at least one row, got none. "
+            "Nothing was written. Look why the phase before left nothing."
+        )
+
+
+def with_partition(name: str, data: pa.Table, partition: str) -> pa.Table:
+    """Add the partition column."""
+    if not _PARTITION.fullmatch(partition):
+        raise ConfigError(
+            f"table {name}: a partition is named with letters, digits, '-', '_' and '.', "
+            f"got {partition!r}. Give a key like '2013-06'."
+        )
+    column = pa.repeat(pa.scalar(partition, pa.string()), data.num_rows)
+    # In one chunk: a table of several is not written in its order.
+    return data.replace_schema_metadata(None).append_column(PARTITION, column).combine_chunks()

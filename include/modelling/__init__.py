@@ -1,0 +1,1 @@
+"""What models are made of: features, estimators, metrics and training sets."""

@@ -1,0 +1,1 @@
+"""Signed model packages, and the MLflow registry that keeps them."""

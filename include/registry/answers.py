@@ -1,0 +1,70 @@
+"""What MLflow's failures mean to us: which are worth a retry, and what to say about them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+from include.errors import ServiceUnavailable
+
+# MLflow retries a dead server for over 80 s and gives each request 120 s; Airflow's own retries,
+# and serving's next look in two seconds, do better. Who sets the variables is obeyed.
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+
+from mlflow.exceptions import MlflowException
+from requests.exceptions import RequestException
+
+_UNAVAILABLE = frozenset(
+    {"INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE", "REQUEST_LIMIT_EXCEEDED", "BAD_GATEWAY"}
+)
+
+
+def is_missing(error: MlflowException) -> bool:
+    """Return whether MLflow says that there is no such thing."""
+    return bool(error.error_code in ("RESOURCE_DOES_NOT_EXIST", "NOT_FOUND"))
+
+
+def is_duplicate(error: MlflowException) -> bool:
+    """Return whether MLflow says that there is such a thing already."""
+    return bool(error.error_code == "RESOURCE_ALREADY_EXISTS")
+
+
+class Translated:
+    """A client whose methods raise `ServiceUnavailable` where MLflow does not answer.
+
+    Everything else MLflow refuses is raised as it comes.
+
+    Parameters
+    ----------
+    client : MlflowClient
+        What is asked.
+    uri : str
+        Its address, for the message.
+    """
+
+    def __init__(self, client: Any, uri: str) -> None:
+        self._client = client
+        self._uri = uri
+
+    def __getattr__(self, name: str) -> Any:
+        return self._translated(getattr(self._client, name))
+
+    def _translated(self, method: Callable[..., Any]) -> Callable[..., Any]:
+        @wraps(method)
+        def ask(*args: Any, **kwargs: Any) -> Any:
+            try:
+                return method(*args, **kwargs)
+            except (MlflowException, RequestException, ConnectionError) as error:
+                if getattr(error, "error_code", "INTERNAL_ERROR") not in _UNAVAILABLE:
+                    raise
+                raise ServiceUnavailable(
+                    f"MLflow at {self._uri} must answer {method.__name__}, got: {error}. "
+                    "Start it (`make up`), or set MLFLOW_TRACKING_URI to where it runs."
+                ) from error
+
+        return ask

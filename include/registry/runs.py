@@ -1,0 +1,91 @@
+"""Experiments and runs: what MLflow tracks of everything that is tried."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from mlflow.exceptions import MlflowException
+
+from include.errors import ConfigError
+from include.registry.answers import Translated, is_duplicate
+
+
+class Runs:
+    """Experiments and runs at one MLflow address.
+
+    Parameters
+    ----------
+    tracking_uri : str
+        ``http://...`` or ``sqlite:///...``.
+    """
+
+    def __init__(self, tracking_uri: str) -> None:
+        from mlflow import MlflowClient
+
+        self.tracking_uri = tracking_uri
+        self.client: Any = Translated(
+            MlflowClient(tracking_uri=tracking_uri, registry_uri=tracking_uri), tracking_uri
+        )
+
+    def experiment(self, use_case_name: str) -> str:
+        """Return the id of the use case's experiment; it is made if missing."""
+        found = self.client.get_experiment_by_name(use_case_name)
+        if found is None:
+            try:
+                return str(self.client.create_experiment(use_case_name))
+            except MlflowException as error:
+                if not is_duplicate(error):  # another process was faster
+                    raise
+                found = self.client.get_experiment_by_name(use_case_name)
+        return str(found.experiment_id)
+
+    def run(self, use_case_name: str, request: str, name: str, tags: Mapping[str, str]) -> str:
+        """Return the id of the run made for `request`; it is made if missing.
+
+        Parameters
+        ----------
+        use_case_name : str
+            Names the experiment.
+        request : str
+            What the run is for, unique in the experiment: the same request finds the same run
+            again.
+        name : str
+            The run's name in the UI.
+        tags : mapping of str to str
+            Set when the run is made; ``mlflow.parentRunId`` nests it.
+        """
+        if (known := self.find_run(use_case_name, request)) is not None:
+            return known
+        own = {"flywheel.use_case": use_case_name, "flywheel.request": request}
+        experiment = self.experiment(use_case_name)
+        made = self.client.create_run(experiment, run_name=name, tags={**tags, **own})
+        return str(made.info.run_id)
+
+    def find_run(self, use_case_name: str, request: str) -> str | None:
+        """Return the id of the run made for `request`, None if there is none."""
+        if "'" in request:
+            raise ConfigError(f"a run's request must hold no quote, got {request!r}. Leave it out.")
+        experiment = self.experiment(use_case_name)
+        found = self.client.search_runs([experiment], f"tags.`flywheel.request` = '{request}'")
+        return str(found[-1].info.run_id) if found else None
+
+    def log(
+        self,
+        run_id: str,
+        *,
+        params: Mapping[str, object] | None = None,
+        metrics: Mapping[str, float] | None = None,
+        tags: Mapping[str, object] | None = None,
+    ) -> None:
+        """Log to a run, all in one request."""
+        from mlflow.entities import Metric, Param, RunTag
+
+        now_ms = int(time.time() * 1000)
+        self.client.log_batch(
+            run_id,
+            metrics=[Metric(key, value, now_ms, 0) for key, value in (metrics or {}).items()],
+            params=[Param(key, str(value)) for key, value in (params or {}).items()],
+            tags=[RunTag(key, str(value)) for key, value in (tags or {}).items()],
+        )

@@ -1,0 +1,73 @@
+"""`python -m include.serving`: the scoring server.
+
+It listens on FLYWHEEL_SERVING_HOST (127.0.0.1) and FLYWHEEL_SERVING_PORT (8000), and looks for new
+champions every FLYWHEEL_SERVING_POLL_S seconds (2).
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Mapping
+
+from include.errors import ConfigError
+from include.settings import Settings
+
+
+def main(env: Mapping[str, str] = os.environ) -> None:
+    """Serve until SIGTERM or SIGINT; then finish what runs and take the log to the lake."""
+    # The requests are the parallelism. scikit-learn reads it when it is imported, below.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    logging.basicConfig(
+        level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+    )
+
+    # While MLflow is away every look would log its retry; the watcher says once that it is away.
+    logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)
+
+    settings = Settings.from_env(env)
+    poll_s = _number(env, "FLYWHEEL_SERVING_POLL_S", 2.0)
+
+    import uvicorn
+
+    from include.lake.table import Lake
+    from include.registry.client import Registry
+    from include.serving.app import create_app
+
+    registry = Registry(
+        settings.tracking_uri,
+        verify_key=settings.verify_key,
+        cache=settings.home / "serving" / "packages",
+    )
+    app = create_app(
+        settings,
+        registry,
+        Lake(settings.lake_uri, settings.storage_options()),
+        poll_s=poll_s,
+    )
+    uvicorn.run(
+        app,
+        # Nobody is asked for a password: who binds to more than loopback puts a gateway before it.
+        host=env.get("FLYWHEEL_SERVING_HOST", "127.0.0.1"),
+        port=int(_number(env, "FLYWHEEL_SERVING_PORT", 8000)),
+        log_config=None,
+        access_log=False,  # the prediction log says more
+        timeout_graceful_shutdown=10,
+    )
+
+
+def _number(env: Mapping[str, str], name: str, default: float) -> float:
+    text = env.get(name, "")
+    try:
+        return float(text) if text else default
+    except ValueError:
+        raise ConfigError(
+            f"{name} must be a number, got {text!r}. Correct it, or unset it."
+        ) from None
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except ConfigError as error:
+        raise SystemExit(str(error)) from None  # a person reads it: no traceback

@@ -1,0 +1,115 @@
+"""From the bytes of a scoring request to those of its answer; counted and logged either way."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+import uuid
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from include.serving.metrics import Metrics
+from include.serving.models import Models
+from include.serving.prediction_log import PredictionLog, Record
+from include.serving.protocol import Rows, answer, parse
+from include.serving.rejected import Rejected
+
+NO_CHAMPION = "There is no champion yet. Ask again when a training was promoted."
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Question:
+    """A scoring request as it came in.
+
+    Attributes
+    ----------
+    body : bytes or Rejected
+        What was sent, or why it was not read.
+    started_s : float
+        `time.perf_counter` at its first byte.
+    """
+
+    use_case: str
+    content_type: str
+    body: bytes | Rejected
+    started_s: float
+    served_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+    request_id: str = field(default_factory=lambda: uuid.uuid4().hex)
+
+
+@dataclass(frozen=True)
+class Reply:
+    """An HTTP answer."""
+
+    status: int
+    body: bytes
+    headers: dict[str, str]
+
+
+@dataclass
+class _Progress:
+    """How far a request came; what is known of it is logged even if it failed."""
+
+    version: str | None = None
+    rows: Rows | None = None
+    content: dict[str, list[Any]] | None = None
+    body: bytes = b""
+
+
+def reply_to(question: Question, models: Models, log: PredictionLog, metrics: Metrics) -> Reply:
+    """Answer a scoring request for a known use case. Blocks for as long as the model computes."""
+    progress = _Progress()
+    rejected: Rejected | None = None
+    try:
+        _predict(question, models, progress)
+    except Rejected as error:
+        rejected = error
+    except Exception:  # whatever a model or a features.py runs into is this request's failure only
+        _log.exception("%s: request %s failed", question.use_case, question.request_id)
+        rejected = Rejected(
+            500,
+            f"The model could not answer; request {question.request_id} is in the server's log.",
+        )
+    latency_s = time.perf_counter() - question.started_s
+    record = Record(
+        use_case=question.use_case,
+        request_id=question.request_id,
+        served_at=question.served_at,
+        status=rejected.status if rejected else 200,
+        latency_ms=latency_s * 1000,
+        model_version=progress.version,
+        columns=progress.rows.columns if progress.rows else None,
+        answer=None if rejected else progress.content,
+        error=f"{rejected.error_code}: {rejected.message}" if rejected else None,
+    )
+    metrics.answered(
+        question.use_case,
+        record.status,
+        error_code=rejected.error_code if rejected else None,
+        model_version=progress.version or "",
+        rows=progress.rows.count if progress.rows else 0,
+        latency_s=latency_s,
+    )
+    log.write(record)
+    headers = {"X-Request-Id": question.request_id, "X-Model-Version": progress.version or ""}
+    return Reply(record.status, rejected.body() if rejected else progress.body, headers)
+
+
+def _predict(question: Question, models: Models, progress: _Progress) -> None:
+    if isinstance(question.body, Rejected):
+        raise question.body
+    live = models.live(question.use_case)
+    if live is None:
+        raise Rejected(503, NO_CHAMPION)
+    model = live.model
+    progress.version = model.version
+    rows = parse(question.body, question.content_type, model.use_case, model.request_columns)
+    progress.rows = rows
+    frame = rows.frame(model.use_case, model.request_columns)
+    progress.content = answer(model.predict(frame, live.references))
+    # NaN is not JSON: a model that answers it has failed, and says so.
+    progress.body = json.dumps(progress.content, allow_nan=False).encode()

@@ -1,0 +1,202 @@
+"""The scoring server: every use case in one process, MLflow's protocol under `/<use case>/`."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from http import HTTPStatus
+from typing import Any
+
+import anyio
+from anyio.to_thread import run_sync
+from fastapi import FastAPI, Request, Response
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+
+from include.lake.table import Lake
+from include.serving.answering import NO_CHAMPION, Question, reply_to
+from include.serving.metrics import CONTENT_TYPE, Metrics
+from include.serving.models import Models, ModelSource
+from include.serving.openapi import ANSWERS, REQUEST_BODY
+from include.serving.prediction_log import PredictionLog
+from include.serving.protocol import MAX_BODY_BYTES
+from include.serving.rejected import ERROR_CODES, Rejected
+from include.settings import Settings
+from include.use_cases.loader import YAML_NAME, root
+
+BODY_TIMEOUT_S = 30.0
+# A body that is too large is read on (and forgotten) up to here: a client that is cut off while it
+# sends sees a broken connection instead of the 413.
+_FORGIVEN_BYTES = 10 * MAX_BODY_BYTES
+# Bodies held in memory at once; the models answer `_workers()` at a time.
+MAX_IN_FLIGHT = 128
+
+_log = logging.getLogger(__name__)
+
+
+def use_case_names() -> list[str]:
+    """List the use cases, broken ones too: a misspelt YAML does not stop a champion that serves."""
+    return sorted(path.parent.name for path in root().glob(f"*/{YAML_NAME}"))
+
+
+def create_app(
+    settings: Settings,
+    registry: ModelSource,
+    lake: Lake,
+    *,
+    names: Callable[[], list[str]] = use_case_names,
+    poll_s: float = 2.0,
+    log_every_s: float = 2.0,
+) -> FastAPI:
+    """Build the application; its lifespan starts and stops the watcher and the prediction log.
+
+    Parameters
+    ----------
+    settings : Settings
+        Whose `home` keeps the spool.
+    registry : ModelSource
+        Where champions come from.
+    lake : Lake
+        Where reference tables come from and predictions are logged.
+    names : callable
+        Gives the names of the use cases.
+    poll_s : float
+        Seconds between two looks at the registry.
+    log_every_s : float
+        Seconds between two appends of the prediction log.
+    """
+    metrics = Metrics()
+    home = settings.home / "serving"
+    models = Models(names, registry, lake, home / "champions.json", poll_s)
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        log = PredictionLog(lake, home / "spool", metrics, log_every_s)
+        app.state.log = log
+        # More threads than cores only make each other wait.
+        app.state.workers = anyio.CapacityLimiter(_workers())
+        app.state.in_flight = 0
+        await run_sync(models.start)
+        log.start()
+        yield
+        await run_sync(models.stop)
+        await run_sync(log.stop)
+
+    app = FastAPI(
+        title="Flywheel serving",
+        description="Predictions of every use case's champion, by MLflow's scoring protocol.",
+        lifespan=lifespan,
+    )
+    _add_errors(app)
+    _add_scoring(app, models, metrics)
+    _add_facts(app, models, metrics)
+    return app
+
+
+def _workers() -> int:
+    return max(2, os.cpu_count() or 1)
+
+
+def _add_scoring(app: FastAPI, models: Models, metrics: Metrics) -> None:
+    @app.post("/{use_case}/invocations", openapi_extra=REQUEST_BODY, responses=ANSWERS)
+    async def invocations(use_case: str, request: Request) -> Response:
+        """Predict raw rows; each carries the use case's `features.inputs` and may carry its key."""
+        started_s = time.perf_counter()
+        _check_known(use_case, models)
+        state = request.app.state
+        if state.in_flight >= MAX_IN_FLIGHT:
+            metrics.answered(use_case, 503, error_code=ERROR_CODES[503])
+            raise Rejected(503, "Too many requests at once. Ask again in a second.")
+        state.in_flight += 1
+        try:
+            body = await _read(request)
+            content_type = request.headers.get("content-type", "")
+            question = Question(use_case, content_type, body, started_s)
+            reply = await run_sync(
+                reply_to, question, models, state.log, metrics, limiter=state.workers
+            )
+        except ClientDisconnect:  # nobody is left to read an answer
+            return Response(status_code=400)
+        finally:
+            state.in_flight -= 1
+        return Response(reply.body, reply.status, reply.headers, media_type="application/json")
+
+
+def _add_facts(app: FastAPI, models: Models, metrics: Metrics) -> None:
+    @app.get("/health")
+    async def health(request: Request) -> dict[str, Any]:
+        """Say how everything is. 200 as long as the process answers: read the JSON."""
+        use_cases = {name: models.state(name) for name in models.names}
+        log = request.app.state.log.state()
+        well = not log["problems"] and not any(state["problems"] for state in use_cases.values())
+        status = "ok" if well else "degraded"
+        return {"status": status, "use_cases": use_cases, "prediction_log": log}
+
+    @app.get("/metrics")
+    async def show_metrics() -> Response:
+        """Counters and latencies in Prometheus's text format."""
+        return Response(metrics.text(), media_type=CONTENT_TYPE)
+
+    @app.get("/{use_case}/ping")
+    @app.get("/{use_case}/health")
+    async def ready(use_case: str) -> JSONResponse:
+        """Say whether a use case's champion answers: 200, or 503 with the reasons."""
+        _check_known(use_case, models)
+        state = models.state(use_case)
+        return JSONResponse(state, 200 if state["ready"] else 503)
+
+    @app.get("/{use_case}/version")
+    async def version(use_case: str) -> JSONResponse:
+        """Say which version of the model answers, and what it was trained on."""
+        _check_known(use_case, models)
+        live = models.live(use_case)
+        if live is None:
+            raise Rejected(503, NO_CHAMPION)
+        facts = {key: live.model.facts.get(key) for key in ("as_of", "run_id", "code_version")}
+        return JSONResponse({"use_case": use_case, "model_version": live.model.version, **facts})
+
+
+def _add_errors(app: FastAPI) -> None:
+    """Give every error one shape. The frameworks' own handlers would repeat the input."""
+
+    @app.exception_handler(Rejected)
+    async def rejected(_request: Request, error: Rejected) -> Response:
+        return Response(error.body(), error.status, media_type="application/json")
+
+    @app.exception_handler(HTTPException)
+    async def http(_request: Request, error: HTTPException) -> Response:
+        status = error.status_code if error.status_code in ERROR_CODES else 400
+        body = Rejected(status, f"{HTTPStatus(status).phrase}. See /docs.").body()
+        return Response(body, status, error.headers, media_type="application/json")
+
+    @app.exception_handler(Exception)
+    async def unexpected(_request: Request, _error: Exception) -> Response:
+        body = Rejected(500, "The server failed; its log says why.").body()
+        return Response(body, 500, media_type="application/json")
+
+
+def _check_known(use_case: str, models: Models) -> None:
+    if not models.knows(use_case):
+        raise Rejected(404, f"There is no such use case. There are {models.names}.")
+
+
+async def _read(request: Request) -> bytes | Rejected:
+    """Read the body, bounded in size and time, or say why not."""
+    chunks, size = [], 0
+    try:
+        with anyio.fail_after(BODY_TIMEOUT_S):
+            async for chunk in request.stream():
+                size += len(chunk)
+                if size <= MAX_BODY_BYTES:
+                    chunks.append(chunk)
+                elif size > _FORGIVEN_BYTES:
+                    break
+    except TimeoutError:
+        return Rejected(408, f"The body must arrive within {BODY_TIMEOUT_S:g} s.")
+    if size > MAX_BODY_BYTES:
+        return Rejected(413, f"The body may have {MAX_BODY_BYTES} bytes at most. Send fewer rows.")
+    return b"".join(chunks)

@@ -1,0 +1,123 @@
+"""The cells of a request, checked against their column's type."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from include.serving.rejected import Rejected
+from include.use_cases.schema import ColumnType
+
+# A time outside may overflow in time-zone arithmetic: our error instead of the client's.
+_FIRST_YEAR, _LAST_YEAR = 1900, 2200
+# Forests compute in float32 (up to 3.4e38) and refuse what overflows there, scaled or not.
+_LARGEST = 1e30
+_NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,4})?", re.ASCII)
+_WHOLE = re.compile(r"[+-]?\d{1,20}", re.ASCII)
+_JSON_KINDS = {
+    dict: "an object",
+    list: "a list",
+    str: "text",
+    bool: "true or false",
+    int: "a number",
+    float: "a number",
+    type(None): "null",
+}
+
+
+def of_text(value: str, type_: ColumnType) -> Any:
+    """Read a cell of CSV; text that is not of the type stays text, for the check to refuse."""
+    if value == "":
+        return None
+    if type_ == "bool":
+        return {"true": True, "false": False}.get(value.lower(), value)
+    if type_ == "int64" and _WHOLE.fullmatch(value):
+        return int(value)
+    if type_ in ("int64", "float64") and _NUMBER.fullmatch(value):
+        return float(value)
+    return value
+
+
+def checked_column(values: list[Any], name: str, type_: ColumnType, *, nullable: bool) -> list[Any]:
+    """Check a column's cells and return them as Python values of its type.
+
+    Raises
+    ------
+    Rejected
+        400 for the first that is wrong: its row, what was expected, what kind of value was there.
+    """
+    check, expected = _CHECKS[type_]
+    checked: list[Any] = []
+    for row, value in enumerate(values):
+        if value is None:
+            if not nullable:
+                raise Rejected(400, f"Row {row}, column {name!r}: must not be missing.")
+            checked.append(None)
+            continue
+        try:
+            checked.append(check(value))
+        except (ValueError, OverflowError):
+            raise Rejected(
+                400, f"Row {row}, column {name!r}: must be {expected}, got {kind_of(value)}."
+            ) from None
+    return checked
+
+
+def kind_of(value: object) -> str:
+    """Say what kind of JSON value it is, without the value."""
+    return _JSON_KINDS[type(value)]
+
+
+def _string(value: object) -> str:
+    if not isinstance(value, str):
+        raise ValueError
+    value.encode()  # half a surrogate pair is not text: UnicodeEncodeError is a ValueError
+    return value
+
+
+def _int64(value: object) -> int:
+    # pandas writes integers as 5.0 where its column also has missing values.
+    whole = int(value) if isinstance(value, float) and value.is_integer() else value
+    if not isinstance(whole, int) or isinstance(whole, bool) or not -(2**63) <= whole < 2**63:
+        raise ValueError
+    return whole
+
+
+def _float64(value: object) -> float:
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        raise ValueError
+    number = float(value)
+    if not abs(number) <= _LARGEST:  # 1e400 is JSON, and infinite
+        raise ValueError
+    return number
+
+
+def _bool(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError
+    return value
+
+
+def _timestamp(value: object) -> datetime:
+    moment = datetime.fromisoformat(_string(value))
+    if moment.tzinfo is None:
+        raise ValueError
+    moment = moment.astimezone(UTC)
+    if not _FIRST_YEAR <= moment.year < _LAST_YEAR:
+        raise ValueError
+    return moment
+
+
+_CHECKS: Mapping[ColumnType, tuple[Callable[[object], Any], str]] = {
+    "string": (_string, "valid text"),
+    "int64": (_int64, "a whole number of 64 bits"),
+    "float64": (_float64, f"a number between -{_LARGEST:g} and {_LARGEST:g}"),
+    "bool": (_bool, "true or false"),
+    "timestamp": (
+        _timestamp,
+        f"a time between {_FIRST_YEAR} and {_LAST_YEAR} with its offset, such as"
+        " '2013-01-31T05:00:00Z'",
+    ),
+}

@@ -1,0 +1,89 @@
+"""What the server counts, in Prometheus's text format at `/metrics`."""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+# Around the few milliseconds that one row takes, up to the second of 10,000 rows.
+LATENCY_BUCKETS_S = (0.002, 0.004, 0.006, 0.01, 0.015, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
+
+
+class Metrics:
+    """The counters of one application; each has its own, so that tests do not share them."""
+
+    def __init__(self) -> None:
+        self._registry = CollectorRegistry()
+        self.requests = Counter(
+            "flywheel_serving_requests",
+            "Scoring requests answered, by HTTP status.",
+            ("use_case", "status"),
+            registry=self._registry,
+        )
+        self.errors = Counter(
+            "flywheel_serving_errors",
+            "Scoring requests answered with an error, by its code.",
+            ("use_case", "error_code"),
+            registry=self._registry,
+        )
+        self.latency_s = Histogram(
+            "flywheel_serving_latency_seconds",
+            "From the first byte of a good request to its answer.",
+            ("use_case", "model_version"),
+            buckets=LATENCY_BUCKETS_S,
+            registry=self._registry,
+        )
+        self.predictions = Counter(
+            "flywheel_serving_predictions",
+            "Rows predicted.",
+            ("use_case",),
+            registry=self._registry,
+        )
+        self.log_dropped = Counter(
+            "flywheel_serving_log_dropped",
+            "Requests whose log was lost: no room while the lake was away, or the disk failed.",
+            registry=self._registry,
+        )
+        self.log_waiting_bytes = Gauge(
+            "flywheel_serving_log_waiting_bytes",
+            "Size of the prediction log that is not in the lake yet.",
+            registry=self._registry,
+        )
+
+    def answered(
+        self,
+        use_case: str,
+        status: int,
+        *,
+        error_code: str | None = None,
+        model_version: str = "",
+        rows: int = 0,
+        latency_s: float = 0.0,
+    ) -> None:
+        """Count one scoring request.
+
+        Parameters
+        ----------
+        use_case : str
+            A known one: names that clients make up must not become labels.
+        status : int
+            HTTP status.
+        error_code : str, optional
+            The code in an error's body.
+        model_version : str
+            Which model answered.
+        rows : int
+            Rows predicted.
+        latency_s : float
+            Seconds from the request to its answer.
+        """
+        self.requests.labels(use_case, str(status)).inc()
+        if error_code is not None:
+            self.errors.labels(use_case, error_code).inc()
+            return
+        self.latency_s.labels(use_case, model_version).observe(latency_s)
+        self.predictions.labels(use_case).inc(rows)
+
+    def text(self) -> bytes:
+        """Write all of them as Prometheus reads them."""
+        return generate_latest(self._registry)

@@ -1,0 +1,38 @@
+"""The error answers of the server."""
+
+from __future__ import annotations
+
+import json
+
+ERROR_CODES = {
+    400: "BAD_REQUEST",
+    404: "NOT_FOUND",
+    405: "METHOD_NOT_ALLOWED",
+    408: "REQUEST_TIMEOUT",
+    413: "PAYLOAD_TOO_LARGE",
+    415: "UNSUPPORTED_MEDIA_TYPE",
+    500: "INTERNAL_ERROR",
+    503: "UNAVAILABLE",
+}
+
+
+class Rejected(Exception):  # noqa: N818 - a request is rejected; nothing went wrong here
+    """A request that gets an error as its answer.
+
+    Parameters
+    ----------
+    status : int
+        HTTP status, one of `ERROR_CODES`.
+    message : str
+        For the client: what was expected and where; never what was sent.
+    """
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.error_code = ERROR_CODES[status]
+        self.message = message
+
+    def body(self) -> bytes:
+        """Return the error's body: MLflow's shape, and nothing that was sent."""
+        return json.dumps({"error_code": self.error_code, "message": self.message}).encode()

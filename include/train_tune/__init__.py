@@ -1,0 +1,1 @@
+"""Train and tune: try configurations, keep the best, package and register it."""

@@ -1,0 +1,239 @@
+"""The last step of a training: the best trial's model, judged, packaged, signed, registered."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
+from include.errors import DataContractError
+from include.lake.table import Lake
+from include.modelling.estimators import Params, dummy, linear, make
+from include.modelling.metrics import by_slice, evaluate, judged, metric_of
+from include.modelling.scoring import score_rows
+from include.modelling.training_set import TrainingSet
+from include.provenance import code_version, lock_hash
+from include.registry.client import Registry
+from include.registry.package import write_package
+from include.train_tune.prepare import load_pinned
+from include.train_tune.studies import best, open_study, opened
+from include.train_tune.trial import threads
+from include.use_cases.schema import UseCase
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A registered challenger.
+
+    Attributes
+    ----------
+    version : str
+        Its model version.
+    run_id, as_of, holdout_partition : str
+        As in `Prepared`.
+    candidate : str
+        The estimator that won.
+    params : dict
+        Its configuration.
+    metric : str
+        What it was chosen by.
+    value, dummy, linear : float
+        The metric on the holdout: its own, and the baselines'.
+    package_sha256 : str
+        Of the package's manifest.
+    """
+
+    version: str
+    run_id: str
+    as_of: str
+    candidate: str
+    params: Params
+    metric: str
+    value: float
+    dummy: float
+    linear: float
+    holdout_partition: str
+    package_sha256: str
+
+
+def finish(
+    use_case: UseCase,
+    prepared: dict[str, Any],
+    lake: Lake,
+    registry: Registry,
+    optuna_storage: str,
+    work_dir: Path,
+) -> Trained:
+    """Make a challenger of the best trial.
+
+    Idempotent: a training has one model version, however often it is finished.
+
+    Parameters
+    ----------
+    use_case : UseCase
+        What is trained.
+    prepared : dict
+        What `prepare` returned.
+    lake : Lake
+        Holds the training set.
+    registry : Registry
+        Where the model goes; it must know the signing key.
+    optuna_storage : str
+        Database of the studies.
+    work_dir : Path
+        Where the package is made; it is removed once registered.
+
+    Raises
+    ------
+    DataContractError
+        If no trial completed.
+    """
+    candidate, params, mean = _choose(use_case, prepared["run_id"], optuna_storage)
+    training = load_pinned(use_case, prepared, lake)
+    X, y = training.train_X, training.train_y
+    state = use_case.train.tuning.random_state
+    with threadpool_limits(threads()):
+        estimator = make(use_case, candidate, params, state).fit(X, y)
+        models = {
+            "model": estimator,
+            "dummy": dummy(use_case).fit(X, y),
+            "linear": linear(use_case).fit(X, y),
+        }
+        values = {
+            name: evaluate(use_case, model, training.holdout_X, training.holdout_y)
+            for name, model in models.items()
+        }
+    facts = _facts(use_case, prepared, candidate, params, mean, values)
+    facts["holdout_rows"] = len(training.holdout_X)
+    facts["slices"] = _slices(use_case, estimator, training)
+    version = _register(use_case, estimator, training, facts, lake, registry, work_dir)
+    metric = use_case.train.metric
+    return Trained(
+        version=version,
+        run_id=prepared["run_id"],
+        as_of=prepared["as_of"],
+        candidate=candidate,
+        params=params,
+        metric=metric,
+        value=values["model"][metric],
+        dummy=values["dummy"][metric],
+        linear=values["linear"][metric],
+        holdout_partition=training.holdout_partition,
+        package_sha256=registry.details(use_case.name, version)["tags"]["package_sha256"],
+    )
+
+
+def _choose(use_case: UseCase, run_id: str, url: str) -> tuple[str, Params, float]:
+    """Return candidate, parameters and mean of the best trial; of equals, the first's."""
+    metric = metric_of(use_case)
+    chosen: tuple[str, Params, float] | None = None
+    with opened(url) as storage:
+        for space in use_case.train.candidates:
+            found = best(open_study(storage, use_case, run_id, space))
+            if found is not None and (chosen is None or metric.gain(found[0], chosen[2]) > 0):
+                chosen = (space.estimator, found[1], found[0])
+    if chosen is None:
+        raise DataContractError(
+            f"{use_case.name}: a training needs at least one completed trial, "
+            f"run {run_id} has none. {metric.name} was not "
+            "defined in any fold: look at the trials' runs in MLflow."
+        )
+    return chosen
+
+
+def _facts(
+    use_case: UseCase,
+    prepared: dict[str, Any],
+    candidate: str,
+    params: Params,
+    mean: float,
+    values: dict[str, dict[str, float]],
+) -> dict[str, Any]:
+    lineage = ("run_id", "as_of", "partitions", "holdout_partition", "inputs")
+    return {
+        **{name: prepared[name] for name in lineage},
+        "candidate": candidate,
+        "params": params,
+        "metric": use_case.train.metric,
+        "folds_mean": mean,
+        "metrics": values["model"],
+        "baselines": {"dummy": values["dummy"], "linear": values["linear"]},
+        "code_version": code_version(),
+        "lock_hash": lock_hash(),
+    }
+
+
+def _slices(use_case: UseCase, estimator: Any, training: TrainingSet) -> dict[str, Any]:
+    wanted = use_case.deploy.slices
+    if wanted is None:
+        return {}
+    rows = judged(use_case, training.holdout_X, training.holdout_y)
+    score = score_rows(estimator, rows.X, use_case)
+    return by_slice(metric_of(use_case), rows, score, wanted.columns, wanted.min_rows)
+
+
+def _register(
+    use_case: UseCase,
+    estimator: Any,
+    training: TrainingSet,
+    facts: dict[str, Any],
+    lake: Lake,
+    registry: Registry,
+    work_dir: Path,
+) -> str:
+    """Log, package and register; the challenger is ready when this returns."""
+    run_id = facts["run_id"]
+    metrics = {f"holdout_{name}": value for name, value in facts["metrics"].items()}
+    for baseline, values in facts["baselines"].items():
+        metrics |= {f"{baseline}_{name}": value for name, value in values.items()}
+    tags = {
+        "as_of": facts["as_of"],
+        "holdout_partition": facts["holdout_partition"],
+        "candidate": facts["candidate"],
+        facts["metric"]: f"{facts['metrics'][facts['metric']]:.6g}",
+        "code_version": facts["code_version"],
+        "lock_hash": facts["lock_hash"],
+    }
+    # Best configuration as tags: parameters cannot be written twice, and this may be a second try.
+    best_params = {f"flywheel.best.{name}": value for name, value in facts["params"].items()}
+    registry.log(
+        run_id, metrics=metrics, tags={"flywheel.best.candidate": facts["candidate"], **best_params}
+    )
+    folder = work_dir / run_id
+    shutil.rmtree(folder, ignore_errors=True)  # of an attempt that died
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        write_package(
+            folder,
+            estimator=estimator,
+            use_case=use_case,
+            example=example_row(use_case, training.holdout_partition, lake),
+            holdout_X=training.holdout_X,
+            facts=facts,
+            run_id=run_id,
+            signing_key=registry.signing_key,
+        )
+        version = registry.register(use_case.name, run_id, folder, tags)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    registry.client.set_terminated(run_id)
+    return version
+
+
+def example_row(use_case: UseCase, partition: str, lake: Lake) -> dict[str, Any]:
+    """Return a complete row as a request carries it: JSON values, timestamps in ISO 8601."""
+    table = lake.table(use_case.name, "clean")
+    rows = table.read(partitions=[partition], columns=use_case.features.inputs)
+    frame: pd.DataFrame = rows.to_pandas(types_mapper=None)
+    complete = np.flatnonzero(frame.notna().all(axis=1).to_numpy())
+    row = rows.slice(int(complete[0]) if len(complete) else 0, 1).to_pylist()[0]
+    return {
+        name: value.isoformat() if isinstance(value, datetime) else value
+        for name, value in row.items()
+    }

@@ -1,0 +1,137 @@
+"""The first step of a training: fix what it is trained on, and which trials are to be run."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from include.lake.table import Lake
+from include.modelling.training_set import TrainingSet, load_training_set
+from include.provenance import code_version, lock_hash
+from include.registry.client import Registry
+from include.use_cases.schema import UseCase
+
+_FILE = "training/prepared.json"
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What every later step of a training needs.
+
+    Attributes
+    ----------
+    run_id : str
+        The training's MLflow run.
+    as_of : str
+        The last partition that may be used.
+    partitions : list of str
+        All that are used; the last is the holdout.
+    holdout_partition : str
+        The last of them.
+    inputs : list of dict
+        `table` and Delta `version` of what is read.
+    trials : list of dict
+        `candidate` and `number` of each trial.
+    rows : int
+        Training rows.
+    """
+
+    run_id: str
+    as_of: str
+    partitions: list[str]
+    holdout_partition: str
+    inputs: list[dict[str, Any]]
+    trials: list[dict[str, Any]]
+    rows: int
+
+
+def prepare(
+    use_case: UseCase, as_of: str, lake: Lake, registry: Registry, request_id: str
+) -> Prepared:
+    """Start a training: its MLflow run, pinned to lake versions.
+
+    Idempotent: the same request finds the run and the versions it was pinned to, also after the
+    lake has moved on.
+
+    Parameters
+    ----------
+    use_case : UseCase
+        What is trained.
+    as_of : str
+        The last partition that may be used.
+    lake : Lake
+        Holds features and labels.
+    registry : Registry
+        Where the run is kept.
+    request_id : str
+        Names this training, such as the Dag run's id.
+
+    Raises
+    ------
+    DataContractError
+        If there are too few labelled partitions; no run is made then.
+    """
+    request = f"train {request_id}"
+    run_id = registry.find_run(use_case.name, request)
+    if run_id is not None and (known := _recall(registry, run_id)) is not None:
+        return known
+    training = load_training_set(use_case, lake, as_of)
+    run_id = registry.run(
+        use_case.name,
+        request,
+        f"train {as_of}",
+        {"flywheel.phase": "train_tune", "flywheel.as_of": as_of},
+    )
+    prepared = _prepared(use_case, as_of, run_id, training)
+    registry.log(
+        run_id,
+        params={
+            "as_of": as_of,
+            "first_partition": training.partitions[0],
+            "partitions": len(training.partitions),
+            "holdout_partition": training.holdout_partition,
+            "train_rows": len(training.train_X),
+            "holdout_rows": len(training.holdout_X),
+        },
+        tags={
+            **{f"flywheel.version.{read.table}": read.version for read in training.inputs},
+            "flywheel.code_version": code_version(),
+            "flywheel.lock_hash": lock_hash(),
+        },
+    )
+    # Last: only a run that has it counts as prepared.
+    registry.client.log_dict(run_id, asdict(prepared), _FILE)
+    return prepared
+
+
+def load_pinned(use_case: UseCase, prepared: dict[str, Any], lake: Lake) -> TrainingSet:
+    """Load the training set again as it was when the training was prepared."""
+    versions = {read["table"]: read["version"] for read in prepared["inputs"]}
+    return load_training_set(use_case, lake, prepared["as_of"], versions, prepared["partitions"])
+
+
+def _prepared(use_case: UseCase, as_of: str, run_id: str, training: TrainingSet) -> Prepared:
+    return Prepared(
+        run_id=run_id,
+        as_of=as_of,
+        partitions=training.partitions,
+        holdout_partition=training.holdout_partition,
+        inputs=[{"table": read.table, "version": read.version} for read in training.inputs],
+        trials=[
+            {"candidate": space.estimator, "number": number}
+            for space in use_case.train.candidates
+            for number in range(use_case.train.tuning.trials)
+        ],
+        rows=len(training.train_X),
+    )
+
+
+def _recall(registry: Registry, run_id: str) -> Prepared | None:
+    if _FILE not in [file.path for file in registry.client.list_artifacts(run_id, "training")]:
+        return None  # the attempt that made the run died before it was prepared
+    with tempfile.TemporaryDirectory() as folder:
+        path = registry.client.download_artifacts(run_id, _FILE, folder)
+        return Prepared(**json.loads(Path(path).read_text()))

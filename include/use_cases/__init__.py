@@ -1,0 +1,1 @@
+"""Use cases: a folder of configuration for each prediction problem, and what checks it."""

@@ -1,0 +1,1 @@
+"""Tell how many minutes will this flight be in the air."""

@@ -1,0 +1,169 @@
+"""From folders to use cases: found, read, checked; one that is broken never hides the others."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+from types import ModuleType
+from typing import TypeVar
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from include.errors import ConfigError
+from include.use_cases.expectations import Suite, problems_of_suite
+from include.use_cases.messages import sentences
+from include.use_cases.schema import UseCase
+from include.use_cases.yaml_text import parse
+
+ROOT = Path(__file__).parent
+YAML_NAME = "use_case.yaml"
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """All use cases of a root folder, and why the broken ones are not among them."""
+
+    use_cases: dict[str, UseCase]
+    broken: dict[str, ConfigError]
+
+
+def root() -> Path:
+    """Return the folder of use cases: `FLYWHEEL_USE_CASES`, by default this module's."""
+    named = os.environ.get("FLYWHEEL_USE_CASES")
+    return Path(named) if named else ROOT
+
+
+def load_text(text: str, name: str, origin: str) -> UseCase:
+    """Make a use case of YAML text, such as the snapshot in a model package.
+
+    Parameters
+    ----------
+    text : str
+        The YAML, without the name.
+    name : str
+        The use case's name: lower-case letters, digits and `_`.
+    origin : str
+        Where the text is from, for messages.
+
+    Raises
+    ------
+    ConfigError
+        One line for each thing that is wrong.
+    """
+    content = parse(text, origin)
+    if not isinstance(content, dict):
+        raise ConfigError(f"{origin}: must be a mapping of keys, got {type(content).__name__}.")
+    if "name" in content:
+        raise ConfigError(f"{origin}: name is given by the folder ({name!r}). Remove the key.")
+    return _validated(UseCase, {**content, "name": name}, origin)
+
+
+def dump(use_case: UseCase) -> str:
+    """Write the use case as YAML, defaults included; `load_text` reads it back."""
+    content = use_case.model_dump(mode="json", by_alias=True, exclude={"name"}, exclude_none=True)
+    return yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
+
+
+def load(folder: Path) -> UseCase:
+    """Read and check one use case: its YAML and its suite of expectations.
+
+    Raises
+    ------
+    ConfigError
+        Something in the folder is missing or wrong: which file, which key, what to do.
+    """
+    use_case = load_text(_read(folder / YAML_NAME), folder.name, shown(folder / YAML_NAME))
+    load_suite(use_case, folder)
+    return use_case
+
+
+def load_suite(use_case: UseCase, folder: Path | None = None) -> Suite:
+    """Read and check a use case's expectations; `folder` is by default the one in `root()`."""
+    path = (folder or root() / use_case.name) / use_case.validation.suite
+    origin = shown(path)
+    suite = _validated(Suite, {"expectations": parse(_read(path), origin)}, origin)
+    if problems := list(problems_of_suite(suite, use_case)):
+        raise ConfigError("\n".join(f"{origin}: {problem}" for problem in problems))
+    return suite
+
+
+def load_all(folder: Path | None = None) -> Loaded:
+    """Read every use case under `folder` (by default `root()`), each on its own."""
+    use_cases: dict[str, UseCase] = {}
+    broken: dict[str, ConfigError] = {}
+    for name in _names(folder or root()):
+        try:
+            use_cases[name] = load((folder or root()) / name)
+        except ConfigError as error:
+            broken[name] = error
+    return Loaded(use_cases, broken)
+
+
+def get(name: str) -> UseCase:
+    """Find the use case of that name.
+
+    Raises
+    ------
+    ConfigError
+        There is none, or it is broken.
+    """
+    names = _names(root())
+    if name not in names:
+        raise ConfigError(
+            f"There is no use case {name!r} in {shown(root())}; there are {names}. "
+            f"Correct the name, or make {shown(root() / name / YAML_NAME)}."
+        )
+    return load(root() / name)
+
+
+def python_of(use_case: UseCase, stem: str) -> ModuleType | None:
+    """Import the use case's own Python, such as `features.py`; None when it has none."""
+    path = root() / use_case.name / f"{stem}.py"
+    return _module(path, path.stat().st_mtime_ns) if path.is_file() else None
+
+
+@lru_cache(maxsize=64)
+def _module(path: Path, _mtime_ns: int) -> ModuleType:
+    spec = spec_from_file_location(f"use_case_{path.parent.name}_{path.stem}", path)
+    if spec is None or spec.loader is None:
+        raise ConfigError(f"{shown(path)}: cannot be imported. It must be a Python file.")
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def shown(path: Path) -> str:
+    """Write a path as messages show it: from the repository on where it is inside."""
+    repository = ROOT.parents[1]
+    return str(path.relative_to(repository) if path.is_relative_to(repository) else path)
+
+
+def _names(folder: Path) -> list[str]:
+    if not folder.is_dir():
+        raise ConfigError(
+            f"{shown(folder)}: the folder of use cases does not exist. Make it, or correct "
+            "FLYWHEEL_USE_CASES."
+        )
+    return sorted(path.parent.name for path in folder.glob(f"*/{YAML_NAME}"))
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(
+            f"{shown(path)}: cannot be read ({error}). Make it a UTF-8 file."
+        ) from error
+
+
+def _validated(model: type[Model], content: object, origin: str) -> Model:
+    try:
+        return model.model_validate(content)
+    except ValidationError as error:
+        raise ConfigError("\n".join(f"{origin}: {s}" for s in sentences(error, model))) from error

@@ -1,0 +1,261 @@
+"""What a `use_case.yaml` may say: one strict, frozen pydantic model.
+
+Unknown keys are refused, so a misspelt key is an error and never a silently ignored wish. Every
+key here is read by a phase: a key that does nothing does not exist.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, Field, PlainSerializer, model_validator
+from pydantic import Strict as Strictness
+
+from include.use_cases.base import Strict
+from include.use_cases.coherence import problems_of
+from include.use_cases.spaces import ESTIMATORS, METRICS, Candidate, Span, Task
+
+__all__ = ["ESTIMATORS", "METRICS", "Candidate", "Columns", "Grain", "Span", "Task", "UseCase"]
+
+ColumnType = Literal["string", "int64", "float64", "bool", "timestamp"]
+Grain = Literal["day", "month"]
+
+_DURATION = re.compile(r"^(\d+)([dh])$")
+
+
+def _duration(value: object) -> object:
+    if isinstance(value, str):
+        match = _DURATION.match(value)
+        if match is None:
+            raise ValueError(f"must look like '7d' or '12h', got {value!r}")
+        number, unit = int(match[1]), match[2]
+        return timedelta(days=number) if unit == "d" else timedelta(hours=number)
+    return value
+
+
+def _duration_text(value: timedelta) -> str:
+    hours = int(value.total_seconds() // 3600)
+    return f"{hours // 24}d" if hours % 24 == 0 else f"{hours}h"
+
+
+Duration = Annotated[
+    timedelta,
+    BeforeValidator(_duration, json_schema_input_type=str),
+    PlainSerializer(_duration_text, return_type=str),
+]
+Count = Annotated[int, Field(ge=1)]
+Columns = dict[str, ColumnType]
+Share = Annotated[float, Field(ge=0, le=1)]
+# Under the landing root, so neither absolute nor with `..`: a use case reads only what landed.
+_STEP = r"([\w*=-]|\{partition\})([\w*=.-]|\{partition\})*"
+Pattern = Annotated[
+    str,
+    Field(
+        pattern=rf"^{_STEP}(/{_STEP})+$",
+        description="Files under the landing root; '{partition}' stands for the month or day, "
+        "like 'flights/{partition}/*.csv'.",
+    ),
+]
+Cron = Annotated[str, Field(pattern=r"^(\S+ ){4}\S+$")]
+# YAML has lists only; the rest of a pair is checked as strictly as everything else.
+Loose = Strictness(strict=False)
+
+
+class Partition(Strict):
+    """How rows are put into partitions: by the UTC month or day of one timestamp column."""
+
+    column: str
+    grain: Grain = "month"
+
+
+class Reference(Strict):
+    """A table that rows are joined with: whole (`planes/*.csv`) or landing per partition."""
+
+    landing: Pattern
+    key: Annotated[list[str], Field(min_length=1)]
+    columns: Columns
+
+    @property
+    def partitioned(self) -> bool:
+        """Whether it lands partition by partition."""
+        return "{partition}" in self.landing
+
+
+class Ingest(Strict):
+    """Where files land, what they must look like, and when to look."""
+
+    landing: Pattern
+    partition: Partition
+    key: Annotated[list[str], Field(min_length=1, description="Columns that name one row.")]
+    columns: Columns
+    schedule: Cron | None = Field(
+        default=None, description="Cron, UTC, at which to look for landed files."
+    )
+    references: dict[str, Reference] = Field(default_factory=dict)
+
+
+class Labels(Strict):
+    """Labels read off outcomes that land later than the rows they belong to."""
+
+    strategy: Literal["outcome"] = "outcome"
+    landing: Pattern
+    columns: Columns
+    column: str = Field(description="The label's name.")
+    from_: str = Field(alias="from", description="The outcome column it is read off.")
+    rule: Annotated[str, Field(pattern=r"^(>=|>|<=|<|==) -?\d+(\.\d+)?$")] | None = Field(
+        default=None, description="Makes a class (1 or 0) of the outcome; absent for regression."
+    )
+
+
+class Validate(Strict):
+    """The Great Expectations suite, and how many rows it may set aside before the batch fails."""
+
+    suite: str = "expectations.yaml"
+    max_quarantined_share: Share = 0.05
+
+
+class Clean(Strict):
+    """What happens to valid rows: exact duplicates of the key go (the last stays), then these."""
+
+    missing: dict[str, Literal["drop"] | float | str] = Field(
+        default_factory=dict,
+        description="Column: 'drop' the row, or the value to fill in. Others stay missing.",
+    )
+    noise: dict[str, Annotated[tuple[float, float], Loose]] = Field(
+        default_factory=dict,
+        description="Column: (lowest, highest) physically possible value; others become missing.",
+    )
+
+
+class Features(Strict):
+    """What the model sees. `features.py` beside the YAML may derive columns; these are kept."""
+
+    inputs: Annotated[list[str], Field(min_length=1)] = Field(
+        description="Clean columns a request carries: all that is known at prediction time."
+    )
+    numeric: list[str] = Field(default_factory=list)
+    categorical: list[str] = Field(default_factory=list)
+    references: list[str] = Field(default_factory=list)
+
+    @property
+    def columns(self) -> list[str]:
+        """The estimator's columns, numeric first."""
+        return [*self.numeric, *self.categorical]
+
+
+class Split(Strict):
+    """How rows are split: the last labelled partition is held out, the others give folds."""
+
+    by: str = Field(description="The timestamp column that orders rows.")
+    holdout: Literal["last_partition"] = "last_partition"
+    folds: Annotated[int, Field(ge=2, le=10)] = 3
+
+
+class Tuning(Strict):
+    """How many configurations are tried for each candidate, and how they are chosen."""
+
+    trials: Annotated[int, Field(ge=1, le=500)] = 10
+    sampler: Literal["tpe", "random"] = "tpe"
+    random_state: int = 0
+
+
+class Train(Strict):
+    """What is trained, what for, and on how much."""
+
+    metric: str
+    split: Split
+    candidates: Annotated[list[Candidate], Field(min_length=1)]
+    tuning: Tuning = Tuning()
+    min_partitions: Annotated[int, Field(ge=2)] = Field(
+        default=2,
+        description="Labelled partitions needed before a first training: the last is held out.",
+    )
+    max_rows: Annotated[int, Field(ge=1000)] = Field(
+        default=200_000, description="At most so many training rows, the newest first."
+    )
+
+
+class Slices(Strict):
+    """Groups of rows in which a challenger may not be clearly worse than the champion."""
+
+    columns: Annotated[list[str], Field(min_length=1)]
+    max_drop: Annotated[float, Field(ge=0)] = 0.05
+    min_rows: Annotated[int, Field(ge=30)] = 500
+
+
+class Deploy(Strict):
+    """When a challenger wins: better by `min_effect`, at `confidence`, in no slice worse."""
+
+    min_effect: Annotated[float, Field(ge=0)] = 0.0
+    confidence: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
+    slices: Slices | None = None
+
+
+class Monitor(Strict):
+    """What counts as drift and as decay."""
+
+    max_false_alarm_rate: Annotated[float, Field(gt=0, lt=0.5)] = 0.05
+    min_effect: Annotated[float, Field(gt=0)] = Field(
+        default=0.1,
+        description="Jensen-Shannon distance from which a significant change counts as drift.",
+    )
+    max_metric_drop: Annotated[float, Field(ge=0)] = Field(
+        default=0.02,
+        description="How much worse than on its holdout the champion may do on arrived outcomes.",
+    )
+    min_rows: Annotated[int, Field(ge=30)] = 200
+    sample_rows: Annotated[int, Field(ge=200)] = 5_000
+
+
+class Retrain(Strict):
+    """When the wheel turns again. Times are partition dates, so a replay decides alike."""
+
+    when: Annotated[list[Literal["drift", "performance", "age"]], Field(min_length=1)]
+    k_of_n: Annotated[tuple[Count, Count], Loose] = (2, 3)
+    max_age: Duration = timedelta(days=180)
+    cooldown: Duration = timedelta(days=7)
+    monthly_budget: Count = 4
+
+    @model_validator(mode="after")
+    def _k_within_n(self) -> Retrain:
+        if self.k_of_n[0] > self.k_of_n[1]:
+            raise ValueError(f"k_of_n needs k <= n, got {list(self.k_of_n)}")
+        return self
+
+
+class UseCase(Strict):
+    """One prediction problem, whole."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")] = Field(
+        description="Given by the folder; not written in the YAML."
+    )
+    task: Task
+    description: str
+    owner: str
+    ingest: Ingest
+    labels: Labels | None = None
+    validation: Validate = Field(default=Validate(), alias="validate")
+    clean: Clean = Clean()
+    features: Features
+    train: Train
+    deploy: Deploy = Deploy()
+    monitor: Monitor = Monitor()
+    retrain: Retrain
+
+    @model_validator(mode="after")
+    def _coherent(self) -> UseCase:
+        """Check what one section says against the others."""
+        problems = problems_of(self)
+        if problems:
+            raise ValueError("\n".join(problems))
+        return self
+
+    def with_trials(self, trials: int | None) -> UseCase:
+        """Return this use case with another number of trials a candidate; None changes none."""
+        if trials is None:
+            return self
+        tuning = self.train.tuning.model_copy(update={"trials": trials})
+        train = self.train.model_copy(update={"tuning": tuning})
+        return self.model_copy(update={"train": train})

@@ -1,0 +1,1 @@
+"""Tell which kinds of hourly weather there are."""

@@ -1,0 +1,1 @@
+"""Phase 2: raw rows become valid, clean rows."""

@@ -1,0 +1,1 @@
+"""Hooks: the lake, the registry and the settings as Airflow sees them."""

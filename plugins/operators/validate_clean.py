@@ -1,0 +1,27 @@
+"""Operator of the phase validate and clean."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from plugins.operators.base import PartitionOperator
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from include.validate_clean.validate import Cleaned
+
+
+class ValidateCleanOperator(PartitionOperator):
+    """Check one raw partition with Great Expectations, quarantine the rows that fail, clean the
+    others.
+
+    **Idempotent**: replaces the partition. **XCom**: rows in, quarantined and clean, reasons,
+    versions. **Retries**: when the lake does not answer; a refused batch fails at once.
+    """
+
+    def process(self, context: Context) -> Cleaned:
+        """Validate, quarantine, clean and publish the partition."""
+        from include.validate_clean.validate import validate_and_clean
+
+        return validate_and_clean(self.config, self.partition, self.lake, self.writer(context))

@@ -1,0 +1,186 @@
+"""`make demo`: lands flights month by month until the wheel has improved its own model.
+
+Exit code 0 only if it really happened: rows were quarantined, drift was judged, the monitor asked
+for a retraining, and the gate promoted a better candidate. The stack stays up.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from include.errors import FlywheelError
+from include.lake.table import Lake
+from include.modelling.metrics import metric_of
+from include.registry.client import Registry
+from include.settings import Settings
+from include.use_cases.loader import load_all
+from include.use_cases.schema import UseCase
+from scripts.demo import facts, report
+from scripts.demo.airflow_api import AirflowApi
+from scripts.demo.watch import DemoError, Watch
+from scripts.land_flights import land_outcomes, land_rows
+from scripts.stack.settings import StackSettings
+from scripts.stack.stack import Stack
+
+FIRST_MONTHS = ["2013-01", "2013-02", "2013-03"]
+LATER_MONTHS = [f"2013-{month:02d}" for month in range(4, 13)]
+LEAD = "flight_delays"
+"""The use case whose retraining and promotion end the demo; the others turn beside it."""
+
+
+class Demo:
+    """The story, one method a chapter."""
+
+    def __init__(self, stack: Stack) -> None:
+        self.stack = stack
+        self.seconds: dict[str, float] = {}
+        self.use_cases: dict[str, UseCase] = load_all().use_cases
+
+    def run(self) -> dict[str, Any]:
+        """Tell it all; return the facts."""
+        started = time.monotonic()
+        self._start()
+        self._first_champion()
+        self._turn_again()
+        self.seconds["total"] = round(time.monotonic() - started, 1)
+        found = self._facts()
+        report.write(self.settings.home / "demo.json", found)
+        print(report.told(found))
+        missing = report.missing(found, LEAD)
+        if missing:
+            raise DemoError("This did not happen:\n- " + "\n- ".join(missing))
+        return found
+
+    def _start(self) -> None:
+        with self._timed("start the stack"):
+            print("\n1. Starting the stack")
+            self.stack.up()
+            os.environ.update(self.stack.environment())
+        self.settings = Settings.from_env()
+        self.landing = Path(self.settings.landing_uri)
+        self.lake = Lake(self.settings.lake_uri, self.settings.storage_options())
+        self.registry = Registry(
+            self.settings.tracking_uri,
+            verify_key=self.settings.verify_key,
+            cache=self.settings.home / "models",
+        )
+        self.watch = Watch(AirflowApi(self.stack), say=lambda line: print(line, flush=True))
+
+    def _first_champion(self) -> None:
+        print(
+            f"\n2. Landing {FIRST_MONTHS[0]} to {FIRST_MONTHS[-1]}, outcomes to {FIRST_MONTHS[-2]}"
+        )
+        with self._timed("first champion"):
+            for month in FIRST_MONTHS:
+                self._land(month, outcomes_of=month if month < FIRST_MONTHS[-1] else None)
+            self.watch.until_at_rest(
+                self._all_serve, "a first champion that serves, for each use case"
+            )
+
+    def _turn_again(self) -> None:
+        print(f"\n3. Landing the following months, one at a time, until {LEAD} has improved itself")
+        for before, month in zip([FIRST_MONTHS[-1], *LATER_MONTHS], LATER_MONTHS, strict=False):
+            if self._improved():
+                return
+            print(f"  {month} lands, with the outcomes of {before}")
+            with self._timed(f"turn {month}"):
+                self._land(month, outcomes_of=before)
+                self.watch.until_at_rest(
+                    lambda month=month: self._taken_in(month), f"{month} monitored"
+                )
+
+    def _land(self, month: str, outcomes_of: str | None) -> None:
+        """Land what has not landed yet: running the demo again goes on where it was."""
+        if not (self.landing / "flights" / month).exists():
+            land_rows(self.landing, month)
+        if outcomes_of and not (self.landing / "flight_outcomes" / outcomes_of).exists():
+            land_outcomes(self.landing, outcomes_of)
+
+    def _all_serve(self) -> bool:
+        return all(self._served(name) is not None for name in self.use_cases)
+
+    def _served(self, name: str) -> str | None:
+        answer = httpx.get(
+            f"{self.settings.serving_url}/{name}/version", timeout=10, trust_env=False
+        )
+        return answer.json().get("model_version") if answer.is_success else None
+
+    def _taken_in(self, month: str) -> bool:
+        """Whether every use case has decided with `month` known, and serves its champion."""
+        return all(
+            month in self.lake.table(name, "decisions").partitions()
+            and self._served(name) == self.registry.version_of(name, "champion")
+            for name in self.use_cases
+        )
+
+    def _improved(self) -> bool:
+        return self.registry.version_of(LEAD, "previous") is not None
+
+    def _facts(self) -> dict[str, Any]:
+        use_cases = self.use_cases.values()
+        return {
+            "machine": {
+                "cpus": os.cpu_count(),
+                "platform": platform.platform(),
+                "python": platform.python_version(),
+            },
+            "seconds": self.seconds,
+            "task_seconds": {k: round(v, 1) for k, v in sorted(self.watch.seconds.items())},
+            "memory_gib": round(self.stack.memory_bytes() / 2**30, 2),
+            "partitions": [p for u in use_cases for p in facts.partitions_of(u, self.lake)],
+            "models": {u.name: facts.models_of(u, self.registry) for u in use_cases},
+            "metrics": {u.name: metric_of(u).name for u in use_cases},
+            "prediction": facts.ask_model(
+                self.use_cases[LEAD], self.landing, self.settings.serving_url
+            ),
+            "addresses": self.stack.addresses(),
+            "login": {
+                "user": self.stack.login().user,
+                "password_file": str(self.stack.login().password_file),
+            },
+        }
+
+    def _timed(self, name: str) -> _Timed:
+        return _Timed(self.seconds, name)
+
+
+class _Timed:
+    """Notes how long a chapter took."""
+
+    def __init__(self, seconds: dict[str, float], name: str) -> None:
+        self._seconds, self._name = seconds, name
+
+    def __enter__(self) -> None:
+        self._started = time.monotonic()
+
+    def __exit__(self, *_: object) -> None:
+        self._seconds[self._name] = round(time.monotonic() - self._started, 1)
+
+
+def main() -> int:
+    """Run the demo; say in words what went wrong."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        Demo(Stack(StackSettings.from_env(), say=lambda line: print(f"  {line}", flush=True))).run()
+    except FlywheelError as error:
+        print(f"\n{error}", file=sys.stderr)
+    except (httpx.HTTPError, subprocess.CalledProcessError) as error:
+        print(f"\nA service did not answer as it should: {error}", file=sys.stderr)
+    except KeyboardInterrupt:
+        print("\nInterrupted. The stack is still up: `make down` stops it.", file=sys.stderr)
+    else:
+        return 0
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

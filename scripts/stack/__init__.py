@@ -1,0 +1,1 @@
+"""The embedded stack: Airflow, MLflow and serving on one machine, on loopback only."""

@@ -1,0 +1,134 @@
+"""The environment variables of the stack's processes, each with its reason."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from scripts.stack import secret_files
+from scripts.stack.settings import HOST, MARKER, REPO, StackSettings
+
+_AUTH_MANAGER = "airflow.api_fastapi.auth.managers.simple.simple_auth_manager.SimpleAuthManager"
+_WITHOUT_TELEMETRY = {
+    "DO_NOT_TRACK": "1",  # Evidently
+    "GX_ANALYTICS_ENABLED": "false",  # Great Expectations
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "SCARF_ANALYTICS": "false",
+    "SCARF_NO_ANALYTICS": "true",
+}
+
+
+def base_environment(
+    settings: StackSettings, env: Mapping[str, str] = os.environ
+) -> dict[str, str]:
+    """Return what every part sees: the caller's environment, and over it where this stack is."""
+    return {
+        **env,
+        **_WITHOUT_TELEMETRY,
+        **{variable: str(port) for variable, port in settings.ports.items()},
+        "FLYWHEEL_HOME": str(settings.home),
+        # An address from the caller's shell would join this stack to another one.
+        "MLFLOW_TRACKING_URI": settings.mlflow_url,
+        "FLYWHEEL_SERVING_URL": settings.serving_url,
+        "FLYWHEEL_SERVING_HOST": HOST,  # it asks nobody for a password
+        MARKER: str(settings.home),
+        # Airflow sets process titles, by default over the environment in which `down` looks.
+        "SPT_NOENV": "1",
+        # Airflow starts helpers by name.
+        "PATH": f"{Path(sys.prefix) / 'bin'}{os.pathsep}{env.get('PATH', os.defpath)}",
+        # `include`, `plugins` and `dags` are imported from the repository's root.
+        "PYTHONPATH": str(REPO),
+        # The log shows what was printed before a crash.
+        "PYTHONUNBUFFERED": "1",
+        # Tasks are the parallelism: threads of each would fight for the cores.
+        "OMP_NUM_THREADS": "1",
+        # glibc's arena for each thread costs the servers tens of MB.
+        "MALLOC_ARENA_MAX": "2",
+        # A proxy of the caller's must not see requests to the machine itself.
+        "NO_PROXY": _with_loopback(env.get("NO_PROXY", "")),
+        "no_proxy": _with_loopback(env.get("no_proxy", "")),
+    }
+
+
+def airflow_environment(settings: StackSettings) -> dict[str, str]:
+    """Return Airflow's own settings; a comment gives the reason of what is not its default."""
+    logs = settings.airflow_home / "logs"
+    sections: dict[str, dict[str, object]] = {
+        "core": {
+            "dags_folder": REPO / "dags",
+            "plugins_folder": REPO / "plugins",
+            "load_examples": False,  # only Flywheel's Dags
+            "executor": "LocalExecutor",
+            # Most tasks wait for MLflow or the disk: a third keeps short ones moving beside two
+            # trainings. Each idle worker costs 140 MB.
+            "parallelism": max(3, os.cpu_count() or 1),
+            # A forked task has the heavy libraries; Python 3.14's default imports them anew.
+            "mp_start_method": "fork",
+            "execute_tasks_new_python_interpreter": False,  # for the same reason
+            # A paused Dag loses the asset events that should have started it.
+            "dags_are_paused_at_creation": False,
+            "auth_manager": _AUTH_MANAGER,  # users and passwords from this stack's own files
+            "simple_auth_manager_users": f"{secret_files.ADMIN}:admin",
+            "simple_auth_manager_passwords_file": settings.password_file,  # else Airflow prints one
+            "execution_api_server_url": f"{settings.airflow_url}/execution/",  # for the port
+            "fernet_key": secret_files.read(settings, "fernet_key"),
+            # '127.0.0.1': asks no DNS, and the log server, where logs are fetched, listens there.
+            "hostname_callable": "urllib.request.localhost",
+            "min_serialized_dag_update_interval": 5,  # a changed Dag shows after seconds
+        },
+        "database": {"sql_alchemy_conn": f"sqlite:///{settings.airflow_home}/airflow.db"},
+        "api": {
+            "host": HOST,  # the default is every network interface
+            "port": settings.airflow_port,
+            "base_url": settings.airflow_url,  # links in the pages and in notifications
+            "workers": 1,  # each costs 300 MB
+            "secret_key": secret_files.read(settings, "api_secret_key"),  # one for all parts
+            "instance_name": "Flywheel",
+        },
+        "api_auth": {"jwt_secret": secret_files.read(settings, "jwt_secret")},  # likewise
+        "dag_processor": {
+            "refresh_interval": 10,  # a new Dag file shows after seconds, not after five minutes
+            "dag_bundle_storage_path": settings.airflow_home / "bundles",  # else shared in /tmp
+        },
+        "scheduler": {
+            "scheduler_idle_sleep_time": 0.3,  # the wait between an asset event and the next phase
+            "orphaned_tasks_check_interval": 60,  # a killed scheduler's tasks start again
+        },
+        "workers": {
+            # The supervisor can miss the end of a task (its pipes close before it is gone) and then
+            # looks again after this long: by default 5 s, for most tasks that are skipped.
+            "min_heartbeat_interval": 1,
+        },
+        "logging": {
+            "base_log_folder": logs,
+            "dag_processor_child_process_log_directory": logs / "dag_processor",
+            "worker_log_server_port": settings.log_port,
+            "trigger_log_server_port": settings.log_port,  # one server reads one folder
+            "file_task_handler_new_folder_permissions": "0o700",  # logs show data
+            "file_task_handler_new_file_permissions": "0o600",
+            "namespace_levels": "great_expectations=WARNING",  # hundreds of lines a task
+            "colored_console_log": False,  # the console is a file here
+        },
+    }  # fmt: skip
+    return {
+        "AIRFLOW_HOME": str(settings.airflow_home),
+        "AIRFLOW_CONN_FLYWHEEL_MLFLOW": settings.mlflow_url,
+        "AIRFLOW_CONN_FLYWHEEL_SERVING": settings.serving_url,
+        **{
+            f"AIRFLOW__{section.upper()}__{option.upper()}": str(value)
+            for section, options in sections.items()
+            for option, value in options.items()
+        },
+    }
+
+
+def mlflow_environment() -> dict[str, str]:
+    """Return the MLflow server's own settings."""
+    # The job runner is a dozen processes and 2.8 GB that nothing here uses.
+    return {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+
+
+def _with_loopback(hosts: str) -> str:
+    return ",".join(dict.fromkeys([*filter(None, hosts.split(",")), HOST, "localhost"]))

@@ -1,0 +1,130 @@
+"""The processes a stack is made of, and how each is asked whether it is well."""
+
+from __future__ import annotations
+
+import socket
+import sys
+from dataclasses import dataclass
+from datetime import datetime
+
+import httpx
+
+from scripts.stack.environment import airflow_environment, base_environment, mlflow_environment
+from scripts.stack.settings import HOST, StackSettings, program
+
+HEALTHY = "healthy"
+_TIMEOUT_S = 5.0
+_AIRFLOW_COMPONENTS = {
+    "scheduler": ("scheduler", "latest_scheduler_heartbeat"),
+    "dag-processor": ("dag_processor", "latest_dag_processor_heartbeat"),
+    "triggerer": ("triggerer", "latest_triggerer_heartbeat"),
+}
+
+
+@dataclass(frozen=True)
+class Part:
+    """One process of the stack."""
+
+    name: str
+    command: tuple[str, ...]
+    environment: dict[str, str]
+
+
+def parts(settings: StackSettings) -> list[Part]:
+    """Return the parts of a stack whose secrets exist.
+
+    Only Airflow's parts are given Airflow's secrets. The four components run separately, because
+    `airflow standalone` leaves its children behind when it is told to stop.
+    """
+    base = base_environment(settings)
+    airflow = {**base, **airflow_environment(settings)}
+    # Airflow's own log servers listen on every network interface: this one, on loopback, stands in.
+    log_server = [program("uvicorn"), "--factory", "airflow.utils.serve_logs.log_server:get_app"]
+    log_server += ["--host", HOST, "--port", str(settings.log_port), "--no-access-log"]
+    mlflow = [program("mlflow"), "server", "--host", HOST, "--port", str(settings.mlflow_port)]
+    mlflow += ["--workers", "1", "--backend-store-uri", settings.mlflow_database]
+    mlflow += ["--serve-artifacts", "--artifacts-destination"]
+    mlflow += [str(settings.mlflow_home / "artifacts")]
+    serving = [sys.executable, "-m", "include.serving"]
+    return [
+        Part("api-server", (program("airflow"), "api-server"), airflow),
+        Part("scheduler", (program("airflow"), "scheduler", "--skip-serve-logs"), airflow),
+        Part("dag-processor", (program("airflow"), "dag-processor"), airflow),
+        Part("triggerer", (program("airflow"), "triggerer", "--skip-serve-logs"), airflow),
+        Part("log-server", tuple(log_server), airflow),
+        Part("mlflow", tuple(mlflow), {**base, **mlflow_environment()}),
+        Part("serving", tuple(serving), base),
+    ]
+
+
+NAMES = ("api-server", "scheduler", "dag-processor", "triggerer", "log-server", "mlflow", "serving")
+
+
+def health(settings: StackSettings, started_at: dict[str, float]) -> dict[str, str]:
+    """Ask every part.
+
+    Parameters
+    ----------
+    settings
+        The stack that is asked.
+    started_at
+        When each part was last started, in seconds since the epoch. Airflow calls a component
+        healthy for 30 s after its last sign of life; one from before the start is not believed.
+
+    Returns
+    -------
+    dict
+        `HEALTHY`, or what is wrong, by the part's name.
+    """
+    answers = {
+        "log-server": _listens(settings.log_port),
+        "mlflow": _answers(f"{settings.mlflow_url}/health"),
+        "serving": _answers(f"{settings.serving_url}/health"),
+    }
+    try:
+        response = _get(f"{settings.airflow_url}/api/v2/monitor/health")
+        response.raise_for_status()
+        report = response.json()
+    except (httpx.HTTPError, ValueError) as error:
+        answers["api-server"] = _words(error)
+        answers |= dict.fromkeys(_AIRFLOW_COMPONENTS, "unknown: the api-server does not say")
+    else:
+        database = report["metadatabase"]["status"]
+        answers["api-server"] = HEALTHY if database == HEALTHY else f"its database is {database}"
+        for name, (key, heartbeat) in _AIRFLOW_COMPONENTS.items():
+            answers[name] = _component(report[key], heartbeat, started_at.get(name, 0.0))
+    return {name: answers[name] for name in NAMES}
+
+
+def _component(report: dict[str, str | None], heartbeat: str, started_at: float) -> str:
+    if report["status"] != HEALTHY:
+        return "shows no sign of life"
+    beat = report[heartbeat]
+    if beat is None or datetime.fromisoformat(beat).timestamp() < started_at:
+        return "shows no sign of life since it was started"
+    return HEALTHY
+
+
+def _answers(url: str) -> str:
+    try:
+        response = _get(url)
+    except httpx.HTTPError as error:
+        return _words(error)
+    return HEALTHY if response.status_code == 200 else f"answers {response.status_code} at {url}"
+
+
+def _listens(port: int) -> str:
+    try:
+        socket.create_connection((HOST, port), timeout=_TIMEOUT_S).close()
+    except OSError as error:
+        return _words(error)
+    return HEALTHY
+
+
+def _get(url: str) -> httpx.Response:
+    # Without trust_env a proxy in the caller's environment would be asked for 127.0.0.1.
+    return httpx.get(url, timeout=_TIMEOUT_S, trust_env=False)
+
+
+def _words(error: Exception) -> str:
+    return f"does not answer ({error or type(error).__name__})"

@@ -1,0 +1,47 @@
+"""Secrets of one stack: made once, in files that only their owner can read, never printed."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import secrets
+from pathlib import Path
+
+from scripts.stack.settings import StackSettings
+
+ADMIN = "admin"
+
+
+def ensure(settings: StackSettings) -> None:
+    """Make the secrets that do not exist yet; keep those that do."""
+    settings.secrets.mkdir(mode=0o700, parents=True, exist_ok=True)
+    settings.secrets.chmod(0o700)
+    # Airflow signs with HS512, which wants a key of at least 64 bytes.
+    _write_once(settings.secrets / "jwt_secret", secrets.token_hex(64))
+    _write_once(settings.secrets / "api_secret_key", secrets.token_hex(32))
+    fernet = base64.urlsafe_b64encode(secrets.token_bytes(32)).decode()
+    _write_once(settings.secrets / "fernet_key", fernet)
+    _write_once(settings.password_file, json.dumps({ADMIN: secrets.token_urlsafe(18)}))
+
+
+def read(settings: StackSettings, name: str) -> str:
+    """Return the secret called `name`."""
+    return (settings.secrets / name).read_text().strip()
+
+
+def admin_password(settings: StackSettings) -> str:
+    """Return the password of Airflow's user `admin`."""
+    return str(json.loads(settings.password_file.read_text())[ADMIN])
+
+
+def _write_once(path: Path, text: str) -> None:
+    if path.exists():
+        path.chmod(0o600)
+        return
+    # Written under another name first: a crash in between must not leave an empty secret behind.
+    draft = path.with_name(f"{path.name}.{os.getpid()}")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(text + "\n")
+    draft.rename(path)

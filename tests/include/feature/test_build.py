@@ -1,0 +1,152 @@
+from __future__ import annotations
+
+import dataclasses
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from include.errors import DataContractError
+from include.feature.build import build_partition, features_schema, unprocessed_partitions
+from include.lake.frames import arrow_schema
+from include.lake.table import Lake, Writer
+from include.use_cases.loader import ROOT, load
+from include.use_cases.schema import UseCase
+
+DAY = "2024-05-01"
+AT = datetime(2024, 5, 1, 12, tzinfo=UTC)
+ROWS = [
+    {"customer": 2, "seen_at": AT, "plan": "b", "calls": 2, "bill": None},
+    {"customer": 1, "seen_at": AT, "plan": "a", "calls": 1, "bill": 1.5},
+]
+
+
+def publish(
+    lake: Lake,
+    stage: str,
+    use_case: UseCase,
+    rows: list[dict[str, object]],
+    partition: str,
+    token: int = 1,
+) -> None:
+    name = stage.removeprefix("reference_")
+    columns = (
+        use_case.ingest.columns if stage == "clean" else use_case.ingest.references[name].columns
+    )
+    schema = arrow_schema(columns)
+    lake.table(use_case.name, stage).publish(
+        pa.Table.from_pylist(rows, schema=schema),
+        partition=partition,
+        schema=schema,
+        writer=Writer("before", 1, token, "test"),
+    )
+
+
+@pytest.fixture
+def filled(churn: UseCase, churn_lake: Lake) -> Lake:
+    """Fill a lake with one clean partition and the plans."""
+    publish(churn_lake, "clean", churn, ROWS, DAY)
+    publish(churn_lake, "reference_plans", churn, [{"plan": "a", "price": 9.5}], "all")
+    return churn_lake
+
+
+def test_features_table_has_key_time_and_features(
+    churn: UseCase, filled: Lake, first: Writer
+) -> None:
+    assert unprocessed_partitions(churn, filled) == [DAY]
+    done = build_partition(churn, DAY, filled, first)
+    assert json.loads(json.dumps(dataclasses.asdict(done))) == {
+        "partition": DAY,
+        "rows": 2,
+        "columns": ["calls", "bill", "price", "plan"],
+        "version": 0,
+        "partition_version": 1,
+    }
+    assert filled.table("churn", "features").read().to_pylist() == [
+        {
+            "customer": 2,
+            "seen_at": AT,
+            "calls": 2.0,
+            "bill": None,
+            "price": None,
+            "plan": "b",
+            "partition": DAY,
+        },
+        {
+            "customer": 1,
+            "seen_at": AT,
+            "calls": 1.0,
+            "bill": 1.5,
+            "price": 9.5,
+            "plan": "a",
+            "partition": DAY,
+        },
+    ]
+    assert unprocessed_partitions(churn, filled) == []
+
+
+def test_what_was_read_is_on_record(churn: UseCase, filled: Lake, first: Writer) -> None:
+    build_partition(churn, DAY, filled, first)
+    [entry] = filled.table("churn", "features").history()
+    assert {(one["table"], one["version"]) for one in entry["inputs"]} == {
+        ("churn.clean", 0),
+        ("churn.reference_plans", 0),
+    }
+
+
+def test_a_new_version_of_the_clean_partition_is_work_again(
+    churn: UseCase, filled: Lake, first: Writer, second: Writer
+) -> None:
+    build_partition(churn, DAY, filled, first)
+    publish(filled, "clean", churn, ROWS[:1], DAY, token=2)
+    assert unprocessed_partitions(churn, filled) == [DAY]
+    assert build_partition(churn, DAY, filled, second).rows == 1
+
+
+def partitioned(churn_root: Path) -> UseCase:
+    """Churn, with plans that land by day."""
+    path = churn_root / "churn" / "use_case.yaml"
+    path.write_text(path.read_text().replace("plans/*.csv", "'plans/{partition}/*.csv'"))
+    return load(churn_root / "churn")
+
+
+def test_a_reference_that_has_not_come_is_waited_for(
+    churn: UseCase, churn_root: Path, filled: Lake, first: Writer
+) -> None:
+    use_case = partitioned(churn_root)
+    with pytest.raises(
+        DataContractError,
+        match=r"features of 2024-05-01 need reference 'plans' of 2024-05-01, "
+        r"which has not been ingested. "
+        r"Land 'plans/\{partition\}/\*.csv'",
+    ):
+        build_partition(use_case, DAY, filled, first)
+    assert not filled.table("churn", "features").exists()
+
+
+def test_a_corrected_reference_makes_its_partition_due_again(
+    churn: UseCase, churn_root: Path, filled: Lake, first: Writer, second: Writer
+) -> None:
+    use_case = partitioned(churn_root)
+    publish(filled, "reference_plans", churn, [{"plan": "b", "price": 1.0}], DAY)
+    build_partition(use_case, DAY, filled, first)
+    assert unprocessed_partitions(use_case, filled) == []
+    publish(filled, "reference_plans", churn, [{"plan": "b", "price": 2.0}], DAY, token=2)
+    publish(filled, "reference_plans", churn, [{"plan": "c", "price": 2.0}], "2024-05-02")
+    assert unprocessed_partitions(use_case, filled) == [DAY]
+    build_partition(use_case, DAY, filled, second)
+    assert filled.table("churn", "features").read(columns=["price"])["price"].to_pylist() == [
+        2.0,
+        9.5,
+    ]
+    assert unprocessed_partitions(use_case, filled) == []
+
+
+def test_a_key_column_that_is_a_feature_too_is_there_once() -> None:
+    schema = features_schema(load(ROOT / "flight_delays"))
+    assert len(schema.names) == len(set(schema.names))
+    assert schema.names[:7] == ["year", "month", "day", "carrier", "flight", "origin", "time_hour"]
+    assert schema.field("carrier").type == pa.string()
+    assert schema.field("hour").type == pa.float64()

@@ -1,0 +1,205 @@
+from __future__ import annotations
+
+import dataclasses
+import json
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from include.errors import ConfigError, DataContractError
+from include.ingest_label.ingest import (
+    Work,
+    find_unprocessed,
+    ingest_labels,
+    ingest_references,
+    ingest_rows,
+    landed_partitions,
+)
+from include.ingest_label.landing import Landing
+from include.lake.table import Lake, Writer
+from include.use_cases.loader import load
+from include.use_cases.schema import UseCase
+
+DAY = "2024-05-01"
+ROWS = """customer,seen_at,plan,calls,bill
+1,2024-05-01T00:00:00Z,basic,3,10.5
+2,2024-05-01T23:59:59Z,,0,
+"""
+OUTCOMES = """customer,seen_at,days_to_departure
+1,2024-05-01T00:00:00Z,30
+2,2024-05-01T23:59:59Z,31
+3,2024-05-01T12:00:00Z,
+"""
+PLANS = "plan,price\nbasic,9.5\ngold,\n"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "landing"
+
+
+@pytest.fixture
+def landing(folder: Path) -> Landing:
+    """Land rows, outcomes and plans of one day."""
+    for path, text in {
+        f"customers/{DAY}/a.csv": ROWS,
+        f"departures/{DAY}/a.csv": OUTCOMES,
+        "plans/plans.csv": PLANS,
+    }.items():
+        (folder / path).parent.mkdir(parents=True)
+        (folder / path).write_text(text)
+    return Landing(str(folder))
+
+
+def test_all_that_landed_is_work_until_it_is_ingested(
+    churn: UseCase, landing: Landing, churn_lake: Lake, first: Writer
+) -> None:
+    assert landed_partitions(churn, landing) == [DAY]
+    assert find_unprocessed(churn, landing, churn_lake) == Work([DAY], [DAY], ["plans"])
+    ingest_rows(churn, DAY, landing, churn_lake, first)
+    assert find_unprocessed(churn, landing, churn_lake) == Work([], [DAY], ["plans"])
+    ingest_labels(churn, DAY, landing, churn_lake, first)
+    ingest_references(churn, landing, churn_lake, first)
+    assert find_unprocessed(churn, landing, churn_lake) == Work([], [], [])
+
+
+def test_what_lands_again_is_work_again(
+    churn: UseCase, landing: Landing, folder: Path, churn_lake: Lake, first: Writer, second: Writer
+) -> None:
+    ingest_rows(churn, DAY, landing, churn_lake, first)
+    (folder / f"customers/{DAY}/b.csv").write_text(
+        "customer,seen_at,plan,calls,bill\n7,2024-05-01T00:00:00Z,gold,1,2\n"
+    )
+    assert find_unprocessed(churn, landing, churn_lake).raw == [DAY]
+    done = ingest_rows(churn, DAY, landing, churn_lake, second)
+    assert (done.rows, done.files, done.partition_version) == (3, 2, 2)
+    assert churn_lake.table("churn", "raw").read()["customer"].to_pylist() == [1, 2, 7]
+
+
+def test_rows_arrive_as_they_landed(
+    churn: UseCase, landing: Landing, churn_lake: Lake, first: Writer
+) -> None:
+    done = ingest_rows(churn, DAY, landing, churn_lake, first)
+    assert dataclasses.asdict(done) == {
+        "partition": DAY,
+        "rows": 2,
+        "files": 1,
+        "version": 0,
+        "partition_version": 1,
+    }
+    assert churn_lake.table("churn", "raw").read().to_pylist()[1] == {
+        "customer": 2,
+        "seen_at": datetime(2024, 5, 1, 23, 59, 59, tzinfo=UTC),
+        "plan": None,
+        "calls": 0,
+        "bill": None,
+        "partition": DAY,
+    }
+
+
+def test_labels_are_read_off_outcomes_that_are_known(
+    churn: UseCase, landing: Landing, churn_lake: Lake, first: Writer
+) -> None:
+    done = ingest_labels(churn, DAY, landing, churn_lake, first)
+    assert (done.rows, done.without_outcome, done.positive_share) == (2, 1, 0.5)
+    assert json.loads(json.dumps(dataclasses.asdict(done)))["partition"] == DAY
+    labels = churn_lake.table("churn", "labels").read()
+    assert labels.column_names == ["customer", "seen_at", "label", "partition"]
+    assert dict(zip(labels["customer"].to_pylist(), labels["label"].to_pylist(), strict=True)) == {
+        1: 1,
+        2: 0,
+    }
+
+
+def test_a_changed_rule_makes_labels_work_again(
+    churn: UseCase,
+    churn_root: Path,
+    landing: Landing,
+    churn_lake: Lake,
+    first: Writer,
+    second: Writer,
+) -> None:
+    ingest_labels(churn, DAY, landing, churn_lake, first)
+    path = churn_root / "churn" / "use_case.yaml"
+    path.write_text(path.read_text().replace('"<= 30"', '"<= 60"'))
+    changed = load(churn_root / "churn")
+    assert find_unprocessed(changed, landing, churn_lake).labels == [DAY]
+    assert ingest_labels(changed, DAY, landing, churn_lake, second).positive_share == 1.0
+    assert find_unprocessed(changed, landing, churn_lake).labels == []
+
+
+def test_references_are_published_when_they_landed(
+    churn: UseCase, landing: Landing, churn_lake: Lake, first: Writer
+) -> None:
+    [done] = ingest_references(churn, landing, churn_lake, first)
+    assert (done.name, done.partition, done.rows) == ("plans", "all", 2)
+    assert churn_lake.table("churn", "reference_plans").read(
+        columns=["plan", "price"]
+    ).to_pylist() == [
+        {"plan": "basic", "price": 9.5},
+        {"plan": "gold", "price": None},
+    ]
+    assert ingest_references(churn, landing, churn_lake, first) == []
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "message"),
+    [
+        (
+            f"customers/{DAY}/a.csv",
+            ROWS + "3,2024-05-02T00:00:00Z,basic,1,1\n",
+            "rows of 2024-05-01: 'seen_at' must be from 2024-05-01T00:00Z until before "
+            "2024-05-02T00:00Z, "
+            "but 1 of 3 rows are outside, first data row 3 with 2024-05-02 00:00:00",
+        ),
+        (
+            f"customers/{DAY}/a.csv",
+            ROWS + "3,,basic,1,1\n",
+            "1 of 3 rows are outside, .* with None",
+        ),
+        (
+            f"departures/{DAY}/a.csv",
+            OUTCOMES + "1,2024-05-01T09:00:00Z,5\n",
+            "such as {'customer': 1}",
+        ),
+        (
+            f"departures/{DAY}/a.csv",
+            OUTCOMES.splitlines()[0] + "\n3,2024-05-01T09:00:00Z,\n",
+            "no row has an outcome",
+        ),
+        (
+            f"departures/{DAY}/a.csv",
+            OUTCOMES + "4,2024-04-30T23:59:59Z,5\n",
+            "1 of 4 rows are outside",
+        ),
+        ("plans/plans.csv", PLANS + "gold,3\n", "reference 'plans', .* such as {'plan': 'gold'}"),
+        ("plans/plans.csv", PLANS + '"",3\n', "key column 'plan' must be there"),
+    ],
+)
+def test_what_breaks_the_contract_is_not_published(
+    churn: UseCase,
+    landing: Landing,
+    folder: Path,
+    churn_lake: Lake,
+    first: Writer,
+    path: str,
+    text: str,
+    message: str,
+) -> None:
+    (folder / path).write_text(text)
+    stage, ingest = {
+        "customers": ("raw", partial(ingest_rows, churn, DAY)),
+        "departures": ("labels", partial(ingest_labels, churn, DAY)),
+        "plans": ("reference_plans", partial(ingest_references, churn)),
+    }[path.split("/")[0]]
+    with pytest.raises(DataContractError, match=message):
+        ingest(landing, churn_lake, first)
+    assert not churn_lake.table("churn", stage).exists()
+
+
+def test_clustering_has_no_labels(landing: Landing, churn_lake: Lake, first: Writer) -> None:
+    regimes = load(Path(load.__code__.co_filename).parent / "weather_regimes")
+    with pytest.raises(ConfigError, match="a clustering use case has no labels"):
+        ingest_labels(regimes, DAY, landing, churn_lake, first)

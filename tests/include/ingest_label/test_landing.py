@@ -1,0 +1,133 @@
+from __future__ import annotations
+
+import logging
+import os
+from pathlib import Path
+
+import pytest
+
+from include.errors import DataContractError, ServiceUnavailable
+from include.ingest_label import landing as landing_module
+from include.ingest_label.landing import Landing
+
+PATTERN = "flights/{partition}/*.csv"
+
+
+def land(root: Path, path: str, text: str = "count\n1\n", at_ns: int = 0) -> None:
+    file = root / path
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(text)
+    os.utime(file, ns=(at_ns, at_ns))
+
+
+def test_partitions_are_those_whose_files_match(tmp_path: Path) -> None:
+    for path in (
+        "2013-01/a.csv",
+        "2013-02/b.csv",
+        "2013-02/c.parquet",
+        "2013-03/.hidden.csv",
+        "2013-04/x/a.csv",
+    ):
+        land(tmp_path, f"flights/{path}")
+    land(tmp_path, "others/2013-05/a.csv")
+    landing = Landing(str(tmp_path))
+    assert sorted(landing.partitions(PATTERN)) == ["2013-01", "2013-02"]
+    assert landing.files(PATTERN, "2013-02") == [f"{tmp_path}/flights/2013-02/b.csv"]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "path", "key"),
+    [
+        ("a/dt={partition}/*.csv", "a/dt=2013-01/x.csv", "2013-01"),
+        ("a/{partition}.csv", "a/2013-01.csv", "2013-01"),
+        ("a/*/{partition}-*.csv", "a/us/2013-01-late.csv", "2013-01"),
+        ("planes/*.csv", "planes/planes.csv", ""),
+    ],
+)
+def test_a_pattern_may_put_the_partition_anywhere(
+    tmp_path: Path, pattern: str, path: str, key: str
+) -> None:
+    land(tmp_path, path)
+    assert list(Landing(str(tmp_path)).partitions(pattern)) == [key]
+
+
+def test_a_misnamed_folder_is_told_and_stops_no_other(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    land(tmp_path, "flights/2013-01/a.csv")
+    land(tmp_path, "flights/2013-13/a.csv")
+    with caplog.at_level(logging.WARNING):
+        assert list(Landing(str(tmp_path)).partitions(PATTERN)) == ["2013-01"]
+    assert "2013-13/a.csv: not taken" in caplog.text
+
+
+def test_nothing_landed_is_no_error(tmp_path: Path) -> None:
+    assert Landing(str(tmp_path / "not yet")).partitions(PATTERN) == {}
+
+
+def test_fingerprint_changes_with_what_landed_and_only_then(tmp_path: Path) -> None:
+    landing = Landing(str(tmp_path))
+    seen = []
+    for change in (
+        lambda: land(tmp_path, "flights/2013-01/a.csv"),
+        lambda: land(tmp_path, "flights/2013-01/a.csv", at_ns=1),
+        lambda: land(tmp_path, "flights/2013-01/a.csv", "count\n12\n", at_ns=1),
+        lambda: land(tmp_path, "flights/2013-01/b.csv"),
+        lambda: (tmp_path / "flights/2013-01/b.csv").rename(tmp_path / "flights/2013-01/c.csv"),
+    ):
+        change()
+        fingerprint = landing.partitions(PATTERN)["2013-01"]
+        assert fingerprint == landing.partitions(PATTERN)["2013-01"]
+        assert 0 <= fingerprint < 2**63
+        seen.append(fingerprint)
+    assert len(set(seen)) == 5
+    land(tmp_path, "flights/2013-02/a.csv")
+    assert landing.partitions(PATTERN)["2013-01"] == seen[-1]
+
+
+def test_files_are_read_in_the_order_of_their_names(tmp_path: Path) -> None:
+    land(tmp_path, "flights/2013-01/b.csv", "count\n3\n")
+    land(tmp_path, "flights/2013-01/a.csv", "count\n1\n2\n")
+    landing = Landing(str(tmp_path))
+    table, fingerprint = landing.read(PATTERN, "2013-01", {"count": "int64"})
+    assert table["count"].to_pylist() == [1, 2, 3]
+    assert fingerprint == landing.partitions(PATTERN)["2013-01"]
+
+
+def test_reading_what_did_not_land_says_what_did(tmp_path: Path) -> None:
+    land(tmp_path, "flights/2013-01/a.csv")
+    with pytest.raises(
+        DataContractError, match=r"nothing landed .* '2013-02'; landed are \['2013-01'\]"
+    ):
+        Landing(str(tmp_path)).read(PATTERN, "2013-02", {"count": "int64"})
+
+
+def test_a_file_that_changes_while_it_is_read_is_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    land(tmp_path, "flights/2013-01/a.csv")
+    parse = landing_module.parse
+
+    def parse_late(*arguments: object) -> object:
+        land(tmp_path, "flights/2013-01/a.csv", "count\n1\n2\n")
+        return parse(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(landing_module, "parse", parse_late)
+    with pytest.raises(ServiceUnavailable, match="changed while they were read"):
+        Landing(str(tmp_path)).read(PATTERN, "2013-01", {"count": "int64"})
+
+
+def test_a_bucket_is_a_root_like_a_folder() -> None:
+    landing = Landing(
+        "s3://bucket/landing/",
+        {
+            "AWS_ENDPOINT_URL": "http://127.0.0.1:1",
+            "AWS_REGION": "eu-west-1",
+            "aws_allow_http": "true",
+            "AWS_ACCESS_KEY_ID": "a",
+            "AWS_SECRET_ACCESS_KEY": "b",
+        },
+    )
+    assert landing._root == "bucket/landing"
+    assert landing._fs.type_name == "s3"
+    assert landing._fs.region == "eu-west-1"

@@ -1,0 +1,133 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from include.errors import ConfigError, DataContractError
+from include.modelling.training_set import labelled_partitions, load_training_set
+from tests.support.lakes import fill, publish, tiny_lake
+from tests.support.packages import tiny_rows, tiny_use_case
+
+MONTHS = ("2024-01", "2024-02", "2024-03")
+
+
+@pytest.fixture
+def use_case():
+    return tiny_use_case()
+
+
+@pytest.fixture
+def lake(tmp_path, use_case):
+    return tiny_lake(tmp_path, use_case, MONTHS)
+
+
+def test_the_last_partition_is_held_out_and_the_rest_is_in_order_of_time(lake, use_case):
+    training = load_training_set(use_case, lake, "2024-03")
+
+    assert (training.partitions, training.holdout_partition) == (list(MONTHS), "2024-03")
+    assert (len(training.train_X), len(training.holdout_X)) == (800, 400)
+    assert list(training.train_X.columns) == ["x", "z", "colour"]
+    assert training.train_times.is_monotonic_increasing
+    assert training.train_times.max() < pd.Timestamp("2024-03-01", tz="UTC")
+
+
+def test_each_row_has_its_own_label(lake, use_case):
+    training = load_training_set(use_case, lake, "2024-02")
+
+    january, february = (
+        tiny_rows(month=month, seed=seed) for month, seed in [("2024-01", 1), ("2024-02", 2)]
+    )
+    np.testing.assert_array_equal(training.train_X["x"], january["x"])
+    np.testing.assert_array_equal(training.train_y, january["outcome"])
+    np.testing.assert_array_equal(training.holdout_y, february["outcome"])
+    assert training.train_y.dtype == np.int64
+
+
+def test_keys_that_come_again_each_month_do_not_mix(lake, use_case):
+    """Ids 0 to 399 are in every month: a join on the key alone would make nine rows of three."""
+    assert len(load_training_set(use_case, lake, "2024-03").train_X) == 2 * 400
+
+
+def test_nothing_later_than_as_of_is_used(lake, use_case):
+    assert load_training_set(use_case, lake, "2024-02").partitions == ["2024-01", "2024-02"]
+
+
+def test_partitions_without_labels_wait(lake, use_case):
+    fill(lake, use_case, "2024-04", labelled=False)
+    assert labelled_partitions(use_case, lake, "2024-04") == list(MONTHS)
+
+
+def test_rows_without_an_outcome_are_left_out(lake, use_case):
+    rows = tiny_rows(month="2024-03", seed=3)
+    some = rows.iloc[::2].assign(label=rows["outcome"].astype("int64"))
+    columns = {"id": "int64", "at": "timestamp", "label": "int64"}
+    publish(lake, use_case, "labels", "2024-03", some, columns)
+
+    training = load_training_set(use_case, lake, "2024-03")
+
+    np.testing.assert_array_equal(training.holdout_X["x"], rows["x"].iloc[::2])
+
+
+def test_clustering_needs_no_labels(tmp_path):
+    use_case = tiny_use_case("clustering")
+    training = load_training_set(use_case, tiny_lake(tmp_path, use_case), "2024-02")
+
+    assert (training.train_y, training.holdout_y) == (None, None)
+    assert [read.table for read in training.inputs] == ["tiny.features"]
+
+
+def test_pinned_versions_read_what_was_read_then(lake, use_case):
+    before = load_training_set(use_case, lake, "2024-03")
+    versions = {read.table: read.version for read in before.inputs}
+    fill(lake, use_case, "2024-02", tiny_rows(month="2024-02", seed=99))
+    fill(lake, use_case, "2023-12")
+
+    again = load_training_set(use_case, lake, "2024-03", versions, before.partitions)
+    pd.testing.assert_frame_equal(again.train_X, before.train_X)
+    pd.testing.assert_series_equal(again.train_y, before.train_y)
+
+    now = load_training_set(use_case, lake, "2024-03")
+    assert now.partitions == ["2023-12", *MONTHS]
+    assert not now.train_X["x"].isin(before.train_X["x"]).all()
+
+
+def test_at_most_max_rows_the_newest(tmp_path):
+    use_case = tiny_use_case(train={**_train(), "max_rows": 1000})
+    lake = tiny_lake(tmp_path, use_case, ())
+    for month in MONTHS:
+        fill(lake, use_case, month, tiny_rows(700, month, seed=1))
+
+    training = load_training_set(use_case, lake, "2024-03")
+
+    assert len(training.train_X) == 1000
+    assert (training.train_times >= pd.Timestamp("2024-02-01", tz="UTC")).sum() == 700
+
+
+def _train():
+    return {
+        "metric": "roc_auc",
+        "split": {"by": "at", "folds": 2},
+        "candidates": [{"estimator": "logistic_regression"}],
+    }
+
+
+def test_too_few_partitions_are_counted(lake, use_case):
+    with pytest.raises(
+        DataContractError,
+        match=r"at least 2 labelled partitions up to 2024-01 .* got 1: \['2024-01'\]",
+    ):
+        load_training_set(use_case, lake, "2024-01")
+
+
+def test_labels_of_other_keys_are_noticed(lake, use_case):
+    strangers = tiny_rows(month="2024-03").assign(label=1, id=lambda rows: rows["id"] + 10_000)
+    columns = {"id": "int64", "at": "timestamp", "label": "int64"}
+    publish(lake, use_case, "labels", "2024-03", strangers.astype({"label": "int64"}), columns)
+    with pytest.raises(
+        DataContractError, match=r"the holdout partitions .* got none. Check .* same keys"
+    ):
+        load_training_set(use_case, lake, "2024-03")
+
+
+def test_an_as_of_that_is_no_month_is_refused(lake, use_case):
+    with pytest.raises(ConfigError, match="must be a month like '2013-06', got '2024-1'"):
+        labelled_partitions(use_case, lake, "2024-1")

@@ -1,0 +1,17 @@
+from pathlib import Path
+
+import pytest
+
+from include.registry.client import Registry
+from tests.support.packages import TinyPackage, make_package
+from tests.support.registries import local_registry
+
+
+@pytest.fixture
+def package(tmp_path: Path) -> TinyPackage:
+    return make_package(tmp_path / "made")
+
+
+@pytest.fixture
+def registry(tmp_path: Path) -> Registry:
+    return local_registry(tmp_path / "registry")

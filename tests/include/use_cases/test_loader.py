@@ -1,0 +1,142 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from include.errors import ConfigError
+from include.use_cases import loader
+
+VALID = Path(__file__).parent / "confs" / "valid" / "regression.yaml"
+SUITE = (
+    "- {expectation: expect_column_values_to_not_be_null, column: plan, on_failure: quarantine}\n"
+)
+
+
+@pytest.fixture
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Make a root with one good use case, `churn`."""
+    monkeypatch.setenv("FLYWHEEL_USE_CASES", str(tmp_path))
+    (tmp_path / "churn").mkdir()
+    (tmp_path / "churn" / "use_case.yaml").write_text(VALID.read_text())
+    (tmp_path / "churn" / "expectations.yaml").write_text(SUITE)
+    return tmp_path
+
+
+def test_shipped_use_cases_load_and_are_of_three_kinds() -> None:
+    loaded = loader.load_all(loader.ROOT)
+    assert loaded.broken == {}
+    assert {name: use_case.task for name, use_case in loaded.use_cases.items()} == {
+        "air_time": "regression",
+        "flight_delays": "classification",
+        "weather_regimes": "clustering",
+    }
+
+
+def test_shipped_use_cases_name_the_published_schema() -> None:
+    for path in loader.ROOT.glob("*/use_case.yaml"):
+        first = path.read_text().splitlines()[0]
+        assert first == "# yaml-language-server: $schema=../use_case.schema.json", path
+
+
+def test_shipped_flight_features_know_nothing_after_departure() -> None:
+    late = {"dep_time", "dep_delay", "arr_time", "arr_delay", "air_time"}
+    for name in ("flight_delays", "air_time"):
+        use_case = loader.load(loader.ROOT / name)
+        assert not late & set(use_case.features.inputs)
+        assert not {"month", "year"} & set(use_case.features.columns)
+
+
+def test_a_broken_use_case_does_not_hide_the_others(root: Path) -> None:
+    (root / "broken").mkdir()
+    (root / "broken" / "use_case.yaml").write_text("task: guessing\n")
+    loaded = loader.load_all()
+    assert list(loaded.use_cases) == ["churn"]
+    assert "broken/use_case.yaml: task must be one of" in str(loaded.broken["broken"])
+
+
+def test_get_names_what_exists(root: Path) -> None:
+    assert loader.get("churn").name == "churn"
+    with pytest.raises(ConfigError, match=r"no use case 'chrun' .* there are \['churn'\]"):
+        loader.get("chrun")
+
+
+def test_missing_root_names_the_setting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FLYWHEEL_USE_CASES", str(tmp_path / "nowhere"))
+    with pytest.raises(ConfigError, match=r"nowhere: .* does not exist. .* FLYWHEEL_USE_CASES"):
+        loader.load_all()
+
+
+def test_name_of_the_folder_is_checked(root: Path) -> None:
+    (root / "churn").rename(root / "Churn-2")
+    [error] = loader.load_all().broken.values()
+    assert "name must match ^[a-z][a-z0-9_]*$, got 'Churn-2'" in str(error)
+
+
+@pytest.mark.parametrize(
+    ("suite", "message"),
+    [
+        (
+            "- "
+            "{expectation: expect_column_values_to_not_be_null, column: plam, on_failure: refuse}",
+            "expectations.0 expect_column_values_to_not_be_null names column 'plam', which "
+            "is not one",
+        ),
+        (
+            "- {expectation: expect_column_values_to_be_between, column: bill, min_value: 0,"
+            " mostly: 0.9, on_failure: quarantine}",
+            "has 'mostly', which a quarantine of single rows cannot mean",
+        ),
+        (
+            "- "
+            "{expectation: expect_column_values_to_not_be_null, column: plan, on_failure: ignore}",
+            "expectations.0.on_failure must be one of ['quarantine', 'refuse'], got 'ignore'",
+        ),
+        (
+            "- {expectation: notNull, column: plan, on_failure: refuse}",
+            "expectations.0.expectation must match ^expect_[a-z0-9_]+$, got 'notNull'",
+        ),
+        ("expectations: []", "expectations must be a list, got {'expectations': []}"),
+    ],
+)
+def test_broken_suite_breaks_the_use_case(root: Path, suite: str, message: str) -> None:
+    (root / "churn" / "expectations.yaml").write_text(suite)
+    with pytest.raises(ConfigError) as error:
+        loader.get("churn")
+    assert "churn/expectations.yaml: " in str(error.value)
+    assert message in str(error.value)
+
+
+def test_missing_suite_is_named(root: Path) -> None:
+    (root / "churn" / "expectations.yaml").unlink()
+    with pytest.raises(ConfigError, match=r"churn/expectations.yaml: cannot be read"):
+        loader.get("churn")
+
+
+def test_python_of_a_use_case_is_loaded_and_follows_the_file(root: Path) -> None:
+    use_case = loader.get("churn")
+    assert loader.python_of(use_case, "features") is None
+    path = root / "churn" / "features.py"
+    for number in (1, 2):
+        path.write_text(f"ANSWER = {number}\n")
+        os.utime(path, ns=(number, number))
+        module = loader.python_of(use_case, "features")
+        assert module is not None
+        assert number == module.ANSWER
+
+
+def test_loading_stays_light() -> None:
+    """Dag files load use cases each time they are parsed: Airflow does that all day."""
+    heavy = ("pandas", "pyarrow", "sklearn", "mlflow", "great_expectations", "airflow")
+    code = (
+        "import sys; from include.use_cases import loader; loader.load_all(loader.ROOT); "
+        f"print([name for name in {heavy!r} if name in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=loader.ROOT.parents[1], capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert done.stdout.strip() == "[]"

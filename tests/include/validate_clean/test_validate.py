@@ -1,0 +1,152 @@
+from __future__ import annotations
+
+import dataclasses
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from include.errors import DataContractError
+from include.lake.frames import arrow_schema
+from include.lake.table import Lake, Writer, unprocessed
+from include.use_cases.loader import load
+from include.use_cases.schema import UseCase
+from include.validate_clean.validate import validate_and_clean
+
+DAY = "2024-05-01"
+AT = datetime(2024, 5, 1, 12, tzinfo=UTC)
+Row = tuple[int | None, str | None, int | None, float | None]
+
+#: Four good rows (one repeats a key), and one without plan.
+ROWS: list[Row] = [
+    (1, "a", 1, 1.0),
+    (2, "b", 2, 2.0),
+    (1, "a", 3, 3.0),
+    (3, None, 4, 4.0),
+    (4, "d", 5, None),
+]
+
+
+def publish(use_case: UseCase, lake: Lake, rows: list[Row], token: int = 1) -> None:
+    schema = arrow_schema(use_case.ingest.columns)
+    names = ("customer", "plan", "calls", "bill")
+    records = [{**dict(zip(names, row, strict=True)), "seen_at": AT} for row in rows]
+    table = pa.Table.from_pylist(records, schema=schema)
+    lake.table("churn", "raw").publish(
+        table, partition=DAY, schema=schema, writer=Writer("raw", 1, token, "test")
+    )
+
+
+def test_good_rows_are_clean_and_bad_ones_set_aside_with_the_reason(
+    churn: UseCase, churn_lake: Lake, first: Writer
+) -> None:
+    publish(churn, churn_lake, ROWS)
+    done = validate_and_clean(churn, DAY, churn_lake, first)
+    assert json.loads(json.dumps(dataclasses.asdict(done))) == {
+        "partition": DAY,
+        "rows_in": 5,
+        "rows_quarantined": 1,
+        "rows_clean": 3,
+        "rows_dropped": 0,
+        "duplicates_removed": 1,
+        "cells_filled": 0,
+        "noise_cells": 0,
+        "reasons": {"expect_column_values_to_not_be_null(plan)": 1},
+        "version": 0,
+        "partition_version": 1,
+        "quarantine_version": 0,
+    }
+    clean = churn_lake.table("churn", "clean")
+    assert clean.schema() == arrow_schema(churn.ingest.columns)
+    # Of customer 1 the last row stays.
+    assert clean.read(columns=["customer", "calls"]).to_pylist() == [
+        {"customer": 2, "calls": 2},
+        {"customer": 1, "calls": 3},
+        {"customer": 4, "calls": 5},
+    ]
+    [bad] = churn_lake.table("churn", "quarantine").read().to_pylist()
+    assert (bad["customer"], bad["reason"]) == (3, "expect_column_values_to_not_be_null(plan)")
+    assert unprocessed(churn_lake.table("churn", "raw"), clean) == []
+
+
+def test_all_reasons_of_a_row_are_kept(churn: UseCase, churn_lake: Lake, first: Writer) -> None:
+    publish(churn, churn_lake, [*ROWS[:3], (None, None, -1, 0.0)])
+    done = validate_and_clean(churn, DAY, churn_lake, first)
+    [bad] = churn_lake.table("churn", "quarantine").read().to_pylist()
+    assert bad["reason"] == (
+        "expect_column_values_to_not_be_null(plan); expect_column_values_to_be_between(calls); "
+        "key column missing (customer)"
+    )
+    assert done.rows_quarantined == 1
+    assert done.reasons["key column missing (customer)"] == 1
+
+
+def test_a_partition_made_good_has_no_quarantine_any_more(
+    churn: UseCase, churn_lake: Lake, first: Writer, second: Writer
+) -> None:
+    publish(churn, churn_lake, ROWS)
+    validate_and_clean(churn, DAY, churn_lake, first)
+    publish(churn, churn_lake, ROWS[:3], token=2)
+    assert validate_and_clean(churn, DAY, churn_lake, second).quarantine_version is None
+    assert churn_lake.table("churn", "quarantine").partitions() == []
+    assert churn_lake.table("churn", "clean").read().num_rows == 2
+
+
+def test_a_rerun_of_the_same_attempt_changes_nothing(
+    churn: UseCase, churn_lake: Lake, first: Writer
+) -> None:
+    publish(churn, churn_lake, ROWS)
+    done = validate_and_clean(churn, DAY, churn_lake, first)
+    assert validate_and_clean(churn, DAY, churn_lake, first) == done
+    assert churn_lake.table("churn", "quarantine").read().num_rows == 1
+
+
+def refused(churn: UseCase, lake: Lake, writer: Writer, rows: list[Row], message: str) -> None:
+    publish(churn, lake, rows)
+    with pytest.raises(DataContractError, match=message):
+        validate_and_clean(churn, DAY, lake, writer)
+    assert not lake.table("churn", "clean").exists()
+    assert not lake.table("churn", "quarantine").exists()
+
+
+def test_too_large_a_share_of_bad_rows_refuses_the_batch(
+    churn: UseCase, churn_lake: Lake, first: Writer
+) -> None:
+    rows: list[Row] = [ROWS[0], ROWS[1], ROWS[3], (5, "e", -1, 0.0)]
+    message = (
+        r"at most 25.0% of rows may be quarantined .* got 50.0%, 2 of 4: .*not_be_null\(plan\)': 1"
+    )
+    refused(churn, churn_lake, first, rows, message)
+
+
+def test_exactly_the_allowed_share_is_allowed(
+    churn: UseCase, churn_lake: Lake, first: Writer
+) -> None:
+    publish(churn, churn_lake, [ROWS[0], ROWS[1], ROWS[3], ROWS[4]])
+    assert validate_and_clean(churn, DAY, churn_lake, first).rows_quarantined == 1
+
+
+def test_a_failed_batch_expectation_refuses_the_batch(
+    churn: UseCase, churn_lake: Lake, first: Writer
+) -> None:
+    message = "batch 2024-05-01 is refused by .*expectations.yaml: expect_table_row_count.*got 1"
+    refused(churn, churn_lake, first, ROWS[:1], message)
+
+
+def test_a_batch_of_which_nothing_is_left_is_refused(
+    churn: UseCase, churn_root: Path, churn_lake: Lake, first: Writer
+) -> None:
+    path = churn_root / "churn" / "use_case.yaml"
+    path.write_text(path.read_text() + "clean: {missing: {bill: drop}}\n")
+    rows: list[Row] = [(1, "a", 1, None), (2, "b", 2, None)]
+    message = "must have clean rows, but of 2 none is left .*dropped: 2"
+    refused(load(churn_root / "churn"), churn_lake, first, rows, message)
+
+
+def test_without_raw_rows_the_message_says_what_to_run(
+    churn: UseCase, churn_lake: Lake, first: Writer
+) -> None:
+    with pytest.raises(DataContractError, match=r"churn.raw has nothing yet"):
+        validate_and_clean(churn, DAY, churn_lake, first)

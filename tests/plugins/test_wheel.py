@@ -1,0 +1,77 @@
+"""What the Dag files share."""
+
+from __future__ import annotations
+
+import pytest
+from airflow.sdk import Asset, StartOfDayMapper, StartOfMonthMapper
+
+from include.use_cases.loader import get
+from plugins.triggers.landed_files import LandedFilesTrigger
+from plugins.wheel import MAPPERS, WheelAssets, assets_of, dag_arguments, force_param, when
+
+
+def test_assets_are_named_after_the_use_case():
+    assets = assets_of(get("weather_regimes"))
+    names = {field: getattr(assets, field).name for field in WheelAssets.__dataclass_fields__}
+    assert names == {field: f"weather_regimes.{field}" for field in names}
+    assert {getattr(assets, field).group for field in names} == {"weather_regimes"}
+
+
+def test_only_the_landing_is_watched_and_by_its_own_use_case():
+    assets = assets_of(get("air_time"))
+    watched = {
+        field for field in WheelAssets.__dataclass_fields__ if getattr(assets, field).watchers
+    }
+    assert watched == {"landing"}
+    (watcher,) = assets.landing.watchers
+    assert isinstance(watcher.trigger, LandedFilesTrigger)
+    assert watcher.trigger.use_case == "air_time"
+
+
+@pytest.mark.parametrize(
+    ("grain", "kind", "key", "wrong"),
+    [
+        ("month", StartOfMonthMapper, "2013-06", "2013-06-01"),
+        ("day", StartOfDayMapper, "2013-06-01", "2013-06"),
+    ],
+)
+def test_a_key_of_the_grain_is_mapped_to_itself_and_a_wrong_one_refused(grain, kind, key, wrong):
+    from airflow.partition_mappers.temporal import StartOfDayMapper as CoreDay
+    from airflow.partition_mappers.temporal import StartOfMonthMapper as CoreMonth
+
+    mapper, key_format = MAPPERS[grain]
+    assert mapper is kind
+    core = {"month": CoreMonth, "day": CoreDay}[grain](input_format=key_format)
+    assert core.to_downstream(key) == key
+    with pytest.raises(ValueError, match=r"unconverted data remains|does not match format"):
+        core.to_downstream(wrong)
+
+
+def test_a_run_for_each_key_of_the_assets():
+    use_case = get("weather_regimes")
+    assets = assets_of(use_case)
+    timetable = when(use_case, assets.raw)
+    assert isinstance(timetable.asset_condition, Asset)
+    assert timetable.asset_condition.name == "weather_regimes.raw"
+
+
+def test_arguments_name_use_case_phase_and_owner():
+    use_case = get("weather_regimes")
+    found = dag_arguments(use_case, "train_tune", "### Train")
+    assert found["dag_id"] == "weather_regimes__train_tune"
+    assert found["description"] == f"train tune: {use_case.description}"
+    assert found["tags"] == {"weather_regimes", "train_tune", "clustering"}
+    assert found["default_args"]["owner"] == "weather@example.com"
+    assert found["doc_md"] == "### Train"
+
+
+def test_defaults_are_not_shared_between_dags():
+    first, second = (dag_arguments(get("air_time"), "deploy", None) for _ in range(2))
+    first["default_args"]["retries"] = 99
+    assert second["default_args"]["retries"] == 3
+
+
+def test_force_is_off_unless_asked_for():
+    param = force_param()
+    assert param.value is False
+    assert param.schema["type"] == "boolean"

@@ -1,0 +1,91 @@
+import importlib.util
+from pathlib import Path
+
+import pytest
+import yaml
+
+from scripts.stack import secret_files
+from scripts.stack.environment import airflow_environment, base_environment
+from scripts.stack.settings import MARKER, REPO
+
+
+@pytest.fixture(scope="module")
+def airflow_options():
+    """Every option the installed Airflow knows, as (section, option)."""
+    package = Path(importlib.util.find_spec("airflow").origin).parent
+    config = yaml.safe_load((package / "config_templates" / "config.yml").read_text())
+    return {
+        (section, option): facts["default"]
+        for section, content in config.items()
+        for option, facts in content["options"].items()
+    }
+
+
+def options_of(environment):
+    for variable, value in environment.items():
+        if variable.startswith("AIRFLOW__"):
+            _, section, option = variable.split("__")
+            yield (section.lower(), option.lower()), value
+
+
+def test_airflow_knows_every_option_that_is_set(settings, airflow_options):
+    unknown = [
+        key for key, _ in options_of(airflow_environment(settings)) if key not in airflow_options
+    ]
+
+    assert unknown == [], "Airflow ignores these silently: correct the name in environment.py"
+
+
+def test_all_state_and_addresses_are_this_stacks(settings):
+    options = dict(options_of(airflow_environment(settings)))
+
+    assert (
+        options["database", "sql_alchemy_conn"] == f"sqlite:///{settings.home}/airflow/airflow.db"
+    )
+    assert options["api", "host"] == "127.0.0.1"
+    assert options["api", "port"] == str(settings.airflow_port)
+    assert options["core", "execution_api_server_url"] == f"{settings.airflow_url}/execution/"
+    assert options["logging", "worker_log_server_port"] == str(settings.log_port)
+    assert options["core", "dags_folder"] == str(REPO / "dags")
+
+
+def test_a_stray_address_of_the_callers_does_not_join_two_stacks(settings):
+    stray = {"MLFLOW_TRACKING_URI": "http://elsewhere:5000", "FLYWHEEL_MLFLOW_PORT": "5000"}
+
+    environment = base_environment(settings, stray)
+
+    assert environment["MLFLOW_TRACKING_URI"] == settings.mlflow_url
+    assert environment["FLYWHEEL_MLFLOW_PORT"] == str(settings.mlflow_port)
+    assert environment[MARKER] == str(settings.home)
+
+
+def test_where_the_caller_keeps_the_lake_stays(settings):
+    environment = base_environment(settings, {"FLYWHEEL_LAKE_URI": "s3://lake"})
+
+    assert environment["FLYWHEEL_LAKE_URI"] == "s3://lake"
+
+
+def test_a_proxy_does_not_see_the_stacks_own_requests(settings):
+    environment = base_environment(settings, {"NO_PROXY": "intranet,localhost"})
+
+    assert environment["NO_PROXY"] == "intranet,localhost,127.0.0.1"
+    assert environment["no_proxy"] == "127.0.0.1,localhost"
+
+
+def test_parts_other_than_airflows_are_given_no_secret(settings):
+    values = " ".join(base_environment(settings, {}).values())
+
+    for name in ("jwt_secret", "api_secret_key", "fernet_key"):
+        assert secret_files.read(settings, name) not in values
+    assert secret_files.admin_password(settings) not in values
+
+
+def test_airflow_reads_the_connections(settings, monkeypatch):
+    from airflow.sdk import Connection
+
+    uri = airflow_environment(settings)["AIRFLOW_CONN_FLYWHEEL_MLFLOW"]
+
+    connection = Connection.from_uri(uri, conn_id="flywheel_mlflow")
+
+    assert (connection.conn_type, connection.host) == ("http", "127.0.0.1")
+    assert connection.port == settings.mlflow_port

@@ -1,0 +1,36 @@
+"""Everything a training needs around it, for the synthetic use case."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from include.lake.table import Lake
+from include.registry.client import Registry
+from include.use_cases.schema import UseCase
+from tests.support.lakes import tiny_lake
+from tests.support.packages import tiny_use_case
+from tests.support.registries import local_registry
+
+
+@dataclass
+class House:
+    """What a training needs around it."""
+
+    use_case: UseCase
+    lake: Lake
+    registry: Registry
+    optuna: str
+    work: Path
+
+
+def make_house(where: Path, task: str = "classification") -> House:
+    """Return a use case with a lake of two months and an empty registry."""
+    use_case = tiny_use_case(task)
+    return House(
+        use_case=use_case,
+        lake=tiny_lake(where, use_case),
+        registry=local_registry(where / "registry"),
+        optuna=f"sqlite:///{where}/optuna.db",
+        work=where / "work",
+    )

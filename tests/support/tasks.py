@@ -1,0 +1,104 @@
+"""Operators run as the task runner runs them, but without Airflow's database."""
+
+from __future__ import annotations
+
+import importlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+from typing import Any
+from unittest.mock import Mock, create_autospec
+
+import pytest
+from airflow.sdk import Asset, BaseOperator
+from airflow.sdk.bases.operator import ExecutorSafeguard
+from airflow.sdk.exceptions import AirflowFailException
+from airflow.sdk.execution_time.context import OutletEventAccessors
+
+from include.errors import ConfigError, DataContractError, ServiceUnavailable
+from include.lake.errors import StaleAttempt
+
+START = datetime(2013, 6, 1, 12, 0, tzinfo=UTC)
+OUTLET = Asset(name="weather_regimes.test")
+
+FAILURES = [
+    pytest.param(ConfigError("a rule of the file"), AirflowFailException, id="config"),
+    pytest.param(DataContractError("a rule of the data"), AirflowFailException, id="data"),
+    pytest.param(StaleAttempt("a later attempt was faster"), AirflowFailException, id="stale"),
+    pytest.param(ServiceUnavailable("nobody answers"), ServiceUnavailable, id="service"),
+]
+"""An error of the library, and what Airflow sees: only a service's silence is worth a retry."""
+
+
+@dataclass
+class Attempt:
+    """What operators use of a task instance; `pushed` are the XComs beside the returned one."""
+
+    number: int = 1
+    pushed: dict[str, Any] = field(default_factory=dict)
+    dag_id: str = "weather_regimes__test"
+    run_id: str = "manual__1"
+    task_id: str = "do"
+    map_index: int = 3
+
+    @property
+    def try_number(self) -> int:
+        """The attempt's number, from 1."""
+        return self.number
+
+    @property
+    def start_date(self) -> datetime:
+        """Each attempt starts 10 s after the former, as Airflow's retries do."""
+        return START + timedelta(seconds=10 * (self.number - 1))
+
+    def xcom_push(self, key: str, value: Any) -> None:
+        """Keep what is pushed."""
+        self.pushed[key] = value
+
+
+def make_context(
+    *, attempt: int = 1, key: str | None = None, run_type: str = "manual", **params: Any
+) -> dict[str, Any]:
+    """Make a task's context, with Airflow's own accessors of outlet events."""
+    return {
+        "ti": Attempt(attempt),
+        "run_id": "manual__1",
+        "dag_run": SimpleNamespace(run_type=run_type),
+        "params": params,
+        "partition_key": key,
+        "outlet_events": OutletEventAccessors(),
+    }
+
+
+def execute(operator: BaseOperator, context: dict[str, Any]) -> Any:
+    """Call `execute` as the task runner does: Airflow refuses it from anywhere else."""
+    name = f"{type(operator).__name__}__sentinel"
+    return operator.execute(context, **{name: ExecutorSafeguard.sentinel_value})
+
+
+def emitted(context: dict[str, Any], outlet: Asset = OUTLET) -> tuple[set[str], dict[str, Any]]:
+    """Return partition keys and extra of what was emitted on an outlet."""
+    event = context["outlet_events"][outlet]
+    return set(event.partition_keys), dict(event.extra)
+
+
+def is_small_json(value: Any) -> bool:
+    """Whether XCom takes a value (strict JSON, the same when read back), and it is a few facts."""
+    text = json.dumps(value, allow_nan=False)
+    return bool(json.loads(text) == value) and len(text) < 4000
+
+
+def stub(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, Any], Mock]:
+    """Return a function that puts an autospecced double in the place of a library function."""
+
+    def put(target: str, result: Any) -> Mock:
+        module, _, name = target.rpartition(".")
+        original = getattr(importlib.import_module(module), name)
+        outcome = "side_effect" if isinstance(result, Exception) else "return_value"
+        double: Mock = create_autospec(original, **{outcome: result})
+        monkeypatch.setattr(target, double)
+        return double
+
+    return put
