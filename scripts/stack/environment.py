@@ -78,7 +78,10 @@ def airflow_environment(settings: StackSettings) -> dict[str, str]:
             "hostname_callable": "urllib.request.localhost",
             "min_serialized_dag_update_interval": 5,  # a changed Dag shows after seconds
         },
-        "database": {"sql_alchemy_conn": f"sqlite:///{settings.airflow_home}/airflow.db"},
+        "database": {
+            # SQLite gives up on a locked file after 5 s by default: a busy machine may need more.
+            "sql_alchemy_conn": f"sqlite:///{settings.airflow_home}/airflow.db?timeout=60",
+        },
         "api": {
             "host": HOST,  # the default is every network interface
             "port": settings.airflow_port,

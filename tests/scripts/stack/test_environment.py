@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from sqlalchemy.engine import make_url
 
 from scripts.stack import secret_files
 from scripts.stack.environment import airflow_environment, base_environment
@@ -39,14 +40,23 @@ def test_airflow_knows_every_option_that_is_set(settings, airflow_options):
 def test_all_state_and_addresses_are_this_stacks(settings):
     options = dict(options_of(airflow_environment(settings)))
 
-    assert (
-        options["database", "sql_alchemy_conn"] == f"sqlite:///{settings.home}/airflow/airflow.db"
-    )
+    database = make_url(options["database", "sql_alchemy_conn"])
+    assert database.database == f"{settings.home}/airflow/airflow.db"
     assert options["api", "host"] == "127.0.0.1"
     assert options["api", "port"] == str(settings.airflow_port)
     assert options["core", "execution_api_server_url"] == f"{settings.airflow_url}/execution/"
     assert options["logging", "worker_log_server_port"] == str(settings.log_port)
     assert options["core", "dags_folder"] == str(REPO / "dags")
+
+
+@pytest.mark.parametrize("driver", ["sqlite", "sqlite+aiosqlite"])  # Airflow opens it with both
+def test_a_writer_waits_a_minute_for_sqlites_lock(settings, driver):
+    options = dict(options_of(airflow_environment(settings)))
+    database = make_url(options["database", "sql_alchemy_conn"]).set(drivername=driver)
+
+    _, arguments = database.get_dialect()().create_connect_args(database)
+
+    assert arguments["timeout"] == 60
 
 
 def test_a_stray_address_of_the_callers_does_not_join_two_stacks(settings):

@@ -1,0 +1,1 @@
+"""ASGI middlewares of Airflow's API server."""
