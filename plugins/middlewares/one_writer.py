@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
+from airflow import settings
+
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -21,8 +23,6 @@ class OneWriter:
     """
 
     def __init__(self, app: ASGIApp) -> None:
-        from airflow import settings  # opens the database: not while the plugin is imported
-
         self._app = app
         self._sqlite = str(settings.SQL_ALCHEMY_CONN).startswith("sqlite")
         self._turn = asyncio.Lock()

@@ -41,6 +41,7 @@ def test_all_state_and_addresses_are_this_stacks(settings):
     options = dict(options_of(airflow_environment(settings)))
 
     database = make_url(options["database", "sql_alchemy_conn"])
+    assert database.drivername == "sqlite"
     assert database.database == f"{settings.home}/airflow/airflow.db"
     assert options["api", "host"] == "127.0.0.1"
     assert options["api", "port"] == str(settings.airflow_port)
