@@ -19,7 +19,9 @@ from statistics import median
 from benchmarks.figures import Figure, spread
 from benchmarks.house import USE_CASE, House
 from include.lake.table import Lake
+from include.tracking_server.users import PIPELINE
 from scripts.land_flights import land_rows
+from scripts.stack.environment import mlflow_login
 from scripts.stack.settings import REPO
 
 LIMIT = 2.0
@@ -75,7 +77,8 @@ def _plain(house: House, copy: Path, month: str) -> tuple[float, float]:
     """Give the seconds of the whole process until its last commit, and those of its imports."""
     land_rows(copy / "landing", month)
     # Its own home; MLflow is the stack's.
-    environment = house.stack.environment() | {"FLYWHEEL_HOME": str(copy)}
+    login = mlflow_login(house.stack.settings, PIPELINE)
+    environment = {**house.stack.environment(), **login, "FLYWHEEL_HOME": str(copy)}
     command = [sys.executable, "-m", "benchmarks.plain_partition", USE_CASE, month]
     started = time.time()
     done = subprocess.run(

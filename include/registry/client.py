@@ -34,6 +34,8 @@ class Registry(Runs):
     ----------
     tracking_uri : str
         ``http://...`` or ``sqlite:///...``.
+    login : tuple of str, optional
+        User and password; by default those of the environment.
     signing_key, verify_key : Path, optional
         Ed25519 keys; the first is needed to make packages, the second to load them.
     cache : Path, optional
@@ -44,11 +46,12 @@ class Registry(Runs):
         self,
         tracking_uri: str,
         *,
+        login: tuple[str, str] | None = None,
         signing_key: Path | None = None,
         verify_key: Path | None = None,
         cache: Path | None = None,
     ) -> None:
-        super().__init__(tracking_uri)
+        super().__init__(tracking_uri, login)
         self._signing_key = signing_key
         self._verify_key = verify_key
         self._cache = cache

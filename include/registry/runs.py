@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 from mlflow.exceptions import MlflowException
 
@@ -18,12 +20,30 @@ class Runs:
     Parameters
     ----------
     tracking_uri : str
-        ``http://...`` or ``sqlite:///...``.
+        ``http://...`` or ``sqlite:///...``, without a login: addresses stand in messages.
+    login : tuple of str, optional
+        User and password; by default MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD.
+
+    Raises
+    ------
+    ConfigError
+        If the address holds a password.
     """
 
-    def __init__(self, tracking_uri: str) -> None:
+    def __init__(self, tracking_uri: str, login: tuple[str, str] | None = None) -> None:
         from mlflow import MlflowClient
 
+        parts = urlsplit(tracking_uri)
+        if parts.scheme in ("http", "https") and "@" in parts.netloc:
+            raise ConfigError(
+                f"MLflow's address at {parts.hostname}: must not hold a login, because addresses "
+                "stand in messages. Give it in MLFLOW_TRACKING_USERNAME and "
+                "MLFLOW_TRACKING_PASSWORD, or in the Airflow connection's login and password."
+            )
+        if login is not None:
+            # MLflow's client knows no other way to be given a login.
+            names = ("MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD")
+            os.environ.update(zip(names, login, strict=True))
         self.tracking_uri = tracking_uri
         self.client: Any = Translated(
             MlflowClient(tracking_uri=tracking_uri, registry_uri=tracking_uri), tracking_uri

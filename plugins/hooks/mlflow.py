@@ -10,6 +10,8 @@ from airflow.sdk.bases.hook import BaseHook
 from plugins.hooks.address import address_of
 
 if TYPE_CHECKING:
+    from airflow.sdk import Connection
+
     from include.registry.client import Registry
 
 
@@ -29,9 +31,14 @@ class MlflowHook(BaseHook):
         self.mlflow_conn_id = mlflow_conn_id
 
     @cached_property
+    def connection(self) -> Connection:
+        """The Airflow connection."""
+        return self.get_connection(self.mlflow_conn_id)
+
+    @cached_property
     def tracking_uri(self) -> str:
         """The server's address."""
-        return address_of(self.get_connection(self.mlflow_conn_id), with_login=True)
+        return address_of(self.connection)
 
     @cached_property
     def registry(self) -> Registry:
@@ -40,8 +47,10 @@ class MlflowHook(BaseHook):
         from include.settings import Settings
 
         settings = Settings.from_env()
+        user, password = self.connection.login, self.connection.password
         return Registry(
             self.tracking_uri,
+            login=(user, password or "") if user else None,
             signing_key=settings.signing_key,
             verify_key=settings.verify_key,
             cache=settings.home / "models",

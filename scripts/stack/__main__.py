@@ -61,8 +61,8 @@ def print_addresses(stack: Stack) -> None:
     """Print where everything is, and where the password stands; never the password."""
     for name, address in stack.addresses().items():
         print(f"  {name:<14} {address}")
-    login = stack.login()
-    print(f"  Log in to Airflow as {login.user!r}; the password is in {login.password_file}")
+    for name, login in (("Airflow", stack.login()), ("MLflow", stack.mlflow_login())):
+        print(f"  Log in to {name} as {login.user!r}; the password is in {login.password_file}")
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -8,7 +8,7 @@ from include.errors import ServiceUnavailable
 from include.registry.signing import ensure_keys
 from include.settings import Settings
 from scripts.stack import secret_files
-from scripts.stack.environment import airflow_environment, base_environment, mlflow_environment
+from scripts.stack.environment import airflow_environment, base_environment
 from scripts.stack.settings import REPO, StackSettings, program
 
 _MIGRATION_S = 300
@@ -43,7 +43,7 @@ def _migrate(settings: StackSettings, base: dict[str, str]) -> None:
         ),
         "mlflow-migrate": (
             [program("mlflow"), "db", "upgrade", settings.mlflow_database],
-            {**base, **mlflow_environment()},
+            base,
         ),
     }
     running = {}

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from include.tracking_server.users import PIPELINE, SERVING, USERS, password_variable
 from scripts.stack import secret_files
 from scripts.stack.settings import HOST, MARKER, REPO, StackSettings
 
@@ -19,13 +21,16 @@ _WITHOUT_TELEMETRY = {
     "SCARF_NO_ANALYTICS": "true",
 }
 
+# A login from the caller's shell is for another server.
+_MLFLOW_LOGIN = {"MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN"}
+
 
 def base_environment(
     settings: StackSettings, env: Mapping[str, str] = os.environ
 ) -> dict[str, str]:
     """Return what every part sees: the caller's environment, and over it where this stack is."""
     return {
-        **env,
+        **{name: value for name, value in env.items() if name not in _MLFLOW_LOGIN},
         **_WITHOUT_TELEMETRY,
         **{variable: str(port) for variable, port in settings.ports.items()},
         "FLYWHEEL_HOME": str(settings.home),
@@ -117,7 +122,15 @@ def airflow_environment(settings: StackSettings) -> dict[str, str]:
     }  # fmt: skip
     return {
         "AIRFLOW_HOME": str(settings.airflow_home),
-        "AIRFLOW_CONN_FLYWHEEL_MLFLOW": settings.mlflow_url,
+        "AIRFLOW_CONN_FLYWHEEL_MLFLOW": json.dumps(
+            {
+                "conn_type": "http",
+                "host": HOST,
+                "port": settings.mlflow_port,
+                "login": PIPELINE,
+                "password": secret_files.mlflow_password(settings, PIPELINE),
+            }
+        ),
         "AIRFLOW_CONN_FLYWHEEL_SERVING": settings.serving_url,
         **{
             f"AIRFLOW__{section.upper()}__{option.upper()}": str(value)
@@ -127,10 +140,27 @@ def airflow_environment(settings: StackSettings) -> dict[str, str]:
     }
 
 
-def mlflow_environment() -> dict[str, str]:
-    """Return the MLflow server's own settings."""
-    # The job runner is a dozen processes and 2.8 GB that nothing here uses.
-    return {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+def mlflow_environment(settings: StackSettings) -> dict[str, str]:
+    """Return the MLflow server's own settings, with the passwords of its users."""
+    return {
+        "FLYWHEEL_MLFLOW_DATABASE": settings.mlflow_database,
+        "FLYWHEEL_MLFLOW_AUTH_DATABASE": f"sqlite:///{settings.mlflow_home}/users.db",
+        "FLYWHEEL_MLFLOW_ARTIFACTS": str(settings.mlflow_home / "artifacts"),
+        "FLYWHEEL_MLFLOW_HOST": HOST,
+        "MLFLOW_FLASK_SERVER_SECRET_KEY": secret_files.read(settings, "mlflow_secret_key"),
+        **{password_variable(user): secret_files.mlflow_password(settings, user) for user in USERS},
+    }
+
+
+def mlflow_login(settings: StackSettings, user: str = SERVING) -> dict[str, str]:
+    """Return the variables from which MLflow's client takes its login.
+
+    By default of the user that may only read.
+    """
+    return {
+        "MLFLOW_TRACKING_USERNAME": user,
+        "MLFLOW_TRACKING_PASSWORD": secret_files.mlflow_password(settings, user),
+    }
 
 
 def _with_loopback(hosts: str) -> str:

@@ -9,7 +9,12 @@ from datetime import datetime
 
 import httpx
 
-from scripts.stack.environment import airflow_environment, base_environment, mlflow_environment
+from scripts.stack.environment import (
+    airflow_environment,
+    base_environment,
+    mlflow_environment,
+    mlflow_login,
+)
 from scripts.stack.settings import HOST, StackSettings, program
 
 HEALTHY = "healthy"
@@ -33,18 +38,16 @@ class Part:
 def parts(settings: StackSettings) -> list[Part]:
     """Return the parts of a stack whose secrets exist.
 
-    Only Airflow's parts are given Airflow's secrets. The four components run separately, because
-    `airflow standalone` leaves its children behind when it is told to stop.
+    Each part is given its own secrets only: serving's login at MLflow may read. Airflow's four
+    components run separately, because `airflow standalone` leaves its children behind when it is
+    told to stop.
     """
     base = base_environment(settings)
     airflow = {**base, **airflow_environment(settings)}
     # Airflow's own log servers listen on every network interface: this one, on loopback, stands in.
     log_server = [program("uvicorn"), "--factory", "airflow.utils.serve_logs.log_server:get_app"]
     log_server += ["--host", HOST, "--port", str(settings.log_port), "--no-access-log"]
-    mlflow = [program("mlflow"), "server", "--host", HOST, "--port", str(settings.mlflow_port)]
-    mlflow += ["--workers", "1", "--backend-store-uri", settings.mlflow_database]
-    mlflow += ["--serve-artifacts", "--artifacts-destination"]
-    mlflow += [str(settings.mlflow_home / "artifacts")]
+    mlflow = [sys.executable, "-m", "include.tracking_server"]
     serving = [sys.executable, "-m", "include.serving"]
     return [
         Part("api-server", (program("airflow"), "api-server"), airflow),
@@ -52,8 +55,8 @@ def parts(settings: StackSettings) -> list[Part]:
         Part("dag-processor", (program("airflow"), "dag-processor"), airflow),
         Part("triggerer", (program("airflow"), "triggerer", "--skip-serve-logs"), airflow),
         Part("log-server", tuple(log_server), airflow),
-        Part("mlflow", tuple(mlflow), {**base, **mlflow_environment()}),
-        Part("serving", tuple(serving), base),
+        Part("mlflow", tuple(mlflow), {**base, **mlflow_environment(settings)}),
+        Part("serving", tuple(serving), {**base, **mlflow_login(settings)}),
     ]
 
 

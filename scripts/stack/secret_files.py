@@ -8,6 +8,7 @@ import os
 import secrets
 from pathlib import Path
 
+from include.tracking_server.users import USERS as MLFLOW_USERS
 from scripts.stack.settings import StackSettings
 
 ADMIN = "admin"
@@ -23,6 +24,9 @@ def ensure(settings: StackSettings) -> None:
     fernet = base64.urlsafe_b64encode(secrets.token_bytes(32)).decode()
     _write_once(settings.secrets / "fernet_key", fernet)
     _write_once(settings.password_file, json.dumps({ADMIN: secrets.token_urlsafe(18)}))
+    _write_once(settings.secrets / "mlflow_secret_key", secrets.token_hex(32))
+    for user in MLFLOW_USERS:
+        _write_once(mlflow_password_file(settings, user), secrets.token_urlsafe(18))
 
 
 def read(settings: StackSettings, name: str) -> str:
@@ -33,6 +37,16 @@ def read(settings: StackSettings, name: str) -> str:
 def admin_password(settings: StackSettings) -> str:
     """Return the password of Airflow's user `admin`."""
     return str(json.loads(settings.password_file.read_text())[ADMIN])
+
+
+def mlflow_password_file(settings: StackSettings, user: str) -> Path:
+    """Return the file that holds the password of one of MLflow's users."""
+    return settings.secrets / f"mlflow_{user}_password"
+
+
+def mlflow_password(settings: StackSettings, user: str) -> str:
+    """Return the password of one of MLflow's users."""
+    return mlflow_password_file(settings, user).read_text().strip()
 
 
 def _write_once(path: Path, text: str) -> None:

@@ -12,8 +12,10 @@ from pathlib import Path
 import httpx
 
 from include.errors import ConfigError, ServiceUnavailable
+from include.tracking_server.users import ADMIN as MLFLOW_ADMIN
+from include.tracking_server.users import SERVING
 from scripts.stack import bootstrap, processes, secret_files
-from scripts.stack.environment import base_environment
+from scripts.stack.environment import base_environment, mlflow_login
 from scripts.stack.manager import STOP_S
 from scripts.stack.parts import HEALTHY, NAMES, health
 from scripts.stack.settings import REPO, StackSettings
@@ -27,7 +29,7 @@ GIVE_UP_RESTARTS = 3
 
 @dataclass(frozen=True)
 class Login:
-    """Who may enter Airflow."""
+    """Who may log in, and where the password is."""
 
     user: str
     password: str = field(repr=False)
@@ -130,6 +132,13 @@ class Stack:
             raise ConfigError(f"{file} does not exist: the stack was never up. Run `make up`.")
         return Login(secret_files.ADMIN, secret_files.admin_password(self._wanted), file)
 
+    def mlflow_login(self) -> Login:
+        """Return MLflow's administrator; ConfigError before the first `up`."""
+        file = secret_files.mlflow_password_file(self._wanted, MLFLOW_ADMIN)
+        if not file.exists():
+            raise ConfigError(f"{file} does not exist: the stack was never up. Run `make up`.")
+        return Login(MLFLOW_ADMIN, secret_files.mlflow_password(self._wanted, MLFLOW_ADMIN), file)
+
     def token(self) -> str:
         """Return a bearer token for Airflow's REST API."""
         login = self.login()
@@ -143,8 +152,14 @@ class Stack:
         return str(response.json()["access_token"])
 
     def environment(self) -> dict[str, str]:
-        """Return the environment in which scripts and the library find this stack."""
-        return base_environment(self.settings)
+        """Return the environment in which scripts and the library find this stack.
+
+        Once it was up, that includes a login at MLflow that may read.
+        """
+        found = base_environment(self.settings)
+        if secret_files.mlflow_password_file(self._wanted, SERVING).exists():
+            found |= mlflow_login(self.settings)
+        return found
 
     def memory_bytes(self) -> int:
         """Return the memory of all its processes; what they share is counted once."""

@@ -13,6 +13,12 @@ from pathlib import Path
 
 import httpx
 
+from include.tracking_server.users import PIPELINE, USERS, password_variable
+
+REPO = Path(__file__).resolve().parents[2]
+PASSWORDS = {user: f"{user}-password-of-a-test" for user in USERS}
+LOGIN = (PIPELINE, PASSWORDS[PIPELINE])
+
 
 def free_port() -> int:
     """Return a loopback port that nothing listens on now."""
@@ -33,11 +39,16 @@ def running(where: Path, timeout_s: float = 60) -> Iterator[str]:
     environment = {
         **os.environ,
         "MLFLOW_DISABLE_TELEMETRY": "true",
-        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+        "FLYWHEEL_MLFLOW_DATABASE": store,
+        "FLYWHEEL_MLFLOW_AUTH_DATABASE": f"sqlite:///{where}/users.db",
+        "FLYWHEEL_MLFLOW_ARTIFACTS": str(where / "artifacts"),
+        "FLYWHEEL_MLFLOW_PORT": str(port),
+        "MLFLOW_FLASK_SERVER_SECRET_KEY": "of no worth: the server is gone after the test",
+        **{password_variable(user): PASSWORDS[user] for user in USERS},
+        "PYTHONPATH": str(REPO),
     }
-    mlflow = [sys.executable, "-m", "mlflow"]
     subprocess.run(
-        [*mlflow, "db", "upgrade", store],
+        [sys.executable, "-m", "mlflow", "db", "upgrade", store],
         env=environment,
         cwd=where,
         check=True,
@@ -45,12 +56,13 @@ def running(where: Path, timeout_s: float = 60) -> Iterator[str]:
     )
     with (where / "server.log").open("wb") as log:
         server = subprocess.Popen(
-            [
-                *mlflow, "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1",
-                "--backend-store-uri", store, "--artifacts-destination", str(where / "artifacts"),
-            ], env=environment, cwd=where, stdout=log, stderr=subprocess.STDOUT,
+            [sys.executable, "-m", "include.tracking_server"],
+            env=environment,
+            cwd=where,
+            stdout=log,
+            stderr=subprocess.STDOUT,
             start_new_session=True,
-        )  # fmt: skip
+        )
     try:
         _wait(f"http://127.0.0.1:{port}/health", server, where / "server.log", timeout_s)
         yield f"http://127.0.0.1:{port}"

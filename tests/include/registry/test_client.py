@@ -6,7 +6,7 @@ import pytest
 
 from include.errors import ConfigError, DataContractError, ServiceUnavailable
 from include.registry.client import Registry
-from tests.support.mlflow_server import free_port, running
+from tests.support.mlflow_server import LOGIN, free_port, running
 from tests.support.packages import make_package
 from tests.support.registries import local_registry
 
@@ -206,12 +206,21 @@ def test_mlflow_down_is_told_at_once_with_its_address():
     assert time.monotonic() - started < 5
 
 
-def test_against_a_real_server(tmp_path):
+def test_an_address_with_a_login_is_refused_and_not_repeated():
+    with pytest.raises(ConfigError, match="MLFLOW_TRACKING_PASSWORD") as refused:
+        Registry("https://ann:s3cret@mlflow.example.com")
+    assert "s3cret" not in str(refused.value)
+
+
+def test_against_a_real_server(tmp_path, monkeypatch):
     """The whole way through HTTP and proxied artifacts, as the stack runs it (about 15 s)."""
+    for name in ("MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD"):
+        monkeypatch.setenv(name, "")  # is set by the registry, and put back after the test
     keys = local_registry(tmp_path / "keys_only")
     with running(tmp_path / "server") as address:
         registry = Registry(
             address,
+            login=LOGIN,
             signing_key=keys.signing_key,
             verify_key=keys.verify_key,
             cache=tmp_path / "cache",

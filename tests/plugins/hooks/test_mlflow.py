@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os
 from unittest.mock import create_autospec
-from urllib.parse import unquote, urlsplit
 
 import pytest
 from airflow.sdk import Connection
@@ -19,7 +19,7 @@ from plugins.hooks.mlflow import MlflowHook
         ("http://127.0.0.1:5000", "http://127.0.0.1:5000"),
         ("http://mlflow", "http://mlflow"),
         ("https://mlflow.example.com", "https://mlflow.example.com"),
-        ("http://ann:s3cret@mlflow:5000", "http://ann:s3cret@mlflow:5000"),
+        ("http://ann:s3cret@mlflow:5000", "http://mlflow:5000"),
     ],
 )
 def test_tracking_uri_is_the_connections(monkeypatch, written, address):
@@ -27,17 +27,21 @@ def test_tracking_uri_is_the_connections(monkeypatch, written, address):
     assert MlflowHook().tracking_uri == address
 
 
-def test_login_with_special_characters_survives_the_url(monkeypatch):
+def test_the_login_goes_to_mlflows_client_and_not_into_the_address(monkeypatch, home):
     login, password = "ann@example.com", "p/w:with @?#%"
     known = Connection(
         conn_id="c", conn_type="http", host="mlflow", port=5000, login=login, password=password
     )
     monkeypatch.setattr(MlflowHook, "get_connection", lambda self, name: known)
+    for name in ("MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD"):
+        monkeypatch.setenv(name, "another")
 
-    parts = urlsplit(MlflowHook().tracking_uri)
+    hook = MlflowHook()
 
-    assert (parts.hostname, parts.port, parts.path) == ("mlflow", 5000, "")
-    assert (unquote(parts.username), unquote(parts.password)) == (login, password)
+    assert hook.registry.tracking_uri == hook.tracking_uri == "http://mlflow:5000"
+    assert (os.environ["MLFLOW_TRACKING_USERNAME"], os.environ["MLFLOW_TRACKING_PASSWORD"]) == (
+        login, password,
+    )  # fmt: skip
 
 
 def test_a_connection_of_another_name(monkeypatch):
@@ -65,6 +69,7 @@ def test_the_registry_has_this_stacks_keys_and_cache(monkeypatch, home):
     (address,), given = double.call_args
     assert address == "http://mlflow:5000"
     assert {name: str(path) for name, path in given.items()} == {
+        "login": "None",
         "signing_key": f"{home}/keys/signing.pem",
         "verify_key": "/elsewhere/verify.pem",
         "cache": f"{home}/models",

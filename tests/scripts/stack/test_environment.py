@@ -91,12 +91,22 @@ def test_parts_other_than_airflows_are_given_no_secret(settings):
     assert secret_files.admin_password(settings) not in values
 
 
-def test_airflow_reads_the_connections(settings, monkeypatch):
+def test_airflow_reads_the_connections(settings):
     from airflow.sdk import Connection
 
-    uri = airflow_environment(settings)["AIRFLOW_CONN_FLYWHEEL_MLFLOW"]
+    written = airflow_environment(settings)["AIRFLOW_CONN_FLYWHEEL_MLFLOW"]
 
-    connection = Connection.from_uri(uri, conn_id="flywheel_mlflow")
+    connection = Connection.from_json(written, conn_id="flywheel_mlflow")
 
     assert (connection.conn_type, connection.host) == ("http", "127.0.0.1")
     assert connection.port == settings.mlflow_port
+    assert connection.login == "pipeline"
+    assert connection.password == secret_files.mlflow_password(settings, "pipeline")
+
+
+def test_a_login_of_the_callers_is_not_used(settings):
+    stray = {"MLFLOW_TRACKING_USERNAME": "ann", "MLFLOW_TRACKING_TOKEN": "t"}
+
+    environment = base_environment(settings, stray)
+
+    assert not stray.keys() & environment.keys()

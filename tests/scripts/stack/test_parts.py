@@ -7,6 +7,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
+from scripts.stack import secret_files
 from scripts.stack.parts import HEALTHY, NAMES, health, parts
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -106,6 +107,22 @@ def test_only_airflows_parts_know_its_secrets(settings):
     knowing = {p.name for p in parts(settings) if "AIRFLOW__API_AUTH__JWT_SECRET" in p.environment}
 
     assert knowing == {"api-server", "scheduler", "dag-processor", "triggerer", "log-server"}
+
+
+def test_each_part_knows_its_own_secrets_of_mlflow_only(settings):
+    """Serving can read models, and cannot move an alias."""
+    passwords = {
+        user: secret_files.mlflow_password(settings, user)
+        for user in ("admin", "pipeline", "serving")
+    }
+    known = {
+        part.name: {u for u, p in passwords.items() if p in " ".join(part.environment.values())}
+        for part in parts(settings)
+    }
+
+    assert known.pop("mlflow") == {"admin", "pipeline", "serving"}
+    assert known.pop("serving") == {"serving"}
+    assert set(map(frozenset, known.values())) == {frozenset({"pipeline"})}
 
 
 def test_no_secret_stands_on_a_command_line(settings):

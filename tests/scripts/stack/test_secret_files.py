@@ -16,6 +16,10 @@ def test_only_the_owner_can_look_in(settings):
         "api_secret_key",
         "fernet_key",
         "jwt_secret",
+        "mlflow_admin_password",
+        "mlflow_pipeline_password",
+        "mlflow_secret_key",
+        "mlflow_serving_password",
     ]
     assert {mode(file) for file in files} == {0o600}
 
