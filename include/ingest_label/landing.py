@@ -6,7 +6,7 @@ import hashlib
 import logging
 import re
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -90,6 +90,27 @@ class Landing:
         # In one piece: Delta writes the pieces of a table in any order, and "the last stays" needs
         # this one.
         return pa.concat_tables(tables).combine_chunks(), fingerprint
+
+    def set_aside(self, files: Sequence[str]) -> None:
+        """Move files below `.retracted/` of the root, where no pattern finds them.
+
+        Parameters
+        ----------
+        files : sequence of str
+            As `files` gives them. One that is gone already is left.
+        """
+        for file in files:
+            inside = file[len(self._root) + 1 :]
+            target = f"{self._root}/.retracted/{inside}"
+            try:
+                if self._fs.get_file_info(file).type == pa_fs.FileType.NotFound:
+                    continue
+                self._fs.create_dir(target.rpartition("/")[0], recursive=True)
+                self._fs.move(file, target)
+            except OSError as error:
+                raise ServiceUnavailable(
+                    f"{file}: cannot be moved to {target} ({error}). Check the landing's store."
+                ) from error
 
     def _found(self, pattern: str, grain: Grain) -> dict[str, list[pa_fs.FileInfo]]:
         fixed = pattern.split("{partition}")[0].split("*")[0].rpartition("/")[0]

@@ -91,6 +91,19 @@ class Runs:
         found = self.client.search_runs([experiment], f"tags.`flywheel.request` = '{request}'")
         return str(found[-1].info.run_id) if found else None
 
+    def trainings(self, use_case_name: str) -> dict[str, str]:
+        """Return how the newest training as of each partition stands: MLflow's run status.
+
+        Such as `RUNNING`, `FINISHED` or `FAILED`; a partition without a training is not there.
+        """
+        found = self.client.search_runs(
+            [self.experiment(use_case_name)],
+            "tags.`flywheel.training` = 'yes'",
+            max_results=1000,
+            order_by=["attributes.start_time ASC"],
+        )
+        return {run.data.tags["flywheel.as_of"]: str(run.info.status) for run in found}
+
     def log(
         self,
         run_id: str,

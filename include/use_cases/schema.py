@@ -159,6 +159,11 @@ class Tuning(Strict):
     trials: Annotated[int, Field(ge=1, le=500)] = 10
     sampler: Literal["tpe", "random"] = "tpe"
     random_state: int = 0
+    min_completed_share: Annotated[float, Field(gt=0, le=1)] = Field(
+        default=0.5,
+        description="A training goes on without the trials that failed, if at least this share "
+        "of all trials completed.",
+    )
 
 
 class Train(Strict):

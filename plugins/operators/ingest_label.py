@@ -1,122 +1,297 @@
-"""Operators of the phase ingest and label."""
+"""Operators of the phase ingest and label.
+
+Ingestion alone finds its partitions when it runs: what has landed, and is not in the lake as it
+landed. A file that is refused does not stop the others.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from abc import abstractmethod
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
-from airflow.sdk.exceptions import AirflowSkipException
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
+from include.errors import ConfigError, DataContractError
 from plugins.operators.base import (
-    PartitionOperator,
     PhaseOperator,
+    asked_by_a_person,
     emit,
+    errors_for_airflow,
     facts_of,
-    failures_in_airflows_words,
     unknown,
 )
 
 if TYPE_CHECKING:
-    from airflow.sdk import Context
+    from airflow.sdk import Asset, AssetAlias, Context
 
-    from include.ingest_label.ingest import LabelsIngested, RowsIngested
+    from include.due.state import State
+    from include.due.wanted import Wanted
+    from include.ingest_label.landing import Landing
+
+MOST_AT_ONCE = 500
+"""Partitions of a table in one run: about a minute of work. The next run takes the rest."""
+REFUSED = "refused"
+"""XCom key: words by partition."""
+_SHOWN = 20
 
 
-class FindLandedOperator(PhaseOperator):
-    """Find landed files that are not in the lake in their present version.
+class IngestOperator(PhaseOperator):
+    """Base of the operators that take landed files into one kind of table.
 
-    **Idempotent**: reads only. **XCom**: the partition keys, a list of strings; empty when
-    nothing is new, which skips the mapped tasks after it. **Retries**: when the landing area or
-    the lake does not answer.
+    Works on what is new; with a partition named, on that one whether it is new or not. Emits one
+    event for each partition whose content changed, and is skipped when there is none. **XCom**:
+    counts, and the facts of the first partitions; under `refused` the words by partition.
+    **Idempotent**: replaces partitions. **Retries**: when the landing area or the lake does not
+    answer; a malformed file is refused at once, and remembered until it changes.
 
-    :param what: `raw` for rows, `labels` for outcomes
+    :param partition: only this partition (templated)
+    :param more: alias under which the landing asset is emitted when something is left for the next
+        run
+    :param landing: the landing asset
     """
 
-    def __init__(self, *, what: Literal["raw", "labels"], **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.what = what
+    takes_partition_key = False
+    template_fields: Sequence[str] = ("partition",)
 
-    def execute(self, context: Context) -> list[str]:
-        """Look, and list."""
-        params = context["params"]
-        with failures_in_airflows_words():
-            found = self._find(params.get("partition"), force=bool(params.get("force")))
-        self.log.info("To ingest into %s: %s", self.what, ", ".join(found) or "nothing new")
+    def __init__(
+        self,
+        *,
+        partition: str = "{{ params.partition or '' }}",
+        more: AssetAlias | None = None,
+        landing: Asset | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.partition = partition
+        self.more = more
+        self.landing_asset = landing
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Find what is new, publish it, emit, and leave the refused ones to `report_refused`."""
+        done: list[dict[str, Any]] = []
+        refused: dict[str, str] = {}
+        with errors_for_airflow():
+            wanted = self.wanted_by_stage(self.lake_hook.landing)
+            todo = self._todo(wanted, asked=asked_by_a_person(context))
+            self.log.info("To ingest: %s", _listed([item for _, item in todo]) or "nothing new")
+            for stage, key in todo[:MOST_AT_ONCE]:
+                try:
+                    done.append(facts_of(self.ingest(stage, key, context)))
+                except (ConfigError, DataContractError) as error:
+                    self.log.error("%s of %s is refused: %s", stage, key, error)
+                    refused[f"{stage} {key}"] = str(error)
+                    self._remember(stage, key, wanted, error, context)
+        if refused:
+            context["ti"].xcom_push(key=REFUSED, value=dict(list(refused.items())[:_SHOWN]))
+        self._leave_the_rest(len(todo) - MOST_AT_ONCE, context)
+        changed = [facts for facts in done if facts["changed"]]
+        if not changed:
+            raise AirflowSkipException(
+                f"Nothing new: {len(done)} ingested with the content they had, "
+                f"{len(refused)} refused."
+            )
+        emit(
+            context,
+            self._assets(),
+            sorted({f["partition"] for f in changed} - self.not_emitted),
+            {},
+        )
+        return {"ingested": len(done), "changed": len(changed), "first": changed[:_SHOWN]}
+
+    not_emitted: frozenset[str] = frozenset()
+    """Names of partitions that are none of the use case's."""
+
+    @abstractmethod
+    def wanted_by_stage(self, landing: Landing) -> dict[str, Wanted]:
+        """Say, for each table, what each of its partitions would be made from now."""
+
+    @abstractmethod
+    def ingest(self, stage: str, key: str, context: Context) -> Any:
+        """Publish one partition of a table."""
+
+    def _todo(self, wanted: dict[str, Wanted], *, asked: bool) -> list[tuple[str, str]]:
+        from include.due.state import states
+
+        found: list[tuple[str, str]] = []
+        for stage, of_stage in wanted.items():
+            if self.partition:
+                found += [(stage, key) for key in of_stage if key == self.partition]
+                continue
+            standing = states(self.use_case, stage, of_stage, self.lake)
+            found += [(stage, key) for key, state in standing.items() if _takes(state, asked)]
+        if self.partition and not found:
+            self._check_landed()
         return found
 
-    def _find(self, partition: str | None, *, force: bool) -> list[str]:
-        from include.ingest_label.ingest import (
-            find_unprocessed,
-            landed_outcomes,
-            landed_partitions,
-        )
+    def _check_landed(self) -> None:
+        """Refuse a partition of which nothing has landed, in any table."""
+        from include.ingest_label.ingest import wanted_labels, wanted_raw
 
         landing = self.lake_hook.landing
-        rows, outcomes = (f(self.config, landing) for f in (landed_partitions, landed_outcomes))
-        if partition is not None and partition not in {*rows, *outcomes}:
+        rows, outcomes = (sorted(f(self.config, landing)) for f in (wanted_raw, wanted_labels))
+        if self.partition not in {*rows, *outcomes}:
             place = f"the landing area, {landing.uri}/{self.config.ingest.landing}"
-            raise unknown("Partition", partition, place, rows)
-        landed = rows if self.what == "raw" else outcomes
-        if force:
-            return [one for one in landed if one == (partition or landed[-1])]
-        work = find_unprocessed(self.config, landing, self.lake)
-        found = work.raw if self.what == "raw" else work.labels
-        return [one for one in found if partition in (None, one)]
+            raise unknown("Partition", self.partition, place, rows)
+
+    def _remember(
+        self,
+        stage: str,
+        key: str,
+        wanted: dict[str, Wanted],
+        error: Exception,
+        context: Context,
+    ) -> None:
+        from include.due.state import refuse
+
+        sources, writer = wanted[stage][key], self.writer(context)
+        refuse(self.use_case, stage, key, sources, str(error), self.lake, writer)
+
+    def _assets(self) -> list[Any]:
+        return [outlet for outlet in self.outlets if outlet != self.more]
+
+    def _leave_the_rest(self, count: int, context: Context) -> None:
+        if count > 0 and self.more is not None and self.landing_asset is not None:
+            self.log.info("%d partitions are left for the next run.", count)
+            context["outlet_events"][self.more].add(self.landing_asset, extra={"left": count})
 
 
-class IngestReferencesOperator(PhaseOperator):
-    """Publish the reference tables whose landed files have changed.
+class IngestRowsOperator(IngestOperator):
+    """Publish landed rows into the raw table."""
 
-    Is skipped when none has, which emits nothing. One that lands partition by partition emits its
-    partitions: features that were built without it, or waited for it, are due. **Idempotent**:
-    unchanged files are not published again. **XCom**: a list of small facts, one per published
-    reference. **Retries**: when the landing area or the lake does not answer.
-    """
+    def wanted_by_stage(self, landing: Landing) -> dict[str, Wanted]:
+        """Say what each partition of `raw` would be made from now."""
+        from include.ingest_label.ingest import wanted_raw
 
-    def execute(self, context: Context) -> list[dict[str, Any]]:
-        """Publish what has changed."""
-        from include.ingest_label.ingest import ingest_references
+        return {"raw": wanted_raw(self.config, landing)}
 
-        with failures_in_airflows_words():
-            published = ingest_references(
-                self.config, self.lake_hook.landing, self.lake, self.writer(context)
-            )
-        if not published:
-            raise AirflowSkipException("No reference table has changed.")
-        references = self.config.ingest.references
-        renewed = {one.partition for one in published if references[one.name].partitioned}
-        names = sorted({one.name for one in published})
-        emit(context, self.outlets, sorted(renewed), {"references": names})
-        return [facts_of(one) for one in published]
-
-
-class IngestRowsOperator(PartitionOperator):
-    """Publish one landed partition into the raw table.
-
-    **Idempotent**: replaces the partition. **XCom**: partition, rows, version. **Retries**: when
-    the landing area or the lake does not answer; a malformed file fails at once.
-    """
-
-    def process(self, context: Context) -> RowsIngested:
-        """Read, check and publish the partition."""
+    def ingest(self, stage: str, key: str, context: Context) -> Any:
+        """Read, check and publish one partition."""
         from include.ingest_label.ingest import ingest_rows
 
-        return ingest_rows(
-            self.config, self.partition, self.lake_hook.landing, self.lake, self.writer(context)
-        )
+        landing = self.lake_hook.landing
+        return ingest_rows(self.config, key, landing, self.lake, self.writer(context))
 
 
-class IngestLabelsOperator(PartitionOperator):
-    """Publish the labels read off one partition's landed outcomes.
+class IngestLabelsOperator(IngestOperator):
+    """Read labels off landed outcomes and publish them."""
 
-    **Idempotent**: replaces the partition. **XCom**: partition, rows, rows without an outcome,
-    version.
-    **Retries**: when the landing area or the lake does not answer; a malformed file fails at once.
-    """
+    def wanted_by_stage(self, landing: Landing) -> dict[str, Wanted]:
+        """Say what each partition of `labels` would be made from now."""
+        from include.ingest_label.ingest import wanted_labels
 
-    def process(self, context: Context) -> LabelsIngested:
-        """Read the outcomes, make labels, publish them."""
+        return {"labels": wanted_labels(self.config, landing)}
+
+    def ingest(self, stage: str, key: str, context: Context) -> Any:
+        """Read the outcomes of one partition, make labels, publish them."""
         from include.ingest_label.ingest import ingest_labels
 
-        return ingest_labels(
-            self.config, self.partition, self.lake_hook.landing, self.lake, self.writer(context)
+        landing = self.lake_hook.landing
+        return ingest_labels(self.config, key, landing, self.lake, self.writer(context))
+
+
+class IngestReferencesOperator(IngestOperator):
+    """Publish the reference tables that have landed.
+
+    One that lands by partition emits its partitions: features that were built without it, or wait
+    for it, are due.
+    """
+
+    not_emitted = frozenset({"all"})
+
+    def wanted_by_stage(self, landing: Landing) -> dict[str, Wanted]:
+        """Say what each partition of each reference would be made from now."""
+        from include.ingest_label.ingest import wanted_reference
+
+        names = self.config.ingest.references
+        return {f"reference_{name}": wanted_reference(self.config, name, landing) for name in names}
+
+    def ingest(self, stage: str, key: str, context: Context) -> Any:
+        """Publish one partition of one reference."""
+        from include.ingest_label.ingest import ingest_reference
+
+        name, landing = stage.removeprefix("reference_"), self.lake_hook.landing
+        return ingest_reference(self.config, name, key, landing, self.lake, self.writer(context))
+
+
+class ReportRefusedOperator(PhaseOperator):
+    """Fail with the words of everything that the run refused; be skipped when that is nothing.
+
+    The tasks before it publish and emit what is good; this one makes the run red. **Idempotent**:
+    reads only. **XCom**: none. **Retries**: nothing that a retry helps.
+
+    :param task_ids: the tasks that may have refused something
+    """
+
+    takes_partition_key = False
+
+    def __init__(self, *, task_ids: Sequence[str], **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.task_ids = list(task_ids)
+
+    def execute(self, context: Context) -> None:
+        """Gather the refusals."""
+        pulled = context["ti"].xcom_pull(task_ids=self.task_ids, key=REFUSED)
+        found = [pulled] if isinstance(pulled, dict) else pulled or []
+        refused = {item: words for one in found if one for item, words in one.items()}
+        if not refused:
+            raise AirflowSkipException("Nothing was refused.")
+        lines = [f"- {item}: {words}" for item, words in refused.items()]
+        raise AirflowFailException(
+            f"{len(refused)} refused; the others were ingested. Each is tried again when its files "
+            "or its definition change:\n" + "\n".join(lines)
         )
+
+
+class RetractOperator(PhaseOperator):
+    """Take one landed partition back: out of the landing area and out of the lake, with a record.
+
+    Its files are moved aside, not deleted. **Idempotent**: what is gone already is left. **XCom**:
+    what was moved and cleared. **Retries**: when the landing area or the lake does not answer.
+
+    :param partition: which partition (templated)
+    :param reason: why, kept in the record (templated)
+    """
+
+    takes_partition_key = False
+    template_fields: Sequence[str] = ("partition", "reason")
+
+    def __init__(
+        self,
+        *,
+        partition: str = "{{ params.partition or '' }}",
+        reason: str = "{{ params.reason or '' }}",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.partition = partition
+        self.reason = reason
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Move the files aside, clear the tables, record it."""
+        from include.ingest_label.retract import retract
+        from plugins.operators.base import person_of
+
+        with errors_for_airflow():
+            key = self.checked_key(self.partition)
+            retracted = retract(
+                self.config,
+                key,
+                reason=self.reason,
+                who=person_of(context),
+                landing=self.lake_hook.landing,
+                lake=self.lake,
+                writer=self.writer(context),
+            )
+        self.log.info("%s", retracted)
+        return facts_of(retracted)
+
+
+def _takes(state: State, asked: bool) -> bool:
+    """Whether a run takes a partition: one that is due; for a person also one that was refused."""
+    return state.due or (asked and state.status == "refused")
+
+
+def _listed(items: Sequence[str]) -> str:
+    more = f" and {len(items) - _SHOWN} more" if len(items) > _SHOWN else ""
+    return ", ".join(items[:_SHOWN]) + more

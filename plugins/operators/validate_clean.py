@@ -9,6 +9,7 @@ from plugins.operators.base import PartitionOperator
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+    from include.due.wanted import Wanted
     from include.validate_clean.validate import Cleaned
 
 
@@ -19,6 +20,14 @@ class ValidateCleanOperator(PartitionOperator):
     **Idempotent**: replaces the partition. **XCom**: rows in, quarantined and clean, reasons,
     versions. **Retries**: when the lake does not answer; a refused batch fails at once.
     """
+
+    stage, source = "clean", "raw"
+
+    def wanted(self) -> Wanted:
+        """Say what each partition would be made from now."""
+        from include.due.wanted import wanted_clean
+
+        return wanted_clean(self.config, self.lake)
 
     def process(self, context: Context) -> Cleaned:
         """Validate, quarantine, clean and publish the partition."""

@@ -130,7 +130,7 @@ class Stack:
         file = self._wanted.password_file
         if not file.exists():
             raise ConfigError(f"{file} does not exist: the stack was never up. Run `make up`.")
-        return Login(secret_files.ADMIN, secret_files.admin_password(self._wanted), file)
+        return Login(secret_files.ADMIN, secret_files.airflow_password(self._wanted), file)
 
     def mlflow_login(self) -> Login:
         """Return MLflow's administrator; ConfigError before the first `up`."""
