@@ -91,16 +91,13 @@ class IngestOperator(PhaseOperator):
                 f"Nothing new: {len(done)} ingested with the content they had, "
                 f"{len(refused)} refused."
             )
-        emit(
-            context,
-            self._assets(),
-            sorted({f["partition"] for f in changed} - self.not_emitted),
-            {},
-        )
+        keys = self.keys_to_emit([facts["partition"] for facts in changed])
+        emit(context, self._assets(), keys, {})
         return {"ingested": len(done), "changed": len(changed), "first": changed[:_SHOWN]}
 
-    not_emitted: frozenset[str] = frozenset()
-    """Names of partitions that are none of the use case's."""
+    def keys_to_emit(self, changed: Sequence[str]) -> list[str]:
+        """Choose the partitions whose event starts something."""
+        return sorted(set(changed))
 
     @abstractmethod
     def wanted_by_stage(self, landing: Landing) -> dict[str, Wanted]:
@@ -193,11 +190,14 @@ class IngestLabelsOperator(IngestOperator):
 class IngestReferencesOperator(IngestOperator):
     """Publish the reference tables that have landed.
 
-    One that lands by partition emits its partitions: features that were built without it, or wait
-    for it, are due.
+    One that lands by partition emits the partitions that are clean already: their features were
+    built without it, or wait for it. Those that come with it are built with it anyway.
     """
 
-    not_emitted = frozenset({"all"})
+    def keys_to_emit(self, changed: Sequence[str]) -> list[str]:
+        """Choose the partitions whose features are to be built again."""
+        clean = self.lake.table(self.use_case, "clean").partitions()
+        return sorted(set(changed) & set(clean))
 
     def wanted_by_stage(self, landing: Landing) -> dict[str, Wanted]:
         """Say what each partition of each reference would be made from now."""
