@@ -16,6 +16,7 @@ from pydantic import BaseModel, ValidationError
 from include.errors import ConfigError
 from include.use_cases.expectations import Suite, problems_of_suite
 from include.use_cases.messages import sentences
+from include.use_cases.python_source import problems_of_python
 from include.use_cases.schema import UseCase
 from include.use_cases.yaml_text import parse
 
@@ -71,7 +72,10 @@ def dump(use_case: UseCase) -> str:
 
 
 def load(folder: Path) -> UseCase:
-    """Read and check one use case: its YAML and its suite of expectations.
+    """Read and check one use case: its YAML, its suite of expectations, and its Python.
+
+    The Python is compiled and its imports are looked for; it is not run (see
+    `include.use_cases.python_source`).
 
     Raises
     ------
@@ -80,6 +84,13 @@ def load(folder: Path) -> UseCase:
     """
     use_case = load_text(_read(folder / YAML_NAME), folder.name, shown(folder / YAML_NAME))
     load_suite(use_case, folder)
+    problems = [
+        f"{shown(path)}, {problem}"
+        for path in sorted(folder.glob("*.py"))
+        for problem in problems_of_python(path)
+    ]
+    if problems:
+        raise ConfigError("\n".join(problems))
     return use_case
 
 
