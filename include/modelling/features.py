@@ -24,7 +24,7 @@ MISSING = "missing"
 _LARGEST = float(np.finfo("float32").max)
 
 
-class FeatureNotFinite(DataContractError):
+class InfiniteFeatureError(DataContractError):
     """A feature is infinite, or too large for an estimator.
 
     Parameters
@@ -207,13 +207,13 @@ def _numbers(column: pd.Series, use_case: str, feature: str) -> npt.NDArray[np.f
         if column.isna().all():  # one request row without the value has no type to speak of
             return np.full(len(column), np.nan)
         raise DataContractError(
-            f"{use_case}: feature {feature!r} must be numeric, got {column.dtype}. Make it a number "
-            "in features.py, or list it under features.categorical."
+            f"{use_case}: feature {feature!r} must be numeric, got {column.dtype}. Make it a "
+            "number in features.py, or list it under features.categorical."
         )
     numbers = column.to_numpy(dtype="float64", na_value=np.nan)
     too_large = np.abs(numbers) > _LARGEST
     if too_large.any():
-        raise FeatureNotFinite(use_case, feature, column.index[too_large].tolist()[0])
+        raise InfiniteFeatureError(use_case, feature, column.index[too_large].tolist()[0])
     return numbers
 
 

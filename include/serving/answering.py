@@ -12,7 +12,7 @@ from typing import Any
 
 import pandas as pd
 
-from include.modelling.features import FeatureNotFinite
+from include.modelling.features import InfiniteFeatureError
 from include.serving.metrics import Metrics
 from include.serving.models import Live, Models
 from include.serving.prediction_log import PredictionLog, Record
@@ -111,7 +111,7 @@ def reply_to(question: Question, models: Models, log: PredictionLog, metrics: Me
 def _predicted(live: Live, frame: pd.DataFrame) -> pd.DataFrame:
     try:
         return live.model.predict(frame, live.references)
-    except FeatureNotFinite as error:  # of these values: the client can change them
+    except InfiniteFeatureError as error:  # of these values: the client can change them
         raise Rejected(
             400,
             f"Row {error.row}: feature {error.feature!r} is infinite or too large for these values."

@@ -30,7 +30,7 @@ _JSON_KINDS = {
 }
 
 
-class _Inexact(ValueError):
+class _InexactError(ValueError):
     """A whole number that a float64 may not hold."""
 
 
@@ -81,7 +81,7 @@ def checked_column(
         try:
             checked.append(check(value))
         except (ValueError, OverflowError) as error:
-            wanted = _INEXACT if isinstance(error, _Inexact) else expected
+            wanted = _INEXACT if isinstance(error, _InexactError) else expected
             raise Rejected(
                 400, f"Row {row}, column {name!r}: must be {wanted}, got {kind_of(value)}."
             ) from None
@@ -126,7 +126,7 @@ def _float64(value: object) -> float:
     if not isinstance(value, int | float) or isinstance(value, bool):
         raise ValueError
     if isinstance(value, int) and abs(value) > _EXACT:  # it may become another number
-        raise _Inexact
+        raise _InexactError
     number = float(value)
     if not abs(number) <= _LARGEST:  # 1e400 is JSON, and infinite
         raise ValueError

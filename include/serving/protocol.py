@@ -138,7 +138,7 @@ def _media_type(content_type: str) -> str:
 def _of_json(text: str) -> Table:
     try:
         content = _JSON.decode(text)
-    except _RepeatedKey:
+    except _RepeatedKeyError:
         raise Rejected(400, "The body must name each key of an object once.") from None
     except (ValueError, RecursionError):  # the parser's own message repeats the input
         raise Rejected(
@@ -164,14 +164,14 @@ def _no_constant(_name: str) -> Any:
     raise ValueError
 
 
-class _RepeatedKey(ValueError):
+class _RepeatedKeyError(ValueError):
     """An object names a key twice: which of the two values counts would be a guess."""
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     made = dict(pairs)
     if len(made) != len(pairs):
-        raise _RepeatedKey
+        raise _RepeatedKeyError
     return made
 
 
