@@ -3,8 +3,9 @@
 What serves is kept whatever goes wrong: a registry that is away, a package that fails its
 verification, a lake that is away. The trouble stands in `/health` and in the log instead.
 
-The folder of a use case is its owner's word: when it is gone, the use case is no longer served. When
-the folder that holds all use cases cannot be read, nothing was said, and everything is kept.
+A use case whose folder, or the `use_case.yaml` in it, was removed is no longer served: its owner
+took it away. When the folder that holds all use cases is gone, everything goes on being served:
+that is an unmounted disk or a wrong setting rather than a decision about each use case.
 """
 
 from __future__ import annotations

@@ -215,8 +215,9 @@ class Serve(Strict):
     out_of_range: Literal["refuse", "flag"] = Field(
         default="refuse",
         description="A value outside clean.noise: 'refuse' the request with 400, or answer as if "
-        "the value were missing and 'flag' it. Values that are possible, but outside the range seen "
-        "at training, are always answered and flagged. A change takes effect with the next model.",
+        "the value were missing and 'flag' it. Values that are possible, but outside the range "
+        "seen at training, are always answered and flagged. A change takes effect with the next "
+        "model.",
     )
 
 
