@@ -77,13 +77,6 @@ def seen_in(rows: pd.DataFrame, use_case: UseCase) -> dict[str, Seen]:
     ------
     DataContractError
         If a column is missing, or there is no row to learn from.
-
-    Examples
-    --------
-    >>> from tests.support.packages import tiny_use_case
-    >>> rows = pd.DataFrame({"x": [1.5, None, -2.0], "z": [0.0] * 3, "colour": ["red", " ", "red"]})
-    >>> seen_in(rows, tiny_use_case())["x"]
-    Seen(null=True, blank=False, range=(-2.0, 1.5))
     """
     names = use_case.features.inputs
     absent = [name for name in names if name not in rows.columns]
@@ -97,7 +90,13 @@ def seen_in(rows: pd.DataFrame, use_case: UseCase) -> dict[str, Seen]:
 
 
 def to_json(seen: Mapping[str, Seen]) -> dict[str, Any]:
-    """Make JSON values of it; `from_json` reads them back."""
+    """Make JSON values of it; `from_json` reads them back.
+
+    Examples
+    --------
+    >>> to_json({"temp": Seen(null=True, blank=False, range=(-2.0, 35.5))})
+    {'temp': {'null': True, 'blank': False, 'range': (-2.0, 35.5)}}
+    """
     return {name: asdict(each) for name, each in seen.items()}
 
 

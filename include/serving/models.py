@@ -28,7 +28,7 @@ from include.modelling.features import load_references
 from include.registry.package import ServableModel
 from include.serving.protocol import parse
 from include.serving.python_errors import words_of
-from include.use_cases.loader import root, shown
+from include.use_cases.loader import root
 from include.use_cases.schema import UseCase
 
 CHAMPION = "champion"
@@ -267,7 +267,7 @@ class Models:
         try:
             _answer_example(slot.live)
         except Exception as error:  # a use case's own code can raise anything
-            problem = f"Requests fail in {shown(path)}: {words_of(error, path)}"
+            problem = f"Requests fail: {words_of(error, path)}"
             if slot.problems.get("features") != problem:
                 _log.warning("%s: features.py fails", name, exc_info=error)
             self._note(name, slot, "features", problem)

@@ -6,6 +6,7 @@ import traceback
 from pathlib import Path
 
 from include.errors import FlywheelError
+from include.use_cases.loader import shown
 
 
 def words_of(error: Exception, path: Path) -> str:
@@ -17,12 +18,13 @@ def words_of(error: Exception, path: Path) -> str:
         Our own errors are told as they are. Of syntax and import errors the message is told; of any
         other exception the type alone, because its message may quote data.
     path : Path
-        The file whose line is of interest.
+        The use case's file.
 
     Returns
     -------
     str
-        Such as ``line 3: ModuleNotFoundError (No module named 'nothing'), see the log``.
+        Such as ``features.py, line 3: ModuleNotFoundError (No module named 'nothing'), see the
+        log``; without file and line when the error did not arise there.
     """
     if isinstance(error, FlywheelError):
         return str(error)
@@ -34,4 +36,5 @@ def words_of(error: Exception, path: Path) -> str:
         said += f" ({error.msg})"
     elif isinstance(error, ImportError):
         said += f" ({error})"
-    return f"line {lines[-1]}: {said}, see the log" if lines else f"{said}, see the log"
+    where = f"{shown(path)}, line {lines[-1]}: " if lines else ""
+    return f"{where}{said}, see the log"

@@ -295,16 +295,17 @@ GOOD = "def derive(frame):\n    return frame\n"
     [
         pytest.param(
             "def derive(frame):\n    return frame\n\nimport nothing_of_the_kind\n",
-            "line 4: ModuleNotFoundError (No module named 'nothing_of_the_kind'), see the log",
+            "{path}, line 4: ModuleNotFoundError (No module named 'nothing_of_the_kind'), see",
             id="import",
         ),
         pytest.param(
-            "def derive(frame)\n    return frame\n", "line 1: SyntaxError (expected ':')",
+            "def derive(frame)\n    return frame\n",
+            "{path}, line 1: SyntaxError (expected ':'), see the log",
             id="syntax",
         ),
         pytest.param(
             "def derive(frame):\n    return frame.assign(y=frame['secret'])\n",
-            "line 2: KeyError, see the log",
+            "{path}, line 2: KeyError, see the log",
             id="code",
         ),
         pytest.param(
@@ -324,10 +325,20 @@ def test_health_says_that_features_py_fails(tmp_path, monkeypatch, learned, pyth
         assert state["status"] == "degraded"
         assert state["use_cases"]["tiny"]["ready"] is False
         (problem,) = state["use_cases"]["tiny"]["problems"]
-        assert problem.startswith(f"Requests fail in {path}: {said}")
+        assert problem.startswith("Requests fail: " + said.replace("{path}", str(path)))
         path.write_text(GOOD)
         until(lambda: client.get("/tiny/health").status_code == 200)
         assert client.get("/health").json()["use_cases"]["tiny"]["problems"] == []
+
+
+def test_health_says_why_a_champion_does_not_load(tmp_path, monkeypatch, learned):
+    path = tmp_path / "use_cases" / "tiny" / "features.py"
+    with served(learned, tmp_path, monkeypatch, "import nothing_of_the_kind\n") as client:
+        (problem,) = client.get("/tiny/health").json()["problems"]
+    assert problem == (
+        f"Version 1 does not load: {path}, line 1: ModuleNotFoundError (No module named "
+        "'nothing_of_the_kind'), see the log"
+    )
 
 
 def test_a_use_case_whose_folder_is_removed_is_no_longer_served(tmp_path, monkeypatch, learned):
@@ -377,7 +388,9 @@ def churn_root(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("python", "said"),
     [
-        pytest.param("def derive(frame)\n", "line 1: expected ':'. Correct the syntax.", id="colon"),
+        pytest.param(
+            "def derive(frame)\n", "line 1: expected ':'. Correct the syntax.", id="colon"
+        ),
         pytest.param("x = 1\nreturn x\n", "line 2: 'return' outside function.", id="return"),
         pytest.param("x = 'a\0b'\n", "cannot contain null bytes", id="NUL"),
         pytest.param(b"x = '\xff'\n", "Correct the syntax.", id="not UTF-8"),
@@ -392,7 +405,9 @@ def churn_root(tmp_path, monkeypatch):
             "line 2: imports 'nowhere', which is not installed.",
             id="import within derive",
         ),
-        pytest.param("from . import helper\n", "line 1: relative imports do not work", id="relative"),
+        pytest.param(
+            "from . import helper\n", "line 1: relative imports do not work", id="relative"
+        ),
     ],
 )
 def test_python_that_cannot_run_is_an_error_of_configuration(churn, python, said):
@@ -402,7 +417,7 @@ def test_python_that_cannot_run_is_an_error_of_configuration(churn, python, said
     assert loaded.use_cases == {}
     assert f"{churn}/features.py, line " in str(loaded.broken["churn"])
     assert said in str(loaded.broken["churn"])
-    with pytest.raises(ConfigError, match="features.py, line"):
+    with pytest.raises(ConfigError, match=r"features\.py, line"):
         loader.get("churn")
 
 
