@@ -99,7 +99,7 @@ def reply_to(question: Question, models: Models, log: PredictionLog, metrics: Me
         rows=progress.rows.count if progress.rows else 0,
         latency_s=latency_s,
     )
-    for column, rows in progress.flagged.items():
+    for column, rows in progress.flagged.items() if rejected is None else ():
         metrics.out_of_range.labels(question.use_case, column, "flagged").inc(len(rows))
     if isinstance(rejected, OutOfRange):
         metrics.out_of_range.labels(question.use_case, rejected.column, "refused").inc()

@@ -261,7 +261,10 @@ class Models:
         if slot.live is None:
             return
         path = _features_py(name)
-        mtime_ns = path.stat().st_mtime_ns if path.is_file() else None
+        try:
+            mtime_ns = path.stat().st_mtime_ns
+        except OSError:
+            mtime_ns = None  # a use case need not have one
         if mtime_ns == slot.features_py_mtime_ns and "features" not in slot.problems:
             return
         try:

@@ -145,7 +145,13 @@ def _module(path: Path, _mtime_ns: int) -> ModuleType:
     if spec is None or spec.loader is None:
         raise ConfigError(f"{shown(path)}: cannot be imported. It must be a Python file.")
     module = module_from_spec(spec)
-    spec.loader.exec_module(module)
+    try:
+        spec.loader.exec_module(module)
+    except SystemExit as error:  # it would end the thread that looks for champions, without a word
+        raise ConfigError(
+            f"{shown(path)}: must define functions only, but ends the process when it is imported. "
+            "Remove sys.exit() from it."
+        ) from error
     return module
 
 

@@ -313,6 +313,10 @@ GOOD = "def derive(frame):\n    return frame\n"
             "tiny: derive() in features.py must return a DataFrame with the rows it was given",
             id="contract",
         ),
+        pytest.param(
+            "raise SystemExit\n", "{path}: must define functions only, but ends the process",
+            id="exit",
+        ),
     ],
 )  # fmt: skip
 def test_health_says_that_features_py_fails(tmp_path, monkeypatch, learned, python, said):
@@ -435,6 +439,16 @@ def test_python_that_may_run_is_accepted(churn, python, recwarn):
     (churn / "features.py").write_text(python)
     assert loader.get("churn").name == "churn"
     assert [str(warning.message) for warning in recwarn] == []
+
+
+def test_airflow_shows_python_that_cannot_run_as_an_import_error(churn):
+    from airflow.dag_processing.dagbag import DagBag
+
+    (churn / "features.py").write_text("import sklaern\n")
+    bag = DagBag(str(loader.ROOT.parents[1] / "dags"))
+    (message,) = bag.import_errors.values()
+    assert f"{churn}/features.py, line 1: imports 'sklaern', which is not installed." in message
+    assert bag.dags == {}
 
 
 def test_checking_the_python_imports_nothing_heavy(churn_root, churn):
