@@ -32,7 +32,8 @@ labels:
   from: defects
   rule: ">= 1"
 validate: {max_quarantined_share: 0.2}
-features: {inputs: [at, heat, line], references: [weather], numeric: [heat, humid], categorical: [line]}
+features:
+  {inputs: [at, heat, line], references: [weather], numeric: [heat, humid], categorical: [line]}
 train:
   metric: roc_auc
   split: {by: at, folds: 2}
@@ -45,8 +46,13 @@ monitor: {min_rows: 30, sample_rows: 1000}
 retrain: {when: [drift, performance], monthly_budget: 30}
 """
 SUITE = """\
-- {expectation: expect_column_values_to_not_be_null, on_failure: quarantine, column: heat}
-- {expectation: expect_column_values_to_be_in_set, on_failure: quarantine, column: line, value_set: [a, b]}
+- expectation: expect_column_values_to_not_be_null
+  on_failure: quarantine
+  column: heat
+- expectation: expect_column_values_to_be_in_set
+  on_failure: quarantine
+  column: line
+  value_set: [a, b]
 """
 
 
