@@ -185,12 +185,12 @@ def _parse_parquet(content: bytes, path: str, columns: Columns) -> pa.Table:
         _within(file.metadata.num_rows, MAX_ROWS, "rows", path, "Split the file.")
         table = file.read(columns=list(columns)).select(list(columns))
         table.validate(full=True)  # pyarrow takes a Parquet file's word that its text is UTF-8
+        arrays = [_widened(table[name], name, path, kind) for name, kind in columns.items()]
     except MALFORMED as error:
         raise DataContractError(
             f"{path}: is not a readable Parquet file ({bounded(str(error), 500)}). Land it again, "
             "whole."
         ) from None
-    arrays = [_widened(table[name], name, path, kind) for name, kind in columns.items()]
     return pa.table(arrays, names=list(columns))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import random
 import time
@@ -309,6 +310,27 @@ def survives(content: bytes, path: str) -> bool:
 def test_a_damaged_csv_raises_data_contract_errors_alone() -> None:
     taken = sum(survives(damaged(GOOD_CSV, seed), "a.csv") for seed in range(4000))
     assert 0 < taken < 1000  # most damage is noticed, and the good file itself would be taken
+
+
+def test_a_damaged_header_of_a_large_csv_raises_data_contract_errors_alone() -> None:
+    rest = GOOD_CSV.removeprefix(HEADER).replace(b'"', b"") * 100
+    taken = sum(survives(damaged(HEADER, seed) + rest, "a.csv") for seed in range(500))
+    assert taken < 100
+
+
+def test_a_damaged_time_zone_in_a_parquet_file_is_told() -> None:
+    # pyarrow decodes the name of a zone when somebody asks for it.
+    table = pa.table({"at": pa.array([0], pa.timestamp("us", tz="Etc/GMT-14"))})
+    schema = table.schema.serialize().to_pybytes()
+    assert schema.count(b"Etc/GMT-14") == 1
+    damaged_schema = schema.replace(b"Etc/GMT-14", b"Etc/\xffMT-14")
+    header = b"ARROW:schema"
+    good = parquet(table)
+    encoded, wrong = base64.b64encode(schema), base64.b64encode(damaged_schema)
+    assert header in good
+    assert good.count(encoded) == 1
+    message = refusal(good.replace(encoded, wrong), {"at": "timestamp"}, "a.parquet")
+    assert "a.parquet: is not a readable Parquet file (" in message
 
 
 @pytest.mark.parametrize(
