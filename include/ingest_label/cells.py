@@ -46,9 +46,10 @@ EXAMPLES: Mapping[ColumnType, str] = {
     "bool": "true or false",
     "timestamp": "a time with its zone like 2013-01-01T10:00:00Z",
 }
-# pyarrow strips blanks around numbers and reads hexadecimal integers: these columns are read as
-# text and converted here.
-AS_TEXT: tuple[ColumnType, ...] = ("int64", "float64", "string")
+# pyarrow strips blanks and tabs around numbers and reads hexadecimal integers. In a file with one
+# of these bytes, numbers are read as text and converted here; without them all is exact.
+INEXACT = (b" ", b"\t", b"x", b"X")
+AS_TEXT: tuple[ColumnType, ...] = ("int64", "float64")
 _EXACT: Mapping[ColumnType, str] = {"int64": r"^-?[0-9]+$", "float64": r"^[^ \t]+$"}
 _UNPARSED = re.compile(r"Failed to parse string: '(.*)' as a scalar of type", re.S)
 _CONTROL = r"[\x00-\x1f\x7f-\x{9f}]"
@@ -94,14 +95,13 @@ def cell_message(path: str, name: str, kind: ColumnType, got: str, row: int | No
 
 
 def from_text(column: pa.ChunkedArray, name: str, path: str, kind: ColumnType) -> pa.ChunkedArray:
-    """Make the declared type of a column that was read as text."""
+    """Make the declared type of a CSV column; numbers may have been read as text."""
     if kind == "string":
         return normalised(column, name, path)
-    if kind not in _EXACT:
+    if column.type == ARROW_TYPES[kind]:
         return column
-    # pyarrow accepts nothing beyond these rules but blanks, tabs and `x`. To look for these bytes
-    # first is a hundred times faster than to match each cell.
-    if _has_any(column, (b" ", b"\t", b"x", b"X")):
+    # To look for these bytes is a hundred times faster than to match each cell.
+    if _has_any(column, INEXACT):
         exact = pc.fill_null(pc.match_substring_regex(column, _EXACT[kind]), True)
         if not pc.all(exact, min_count=0).as_py():
             row = pc.index(exact, False).as_py()

@@ -14,6 +14,7 @@ from include.ingest_label.cells import (
     ARROW_TYPES,
     AS_TEXT,
     EXAMPLES,
+    INEXACT,
     MALFORMED,
     cell_message,
     check_finite,
@@ -22,6 +23,8 @@ from include.ingest_label.cells import (
     normalised,
 )
 from include.use_cases.schema import Columns, ColumnType
+
+__all__ = ["ARROW_TYPES", "MAX_FILE_BYTES", "parse"]
 
 # Limits stand far above what a real file needs. They keep one malformed file from occupying a
 # worker for minutes.
@@ -90,10 +93,11 @@ def _parse_csv(content: bytes, path: str, columns: Columns) -> pa.Table:
             f'{path}: each quote (") must be closed, but the file has {quotes}, an odd number. '
             "Close it; inside a cell write a quote as two, and put the cell in quotes."
         )
+    as_text = AS_TEXT if any(byte in content for byte in INEXACT) else ()
     options = pa_csv.ConvertOptions(
         include_columns=list(columns),
         column_types={
-            name: pa.string() if kind in AS_TEXT else ARROW_TYPES[kind]
+            name: pa.string() if kind in as_text else ARROW_TYPES[kind]
             for name, kind in columns.items()
         },
         # Only nothing is missing: "NA" may be a place and "null" a name.

