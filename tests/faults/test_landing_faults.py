@@ -92,7 +92,7 @@ def test_drafts_and_neighbours_are_not_worth_telling(root: Path) -> None:
 
 
 def test_nothing_is_logged_at_each_look(root: Path, caplog: pytest.LogCaptureFixture) -> None:
-    land(root, "flights/2013-7/F.CSV")
+    land(root, "flights/2013-7/f.csv")
     with caplog.at_level(logging.DEBUG):
         for _ in range(3):
             Landing(str(root)).partitions(PATTERN)
