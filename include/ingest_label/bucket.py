@@ -99,8 +99,7 @@ class Bucket:
                 f"{self._uri}: the landing cannot be listed ({error}). Check "
                 "FLYWHEEL_LANDING_URI and the store."
             ) from error
-        for files in listing.files.values():
-            files.sort(key=lambda file: file.path)
+        listing.sort()
         return listing
 
     def read(self, file: LandedFile) -> bytes:
@@ -138,5 +137,6 @@ class Bucket:
         if len(names) != steps:
             listing.ignore(here, NOT_A_FILE if len(names) > steps else NOT_A_FOLDER)
             return
-        identity = f"{item['Size']} {item['ETag']}"
+        # Not every store that speaks S3 gives an ETag.
+        identity = f"{item['Size']} {item.get('ETag') or item['LastModified']}"
         listing.files[key].append(LandedFile(f"{self._root}/{path}", item["Size"], identity, 0))

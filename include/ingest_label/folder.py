@@ -57,6 +57,7 @@ class Folder:
                 f"{self._root}: the landing cannot be listed ({error.strerror}). Check "
                 "FLYWHEEL_LANDING_URI and the disk."
             ) from error
+        listing.sort()
         return listing
 
     def read(self, file: LandedFile) -> bytes:
@@ -101,7 +102,7 @@ class Folder:
                 if len(found) > MAX_FOLDER_ENTRIES:
                     listing.ignore(path, f"it has more than {MAX_FOLDER_ENTRIES:,} entries")
                     return
-            for entry in sorted(found, key=lambda entry: entry.name):
+            for entry in found:
                 verdict = pattern.judge(depth, entry.name, key)
                 if not verdict.taken:
                     listing.ignore(f"{path}/{entry.name}", verdict.why)

@@ -100,6 +100,14 @@ def test_files_are_read_in_the_order_of_their_names(tmp_path: Path) -> None:
     assert fingerprint == landing.partitions(PATTERN)["2013-01"]
 
 
+def test_the_order_is_that_of_whole_paths(tmp_path: Path) -> None:
+    for path in ("a/us/1.csv", "a/us-late/1.csv", "a/us/0.csv"):
+        land(tmp_path, path)
+    assert Landing(str(tmp_path)).files("a/*/*.csv", "") == [
+        f"{tmp_path}/{path}" for path in ("a/us-late/1.csv", "a/us/0.csv", "a/us/1.csv")
+    ]
+
+
 def test_reading_what_did_not_land_says_what_did(tmp_path: Path) -> None:
     land(tmp_path, "flights/2013-01/a.csv")
     with pytest.raises(
