@@ -11,7 +11,7 @@ from include.errors import DataContractError
 from include.ingest_label.files import MAX_FILE_BYTES
 from include.ingest_label.patterns import Pattern, shown
 
-# Twice a second each use case's patterns are listed, at about 10 microseconds an entry: these limits
+# Twice a second each use case's patterns are listed, at about 10 microseconds an entry: the limits
 # keep a look at a pattern within 2 seconds. A file per minute gives a month 44,640.
 MAX_FOLDER_ENTRIES = 50_000
 MAX_ENTRIES = 200_000
