@@ -12,6 +12,7 @@ from include.errors import ServiceUnavailable
 from include.ingest_label.listing import (
     NOT_A_FILE,
     NOT_A_FOLDER,
+    RETRACTED,
     LandedFile,
     Listing,
     check_size,
@@ -119,6 +120,23 @@ class Bucket:
         except OSError as error:
             raise ServiceUnavailable(
                 f"{file.path}: cannot be read ({error}). Check the landing's store."
+            ) from error
+
+    def set_aside(self, path: str) -> None:
+        """Move an object below `RETRACTED`; one that is gone already is left.
+
+        Raises
+        ------
+        ServiceUnavailable
+            It cannot be moved.
+        """
+        target = f"{self._root}/{RETRACTED}/{path[len(self._root) + 1 :]}"
+        try:
+            if self.filesystem.get_file_info(path).type != pa_fs.FileType.NotFound:
+                self.filesystem.move(path, target)
+        except OSError as error:
+            raise ServiceUnavailable(
+                f"{path}: cannot be moved to {target} ({error}). Check the landing's store."
             ) from error
 
     def _judge(

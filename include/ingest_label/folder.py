@@ -6,7 +6,7 @@ import errno
 import os
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from include.errors import ServiceUnavailable
@@ -14,6 +14,7 @@ from include.ingest_label.listing import (
     MAX_FOLDER_ENTRIES,
     NOT_A_FILE,
     NOT_A_FOLDER,
+    RETRACTED,
     LandedFile,
     Listing,
     check_size,
@@ -84,6 +85,28 @@ class Folder:
             raise ServiceUnavailable(
                 f"{file.path}: cannot be read ({error.strerror}). Check the landing's disk, and "
                 "whether the file is still there."
+            ) from error
+
+    def set_aside(self, path: str) -> None:
+        """Move a file below `RETRACTED`; one that is gone already is left.
+
+        Raises
+        ------
+        ServiceUnavailable
+            It cannot be moved.
+        """
+        *folders, name = path[len(self._root) + 1 :].split("/")
+        try:
+            with _opened_folder([self._root, *folders]) as origin:
+                os.stat(name, dir_fd=origin, follow_symlinks=False)  # gone already?
+                with _opened_folder([self._root, RETRACTED, *folders], make=True) as target:
+                    os.rename(name, name, src_dir_fd=origin, dst_dir_fd=target)
+        except FileNotFoundError:
+            pass
+        except OSError as error:
+            raise ServiceUnavailable(
+                f"{path}: cannot be moved to {self._root}/{RETRACTED} ({error.strerror}). Check "
+                "the landing's disk."
             ) from error
 
     def _walk(
@@ -163,10 +186,14 @@ def _opened(name: str, flags: int, folder: int | None) -> Iterator[int]:
 
 
 @contextmanager
-def _opened_folder(names: list[str]) -> Iterator[int]:
+def _opened_folder(names: list[str], make: bool = False) -> Iterator[int]:
+    """Open a folder step by step, so that no step is a link; `make` what is not there."""
     opened = os.open(names[0], _DIRECTORY)
     try:
         for name in names[1:]:
+            if make:
+                with suppress(FileExistsError):
+                    os.mkdir(name, dir_fd=opened)
             inner = os.open(name, _DIRECTORY | _NO_LINK, dir_fd=opened)
             os.close(opened)
             opened = inner

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import pyarrow as pa
 
@@ -101,6 +101,22 @@ class Landing:
         # In one piece: Delta writes the pieces of a table in any order, and "the last stays" needs
         # this one.
         return pa.concat_tables(tables).combine_chunks(), fingerprint
+
+    def set_aside(self, files: Sequence[str]) -> None:
+        """Move files below `.retracted/` of the root, where no pattern finds them.
+
+        Parameters
+        ----------
+        files : sequence of str
+            As `files` gives them. One that is gone already is left.
+
+        Raises
+        ------
+        ServiceUnavailable
+            A file cannot be moved.
+        """
+        for file in files:
+            self._store.set_aside(file)
 
     def _found(self, pattern: str, partition: str, grain: Grain) -> list[LandedFile]:
         if files := self._of(pattern, partition, grain):

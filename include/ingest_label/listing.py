@@ -90,6 +90,8 @@ class Listing:
         return lines[:MAX_IGNORED] + rest
 
 
+RETRACTED = ".retracted"  # hidden, so that no pattern finds what lies there
+
 NOT_A_FILE = "it must be a file, not a folder. Move its files up"
 NOT_A_FOLDER = "it must be a folder, not a file or a link. Move it"
 
@@ -102,6 +104,9 @@ class Store(Protocol):
 
     def read(self, file: LandedFile) -> bytes:
         """Read a file that `list` found."""
+
+    def set_aside(self, path: str) -> None:
+        """Move a file below `RETRACTED`; one that is gone already is left."""
 
 
 def settle(files: list[LandedFile]) -> bool:

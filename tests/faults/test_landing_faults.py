@@ -201,6 +201,29 @@ def test_what_was_exchanged_after_the_look_is_not_read(
         store.read(listed)
 
 
+def test_what_is_set_aside_is_found_by_no_pattern(root: Path) -> None:
+    landing = Landing(str(root))
+    (path,) = landing.files(PATTERN, "2013-01")
+    for _ in range(2):  # the second time it is gone already
+        landing.set_aside([path])
+        assert (root / ".retracted/flights/2013-01/a.csv").read_text() == "count\n1\n"
+        assert landing.partitions(PATTERN) == {}
+    for pattern in ("*/*/*/*.csv", "{partition}/*/*/*.csv"):
+        assert landing.partitions(pattern) == {}
+        assert not any(".retracted" in sentence for sentence in landing.ignored(pattern))
+
+
+def test_what_is_set_aside_does_not_leave_the_landing(root: Path, tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (root / ".retracted").symlink_to(outside)
+    landing = Landing(str(root))
+    with pytest.raises(ServiceUnavailable, match=r"a.csv: cannot be moved to .*/.retracted \("):
+        landing.set_aside(landing.files(PATTERN, "2013-01"))
+    assert list(outside.iterdir()) == []
+    assert (root / "flights/2013-01/a.csv").exists()
+
+
 # --- limits and trouble
 
 
