@@ -72,6 +72,7 @@ class IngestOperator(PhaseOperator):
         done: list[dict[str, Any]] = []
         refused: dict[str, str] = {}
         with errors_for_airflow():
+            self._tell_ignored()
             wanted = self.wanted_by_stage(self.lake_hook.landing)
             todo = self._todo(wanted, asked=asked_by_a_person(context))
             self.log.info("To ingest: %s", _listed([item for _, item in todo]) or "nothing new")
@@ -100,6 +101,10 @@ class IngestOperator(PhaseOperator):
         return sorted(set(changed))
 
     @abstractmethod
+    def patterns(self) -> list[str]:
+        """List the landing patterns that are read."""
+
+    @abstractmethod
     def wanted_by_stage(self, landing: Landing) -> dict[str, Wanted]:
         """Say, for each table, what each of its partitions would be made from now."""
 
@@ -120,6 +125,13 @@ class IngestOperator(PhaseOperator):
         if self.partition and not found:
             self._check_landed()
         return found
+
+    def _tell_ignored(self) -> None:
+        """Say once a run what lies in the landing area and is not taken."""
+        grain = self.config.ingest.partition.grain
+        for pattern in self.patterns():
+            for sentence in self.lake_hook.landing.ignored(pattern, grain):
+                self.log.warning("%s", sentence)
 
     def _check_landed(self) -> None:
         """Refuse a partition of which nothing has landed, in any table."""
@@ -156,6 +168,10 @@ class IngestOperator(PhaseOperator):
 class IngestRowsOperator(IngestOperator):
     """Publish landed rows into the raw table."""
 
+    def patterns(self) -> list[str]:
+        """List the landing patterns that are read."""
+        return [self.config.ingest.landing]
+
     def wanted_by_stage(self, landing: Landing) -> dict[str, Wanted]:
         """Say what each partition of `raw` would be made from now."""
         from include.ingest_label.ingest import wanted_raw
@@ -172,6 +188,10 @@ class IngestRowsOperator(IngestOperator):
 
 class IngestLabelsOperator(IngestOperator):
     """Read labels off landed outcomes and publish them."""
+
+    def patterns(self) -> list[str]:
+        """List the landing patterns that are read."""
+        return [self.config.labels.landing] if self.config.labels else []
 
     def wanted_by_stage(self, landing: Landing) -> dict[str, Wanted]:
         """Say what each partition of `labels` would be made from now."""
@@ -193,6 +213,10 @@ class IngestReferencesOperator(IngestOperator):
     One that lands by partition emits the partitions that are clean already: their features were
     built without it, or wait for it. Those that come with it are built with it anyway.
     """
+
+    def patterns(self) -> list[str]:
+        """List the landing patterns that are read."""
+        return [reference.landing for reference in self.config.ingest.references.values()]
 
     def keys_to_emit(self, changed: Sequence[str]) -> list[str]:
         """Choose the partitions whose features are to be built again."""
