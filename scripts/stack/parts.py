@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import socket
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
 import httpx
 
+from scripts.stack import processes
 from scripts.stack.environment import (
     airflow_environment,
     base_environment,
@@ -24,6 +26,14 @@ _AIRFLOW_COMPONENTS = {
     "dag-processor": ("dag_processor", "latest_dag_processor_heartbeat"),
     "triggerer": ("triggerer", "latest_triggerer_heartbeat"),
 }
+
+PORTS = {
+    "api-server": "airflow_port",
+    "log-server": "log_port",
+    "mlflow": "mlflow_port",
+    "serving": "serving_port",
+}
+"""The parts that listen, and the setting that holds the port of each."""
 
 
 @dataclass(frozen=True)
@@ -97,6 +107,25 @@ def health(settings: StackSettings, started_at: dict[str, float]) -> dict[str, s
         for name, (key, heartbeat) in _AIRFLOW_COMPONENTS.items():
             answers[name] = _component(report[key], heartbeat, started_at.get(name, 0.0))
     return {name: answers[name] for name in NAMES}
+
+
+def strangers(settings: StackSettings, pids: Mapping[str, int | None]) -> dict[str, str]:
+    """Return, for each part on whose port another process listens, which process that is.
+
+    Parameters
+    ----------
+    settings
+        The stack that is asked.
+    pids
+        The process id of each part; None, or absent, when it does not run.
+    """
+    ports = {name: getattr(settings, setting) for name, setting in PORTS.items()}
+    found = processes.strangers({port: pids.get(name) for name, port in ports.items()})
+    return {
+        name: f"its port {port} is held by {found[port]}, which is not this part: stop that process"
+        for name, port in ports.items()
+        if port in found
+    }
 
 
 def _component(report: dict[str, str | None], heartbeat: str, started_at: float) -> str:

@@ -1,6 +1,8 @@
 import json
+import os
+import socket
 import threading
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -8,8 +10,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from scripts.stack import secret_files
-from scripts.stack.parts import HEALTHY, NAMES, health, parts
+from scripts.stack.parts import HEALTHY, NAMES, PORTS, health, parts, strangers
+from scripts.stack.settings import HOST
 
+NO_PROCESS = 2**31 - 1
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
 
@@ -97,6 +101,19 @@ def test_what_does_not_listen_does_not_answer(settings):
     for name in ("api-server", "log-server", "mlflow", "serving"):
         assert answers[name].startswith("does not answer (")
     assert answers["scheduler"] == "unknown: the api-server does not say"
+
+
+def test_each_part_that_listens_is_compared_with_who_has_its_port(settings):
+    """Here this process has all ports: it is mlflow, and a stranger to the others."""
+    with ExitStack() as listeners:
+        for port in settings.ports.values():
+            listeners.enter_context(socket.create_server((HOST, port)))
+        found = strangers(settings, {"mlflow": os.getpid(), "serving": NO_PROCESS})
+
+    assert set(found) == set(PORTS) - {"mlflow"}
+    words = f"its port {settings.serving_port} is held by process {os.getpid()} ("
+    assert found["serving"].startswith(words)
+    assert found["serving"].endswith("), which is not this part: stop that process")
 
 
 def test_a_stack_has_the_parts_it_is_asked_about(settings):
