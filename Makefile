@@ -72,7 +72,7 @@ licences: venv  ## List the licences of the locked packages; fails on one that n
 	@$(BIN)/python -m scripts.licences
 
 sbom: venv  ## Write the installed packages as a CycloneDX bill of materials, sbom.json
-	@$(BIN)/cyclonedx-py environment --output-reproducible --of JSON -o sbom.json $(BIN)/python
+	@$(BIN)/cyclonedx-py environment --output-reproducible --no-validate --of JSON -o sbom.json $(BIN)/python
 
 schema: venv  ## Write the JSON Schema of use_case.yaml, for editors
 	@$(BIN)/python -m include.use_cases.publish_schema

@@ -30,8 +30,9 @@ STEADY_S = 60.0
 """A part that ran so long had started well: its next restart comes at once again."""
 STOP_S = 20
 """A part that was told to stop is killed after so long. Airflow ends its tasks in that time."""
-REST_S = 5.0
-"""What a part left behind is killed so long after it was told to stop."""
+REST_S = 2.0
+"""What a part left behind is killed so long after it was told to stop: idle LocalExecutor workers
+of a killed scheduler ignore SIGTERM, and it comes back only after them."""
 _NOT_STARTED = 127
 """The exit code by which a shell says that it could not run a command."""
 
