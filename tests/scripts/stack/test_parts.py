@@ -88,6 +88,16 @@ def test_a_broken_database_is_the_api_servers_illness(settings):
         assert health(served, {})["api-server"] == "its database is unhealthy"
 
 
+@pytest.mark.parametrize("body", [{}, [], "hello", {"metadatabase": None}, report(scheduler=[])])
+def test_another_programs_json_on_airflows_port_is_not_healthy(settings, body):
+    with all_served(settings, body) as served:
+        answers = health(served, {})
+
+    assert answers["api-server"].startswith("does not answer as Airflow does at http://127.0.0.1:")
+    assert answers["scheduler"] == "unknown: the api-server does not say"
+    assert answers["mlflow"] == HEALTHY
+
+
 def test_an_error_answer_is_not_healthy(settings):
     with all_served(settings, report(), others=503) as served:
         answers = health(served, {})
@@ -110,7 +120,9 @@ def test_each_part_that_listens_is_compared_with_who_has_its_port(settings):
             listeners.enter_context(socket.create_server((HOST, port)))
         found = strangers(settings, {"mlflow": os.getpid(), "serving": NO_PROCESS})
 
-    assert set(found) == set(PORTS) - {"mlflow"}
+    components = {"scheduler", "dag-processor", "triggerer"}
+    assert set(found) == (set(PORTS) - {"mlflow"}) | components
+    assert {found[name] for name in components} == {"unknown: the api-server does not say"}
     words = f"its port {settings.serving_port} is held by process {os.getpid()} ("
     assert found["serving"].startswith(words)
     assert found["serving"].endswith("), which is not this part: stop that process")
