@@ -60,6 +60,8 @@ def test_up_names_the_damaged_file_the_remedy_and_the_loss(
     monkeypatch.setenv("FLYWHEEL_HOME", str(settings.home))
     for variable, port in settings.ports.items():
         monkeypatch.setenv(variable, str(port))
+    # A database that passes for sound must not start a real stack from here.
+    monkeypatch.setattr("scripts.stack.bootstrap.prepare", lambda settings: pytest.fail("passed"))
     damage(file)
 
     assert main(["up"]) == 1
@@ -73,11 +75,11 @@ def test_up_names_the_damaged_file_the_remedy_and_the_loss(
 
 
 def test_the_remedy_is_a_command_that_helps(settings, file):
-    """The companions go too: a journal beside an empty database would be applied to it."""
+    """The companions go too: a log beside an empty database would be applied to it."""
     garbage(file)
-    file.with_name(f"{file.name}-journal").write_bytes(b"of the damaged one")
     with pytest.raises(ConfigError) as error:
         databases.check(settings)
+    file.with_name(f"{file.name}-wal").write_bytes(b"of the damaged one")
 
     subprocess.run(re.search(r"`(mkdir .*?)`", str(error.value))[1], shell=True, check=True)  # noqa: S602
 

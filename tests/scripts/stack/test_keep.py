@@ -154,6 +154,7 @@ def test_a_part_that_ignores_sigterm_is_killed(tmp_path, monkeypatch):
     threading.Thread(
         target=lambda: (until((tmp_path / "deaf").exists), os.kill(os.getpid(), signal.SIGTERM))
     ).start()
+    began = time.monotonic()
     try:
         keeper.run()
     finally:
@@ -161,6 +162,7 @@ def test_a_part_that_ignores_sigterm_is_killed(tmp_path, monkeypatch):
             signal.signal(each, handler)
 
     assert keeper.child.returncode == -signal.SIGKILL
+    assert 1 <= time.monotonic() - began < 7
 
 
 def test_a_second_sigterm_does_not_reach_the_part(start, tmp_path):

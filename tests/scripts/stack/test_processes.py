@@ -108,7 +108,9 @@ def test_sweep_of_nothing_returns_at_once(tmp_path):
     assert time.monotonic() - began < 5
 
 
-def test_sweep_tells_supervisors_first_and_leaves_their_parts_to_them(marked, tmp_path):
+def test_sweep_tells_supervisors_first_and_leaves_their_parts_to_them(
+    marked, tmp_path, monkeypatch
+):
     """Airflow breaks off its orderly end at a second SIGTERM: its keeper sends the only one."""
     told = tmp_path / "told"
     part = (
@@ -123,8 +125,15 @@ def test_sweep_tells_supervisors_first_and_leaves_their_parts_to_them(marked, tm
     while "1" not in log(tmp_path) and time.monotonic() < end:
         time.sleep(0.05)
 
+    swept = []
+    terminate = psutil.Process.terminate
+    monkeypatch.setattr(
+        psutil.Process, "terminate", lambda self: (swept.append(self.pid), terminate(self))
+    )
+
     processes.sweep(tmp_path, grace_s=10)
 
+    assert swept == [keeper.pid]
     assert keeper.wait() == 0
     assert told.read_text() == "SIGTERM "
     assert json.loads((tmp_path / "part.json").read_text())["phase"] == "stopped"
