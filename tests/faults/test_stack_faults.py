@@ -19,8 +19,8 @@ from scripts.stack.settings import StackSettings
 from scripts.stack.stack import Stack
 
 pytestmark = pytest.mark.end_to_end
-BACK_WITHIN_S = 90
-"""A part needs 6 to 37 s on two cores that other work uses too."""
+BACK_WITHIN_S = 150
+"""A part needs 6 to 40 s on two cores that other work uses too; at a load of 13, 14 to 74 s."""
 
 
 @pytest.fixture(scope="module")
