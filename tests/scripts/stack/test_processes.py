@@ -36,6 +36,8 @@ def marked(tmp_path):
         process.kill()
         process.wait()
         process.stdout.close()
+    for left in (tmp_path, tmp_path / "other"):
+        processes.sweep(left, grace_s=0)  # children of those that were killed
 
 
 def log(tmp_path):
