@@ -39,7 +39,7 @@ _log = logging.getLogger(__name__)
 
 
 class ModelSource(Protocol):
-    """What serving needs of `include.registry.client.Registry`."""
+    """Where champions come from: `include.serving.promoted.PromotedModels`."""
 
     def version_of(self, name: str, alias: str) -> str | None:
         """Return the version an alias points at; None if there is none."""
@@ -180,7 +180,7 @@ class Models:
             self._problem = problem
 
     def _look_at_champion(self, name: str, slot: _Slot) -> bool:
-        """Follow the alias; whether the registry answered."""
+        """Follow the promotions; whether the registry answered."""
         try:
             version = self._registry.version_of(name, CHAMPION)
         except ServiceUnavailable as error:
@@ -188,6 +188,9 @@ class Models:
             if slot.live is None:
                 self._serve_remembered(name, slot)
             return False
+        except DataContractError as error:  # a promotion that is not believed changes nothing
+            self._note(name, slot, "champion", str(error))
+            return True
         self._note(name, slot, "registry", None)
         if version is None:
             # Not an order to stop: a new, empty MLflow would otherwise stop everything.
@@ -212,7 +215,7 @@ class Models:
         try:
             self._swap(name, slot, version)
         except Exception as error:
-            # Any exception: it is a stranger's file until it has answered its own example.
+            # Any exception: a package is not trusted until it has answered its stored example.
             wait_s = min(_FIRST_RETRY_S * 2**slot.failures, _LONGEST_RETRY_S)
             slot.failures += 1
             slot.retry_at_s = time.monotonic() + wait_s
@@ -289,7 +292,7 @@ class Models:
         """Keep what is wrong for `/health`, and log it when it begins and when it ends."""
         if problem is None:
             if slot.problems.pop(about, None) is not None:
-                _log.info("%s: %s is well again", name, about)
+                _log.info("%s: %s recovered", name, about)
         elif slot.problems.get(about) != problem:
             _log.warning("%s: %s", name, problem)
             slot.problems[about] = problem
