@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
@@ -122,6 +123,9 @@ class Bucket:
                 f"{file.path}: cannot be read ({error}). Check the landing's store."
             ) from error
 
+    def _is_there(self, path: str) -> bool:
+        return bool(self.filesystem.get_file_info(path).type != pa_fs.FileType.NotFound)
+
     def set_aside(self, path: str) -> None:
         """Move an object below `RETRACTED`; one that is gone already is left.
 
@@ -130,10 +134,16 @@ class Bucket:
         ServiceUnavailable
             It cannot be moved.
         """
-        target = f"{self._root}/{RETRACTED}/{path[len(self._root) + 1 :]}"
+        aside = f"{self._root}/{RETRACTED}/{path[len(self._root) + 1 :]}"
+        target = aside
         try:
-            if self.filesystem.get_file_info(path).type != pa_fs.FileType.NotFound:
-                self.filesystem.move(path, target)
+            if not self._is_there(path):
+                return
+            for number in itertools.count(1):
+                if not self._is_there(target):
+                    break
+                target = f"{aside}.{number}"
+            self.filesystem.move(path, target)
         except OSError as error:
             raise ServiceUnavailable(
                 f"{path}: cannot be moved to {target} ({error}). Check the landing's store."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import itertools
 import os
 import stat
 from collections.abc import Iterator
@@ -90,6 +91,8 @@ class Folder:
     def set_aside(self, path: str) -> None:
         """Move a file below `RETRACTED`; one that is gone already is left.
 
+        One of the same name that was moved before is kept: this one then ends in `.1`, `.2`, …
+
         Raises
         ------
         ServiceUnavailable
@@ -100,7 +103,7 @@ class Folder:
             with _opened_folder([self._root, *folders]) as origin:
                 os.stat(name, dir_fd=origin, follow_symlinks=False)  # gone already?
                 with _opened_folder([self._root, RETRACTED, *folders], make=True) as target:
-                    os.rename(name, name, src_dir_fd=origin, dst_dir_fd=target)
+                    os.rename(name, _free_name(target, name), src_dir_fd=origin, dst_dir_fd=target)
         except FileNotFoundError:
             pass
         except OSError as error:
@@ -200,3 +203,13 @@ def _opened_folder(names: list[str], make: bool = False) -> Iterator[int]:
         yield opened
     finally:
         os.close(opened)
+
+
+def _free_name(folder: int, name: str) -> str:
+    """Return the name, with a number behind it where it is taken."""
+    for candidate in itertools.chain([name], (f"{name}.{n}" for n in itertools.count(1))):
+        try:
+            os.stat(candidate, dir_fd=folder, follow_symlinks=False)
+        except FileNotFoundError:
+            return candidate
+    raise AssertionError("unreachable")

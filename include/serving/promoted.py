@@ -104,8 +104,9 @@ class PromotedModels:
     def _older(self, name: str, number: int, seen: Seen) -> DataContractError:
         return DataContractError(
             f"{name}: the promotion ledger must not go back, got entry {number} after entry "
-            f"{seen.number} (version {seen.version}). What serves goes on. If the lake was restored "
-            f"from a backup on purpose, remove {self._memory} and restart the serving application."
+            f"{seen.number} (version {seen.version}). What serves goes on. If the lake was "
+            f"restored from a backup on purpose, remove {self._memory} and restart the serving "
+            "application."
         )
 
     def _remember(self, name: str, seen: Seen) -> None:

@@ -36,8 +36,8 @@ class BuildFeaturesOperator(PartitionOperator):
 
         if absent := sorted(source for source, of in wanted[key].items() if of == ABSENT):
             raise AirflowSkipException(
-                f"Features of {key} wait for {', '.join(absent)} of {key}, which has not been "
-                f"ingested. Its landing starts this again."
+                f"Features of {key} wait for {', '.join(absent)}, which has not been ingested for "
+                "it. Its landing starts this again."
             )
 
     def process(self, context: Context) -> FeaturesBuilt:

@@ -33,6 +33,8 @@ MOST_AT_ONCE = 500
 """Partitions of a table in one run: about a minute of work. The next run takes the rest."""
 REFUSED = "refused"
 """XCom key: words by partition."""
+ALL = "all"
+"""Partition of a reference that lands whole, as `include.ingest_label.ingest` names it."""
 _SHOWN = 20
 
 
@@ -211,7 +213,8 @@ class IngestReferencesOperator(IngestOperator):
     """Publish the reference tables that have landed.
 
     One that lands by partition emits the partitions that are clean already: their features were
-    built without it, or wait for it. Those that come with it are built with it anyway.
+    built without it, or wait for it. One that lands whole emits those that wait for it. Partitions
+    that come with it are built with it anyway.
     """
 
     def patterns(self) -> list[str]:
@@ -220,8 +223,11 @@ class IngestReferencesOperator(IngestOperator):
 
     def keys_to_emit(self, changed: Sequence[str]) -> list[str]:
         """Choose the partitions whose features are to be built again."""
-        clean = self.lake.table(self.use_case, "clean").partitions()
-        return sorted(set(changed) & set(clean))
+        clean = set(self.lake.table(self.use_case, "clean").partitions())
+        if ALL not in changed:
+            return sorted(set(changed) & clean)
+        built = self.lake.table(self.use_case, "features").partitions()
+        return sorted((set(changed) & clean) | (clean - set(built)))
 
     def wanted_by_stage(self, landing: Landing) -> dict[str, Wanted]:
         """Say what each partition of each reference would be made from now."""

@@ -213,6 +213,16 @@ def test_what_is_set_aside_is_found_by_no_pattern(root: Path) -> None:
         assert not any(".retracted" in sentence for sentence in landing.ignored(pattern))
 
 
+def test_a_second_file_of_the_same_name_is_set_aside_beside_the_first(root: Path) -> None:
+    landing = Landing(str(root))
+    for count in (1, 2, 3):
+        (root / "flights/2013-01/a.csv").write_text(f"count\n{count}\n")
+        landing.set_aside(landing.files(PATTERN, "2013-01"))
+    kept = sorted((root / ".retracted/flights/2013-01").iterdir())
+    assert [file.name for file in kept] == ["a.csv", "a.csv.1", "a.csv.2"]
+    assert [file.read_text() for file in kept] == ["count\n1\n", "count\n2\n", "count\n3\n"]
+
+
 def test_what_is_set_aside_does_not_leave_the_landing(root: Path, tmp_path: Path) -> None:
     outside = tmp_path / "outside"
     outside.mkdir()

@@ -41,6 +41,8 @@ def house(tmp_path):
 
 
 class House:
+    """A lake, keys and packages."""
+
     def __init__(self, where: Path) -> None:
         self.where = where
         self.keys = where / "keys"
