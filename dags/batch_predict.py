@@ -29,14 +29,16 @@ def build_dag(use_case: UseCase) -> DAG:
         predict = PredictPartitionOperator(
             task_id="predict_partition",
             use_case=use_case.name,
-            inlets=[assets.features],
+            inlets=[assets.features, assets.champion],
             outlets=[assets.predictions],
         )
         report = ReportUnscoredOperator(
             task_id="report_unscored",
             use_case=use_case.name,
             outlets=[assets.unscored],
-            trigger_rule=TriggerRule.ALL_SKIPPED,
+            # Not ALL_SKIPPED: it skips after a failure too, and a skipped last task would make the
+            # failed run green.
+            trigger_rule=TriggerRule.NONE_FAILED,
         )
         chain(predict, report)
     return dag

@@ -15,7 +15,15 @@ partition back, start `<use case>__retract`.
 **Expected skips**: nothing new has landed, or nothing was refused.
 """
 
-from airflow.sdk import DAG, AssetAlias, AssetOrTimeSchedule, CronTriggerTimetable, Param, chain
+from airflow.sdk import (
+    DAG,
+    AssetAlias,
+    AssetOrTimeSchedule,
+    CronTriggerTimetable,
+    Param,
+    TriggerRule,
+    chain,
+)
 
 from include.use_cases.schema import UseCase
 from plugins.operators.ingest_label import (
@@ -78,7 +86,8 @@ def build_dag(use_case: UseCase) -> DAG:
             task_id="report_refused",
             use_case=use_case.name,
             task_ids=[task.task_id for task in tasks],
-            trigger_rule="all_done",
+            # Not "all_done": a skipped last task would make a run green whose ingestion failed.
+            trigger_rule=TriggerRule.NONE_FAILED,
         )
         chain(tasks, report)
     return dag

@@ -22,9 +22,24 @@ KEY = r"^\d{4}-\d{2}(-\d{2})?$"
 def build_dag(use_case: UseCase) -> DAG:
     """Build the Dag of one use case."""
     params = {
-        "phase": Param(type="string", enum=sorted(REBUILT), title="Phase"),
-        "first": Param(type="string", pattern=KEY, title="First partition"),
-        "last": Param(type="string", pattern=KEY, title="Last partition"),
+        "phase": Param(
+            type="string",
+            enum=sorted(REBUILT),
+            title="Phase",
+            description="Which Dag is run for each partition.",
+        ),
+        "first": Param(
+            type="string",
+            pattern=KEY,
+            title="First partition",
+            description="Such as 2013-04.",
+        ),
+        "last": Param(
+            type="string",
+            pattern=KEY,
+            title="Last partition",
+            description="It is rebuilt too.",
+        ),
         "most": Param(
             default=31,
             type="integer",

@@ -32,6 +32,9 @@ QUEUE = "train"
 def build_dag(use_case: UseCase) -> DAG:
     """Build the Dag of one use case."""
     assets = assets_of(use_case)
+    sources = [assets.training_request, assets.features]
+    if use_case.labels is not None:
+        sources.append(assets.labels)
     trials = Param(
         default=None,
         type=["null", "integer"],
@@ -48,7 +51,7 @@ def build_dag(use_case: UseCase) -> DAG:
         prepare = PrepareTrainingOperator(
             task_id="prepare_training",
             use_case=use_case.name,
-            inlets=[assets.training_request, assets.features, assets.labels],
+            inlets=sources,
         )
         run_trials = RunTrialOperator.partial(
             task_id="run_trial",

@@ -103,12 +103,19 @@ class LakeTable:
         """
         return self.made_from({partition: [source]})[partition][source]
 
-    def partition_versions(self) -> dict[str, int | None]:
-        """`partition_version` of every partition that holds rows, from one look at the table."""
+    def partition_versions(self, keys: Collection[str] | None = None) -> dict[str, int | None]:
+        """`partition_version` of every partition that holds rows, from one look at the table.
+
+        Parameters
+        ----------
+        keys : collection of str, optional
+            Only of these. Each version costs Delta a look at its log, so who needs one names it.
+        """
         table = self._store.open()
         if table is None:
             return {}
-        return {key: table.transaction_version(_content(key)) for key in partitions_of(table)}
+        held = [key for key in partitions_of(table) if keys is None or key in keys]
+        return {key: table.transaction_version(_content(key)) for key in held}
 
     def consumed_versions(self, source: str, partitions: Sequence[str]) -> dict[str, int | None]:
         """`consumed` of several partitions, from one look at the table."""

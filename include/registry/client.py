@@ -95,17 +95,18 @@ class Registry(Runs):
 
     def version_of(self, name: str, alias: str) -> str | None:
         """Return the version an alias points at, None if there is none."""
-        version = self.aliases(name).get(alias)
-        return None if version is None else str(version)
+        return self.aliases(name).get(alias)
 
     def aliases(self, name: str) -> dict[str, str]:
         """Return version by alias; none for a model that does not exist."""
         try:
-            return dict(self.client.get_registered_model(name).aliases)
+            found = self.client.get_registered_model(name).aliases
         except MlflowException as error:
             if is_missing(error):
                 return {}
             raise
+        # From a server they are texts, from a SQLite file numbers.
+        return {alias: str(version) for alias, version in found.items()}
 
     def versions(self, name: str) -> list[str]:
         """Return all versions of a model, oldest first; none for a model that does not exist."""

@@ -53,15 +53,16 @@ class AirflowApiHook(BaseHook):
     def failures_in_a_row(self, dag_id: str, key: str, most: int) -> int:
         """Count how many of the newest runs of a key failed, one after the other.
 
+        :param key: partition key; '' for the runs without one
         :param most: how many to look at
         """
+        # An empty pattern would find every run that has a key.
+        pattern = {"partition_key_prefix_pattern": key} if key else {}
         found = self._get(
-            f"/api/v2/dags/{dag_id}/dagRuns",
-            partition_key_prefix_pattern=key,
-            order_by="-run_after",
-            limit=most * 2,
+            f"/api/v2/dags/{dag_id}/dagRuns", order_by="-run_after", limit=most * 2, **pattern
         )
-        states = [run["state"] for run in found["dag_runs"] if run["partition_key"] == key][:most]
+        runs = [run for run in found["dag_runs"] if (run["partition_key"] or "") == key]
+        states = [run["state"] for run in runs[:most]]
         return next((n for n, state in enumerate(states) if state != "failed"), len(states))
 
     def create_event(self, asset: str, key: str, extra: dict[str, Any]) -> None:
@@ -139,6 +140,11 @@ class AirflowApiHook(BaseHook):
             answer = httpx.post(f"{self._url}/auth/token", json=body, timeout=_TIMEOUT_S)
         except httpx.TransportError as error:
             raise self._silent(error) from error
+        if answer.is_server_error:
+            raise ServiceUnavailable(
+                f"Airflow at {self._url}: POST /auth/token answers {answer.status_code}. Look at "
+                "the log of the API server."
+            )
         if not answer.is_success:
             raise ConfigError(
                 f"Airflow at {self._url} refuses the login of the Airflow connection "

@@ -242,7 +242,7 @@ class PartitionOperator(PhaseOperator):
         """Make the partition if it is due or asked for, and emit the asset event."""
         with errors_for_airflow():
             key = self.checked_key(self.partition)
-            wanted = self.wanted()
+            wanted = self.wanted(key)
             if key not in wanted:
                 self.not_wanted(key, asked=asked_by_a_person(context))
             # An earlier attempt of this very task that died before its event was emitted.
@@ -307,8 +307,8 @@ class PartitionOperator(PhaseOperator):
         )
 
     @abstractmethod
-    def wanted(self) -> Wanted:
-        """Say which partitions the table should hold, and what each would be made from now."""
+    def wanted(self, key: str) -> Wanted:
+        """Say what the partition would be made from now; nothing if there is nothing to make."""
 
     @abstractmethod
     def process(self, context: Context) -> Any:

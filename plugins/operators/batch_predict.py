@@ -34,14 +34,13 @@ class PredictPartitionOperator(PartitionOperator):
 
     stage, source = "predictions", "features"
 
-    def wanted(self) -> Wanted:
-        """Say what each partition would be made from now."""
+    def wanted(self, key: str) -> Wanted:
+        """Say what the partition would be made from now."""
         from include.due.wanted import wanted_predictions
 
         champion = self.ledger.current()
-        return wanted_predictions(
-            self.config, self.lake, champion.holdout_partition if champion else None
-        )
+        known_up_to = champion.holdout_partition if champion else None
+        return wanted_predictions(self.config, self.lake, known_up_to, [key])
 
     def not_wanted(self, key: str, *, asked: bool) -> None:
         """Skip without a champion, or where it has learned from the partition."""

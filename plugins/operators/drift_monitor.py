@@ -29,11 +29,11 @@ class MonitorPartitionOperator(PartitionOperator):
     stage, source = "monitoring", "predictions"
     operator_extra_links = (DriftReportLink(),)
 
-    def wanted(self) -> Wanted:
-        """Say what each partition would be made from now."""
+    def wanted(self, key: str) -> Wanted:
+        """Say what the partition would be made from now."""
         from include.due.wanted import wanted_monitoring
 
-        return wanted_monitoring(self.config, self.lake)
+        return wanted_monitoring(self.config, self.lake, [key])
 
     def not_wanted(self, key: str, *, asked: bool) -> None:
         """Skip where nothing was predicted: such labels are for training only."""

@@ -24,11 +24,11 @@ class BuildFeaturesOperator(PartitionOperator):
 
     stage, source = "features", "clean"
 
-    def wanted(self) -> Wanted:
-        """Say what each partition would be made from now."""
+    def wanted(self, key: str) -> Wanted:
+        """Say what the partition would be made from now."""
         from include.due.wanted import wanted_features
 
-        return wanted_features(self.config, self.lake)
+        return wanted_features(self.config, self.lake, [key])
 
     def check_ready(self, key: str, wanted: Wanted) -> None:
         """Wait for the reference tables of this partition."""

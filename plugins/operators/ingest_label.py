@@ -36,6 +36,7 @@ REFUSED = "refused"
 ALL = "all"
 """Partition of a reference that lands whole, as `include.ingest_label.ingest` names it."""
 _SHOWN = 20
+_MOST_COMMITS = 4 * MOST_AT_ONCE  # of the attempts of one task
 
 
 class IngestOperator(PhaseOperator):
@@ -72,13 +73,14 @@ class IngestOperator(PhaseOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         """Find what is new, publish it, emit, and leave the refused ones to `report_refused`."""
         done: list[dict[str, Any]] = []
-        refused: dict[str, str] = {}
         with errors_for_airflow():
             self._tell_ignored()
             wanted = self.wanted_by_stage(self.lake_hook.landing)
+            published, refused = self._by_earlier_attempts(wanted, context)
             todo = self._todo(wanted, asked=asked_by_a_person(context))
             self.log.info("To ingest: %s", _listed([item for _, item in todo]) or "nothing new")
             for stage, key in todo[:MOST_AT_ONCE]:
+                refused.pop(f"{stage} {key}", None)
                 try:
                     done.append(facts_of(self.ingest(stage, key, context)))
                 except (ConfigError, DataContractError) as error:
@@ -86,16 +88,17 @@ class IngestOperator(PhaseOperator):
                     refused[f"{stage} {key}"] = str(error)
                     self._remember(stage, key, wanted, error, context)
         if refused:
-            context["ti"].xcom_push(key=REFUSED, value=dict(list(refused.items())[:_SHOWN]))
-        self._leave_the_rest(len(todo) - MOST_AT_ONCE, context)
+            context["ti"].xcom_push(key=REFUSED, value=self._shown(refused))
+        left = self._leave_the_rest(len(todo) - MOST_AT_ONCE, context)
         changed = [facts for facts in done if facts["changed"]]
-        if not changed:
+        keys = {facts["partition"] for facts in changed} | published
+        # A skipped task emits nothing, and what is left waits for the next run.
+        if not keys and not left:
             raise AirflowSkipException(
                 f"Nothing new: {len(done)} ingested with the content they had, "
                 f"{len(refused)} refused."
             )
-        keys = self.keys_to_emit([facts["partition"] for facts in changed])
-        emit(context, self._assets(), keys, {})
+        emit(context, self._assets(), self.keys_to_emit(sorted(keys)), {})
         return {"ingested": len(done), "changed": len(changed), "first": changed[:_SHOWN]}
 
     def keys_to_emit(self, changed: Sequence[str]) -> list[str]:
@@ -113,6 +116,30 @@ class IngestOperator(PhaseOperator):
     @abstractmethod
     def ingest(self, stage: str, key: str, context: Context) -> Any:
         """Publish one partition of a table."""
+
+    def _by_earlier_attempts(
+        self, wanted: dict[str, Wanted], context: Context
+    ) -> tuple[set[str], dict[str, str]]:
+        """Find what this very task published and refused before it had to be tried again.
+
+        Both are up to date by now, but the events were not sent and the refusals not reported.
+        """
+        from include.due.state import standing_refusals
+
+        if context["ti"].try_number <= 1:
+            return set(), {}
+        run_id = self.writer(context).run_id
+        published: set[str] = set()
+        refused: dict[str, str] = {}
+        refusals = self.lake.table(self.use_case, "refusals")
+        for stage, of_stage in wanted.items():
+            for commit in self.lake.table(self.use_case, stage).history(_MOST_COMMITS):
+                if commit.get("run_id") == run_id and commit["partition"] in of_stage:
+                    published.add(commit["partition"])
+            for key, words in standing_refusals(self.use_case, stage, of_stage, self.lake).items():
+                if refusals.facts(f"{stage}.{key}").get("run_id") == run_id:
+                    refused[f"{stage} {key}"] = words
+        return published, refused
 
     def _todo(self, wanted: dict[str, Wanted], *, asked: bool) -> list[tuple[str, str]]:
         from include.due.state import states
@@ -137,11 +164,14 @@ class IngestOperator(PhaseOperator):
 
     def _check_landed(self) -> None:
         """Refuse a partition of which nothing has landed, in any table."""
-        from include.ingest_label.ingest import wanted_labels, wanted_raw
+        from include.ingest_label.ingest import wanted_labels, wanted_raw, wanted_reference
 
         landing = self.lake_hook.landing
-        rows, outcomes = (sorted(f(self.config, landing)) for f in (wanted_raw, wanted_labels))
-        if self.partition not in {*rows, *outcomes}:
+        rows = sorted(wanted_raw(self.config, landing))
+        landed = {*rows, *wanted_labels(self.config, landing)}
+        for name in self.config.ingest.references:
+            landed |= set(wanted_reference(self.config, name, landing))
+        if self.partition not in landed:
             place = f"the landing area, {landing.uri}/{self.config.ingest.landing}"
             raise unknown("Partition", self.partition, place, rows)
 
@@ -161,10 +191,18 @@ class IngestOperator(PhaseOperator):
     def _assets(self) -> list[Any]:
         return [outlet for outlet in self.outlets if outlet != self.more]
 
-    def _leave_the_rest(self, count: int, context: Context) -> None:
-        if count > 0 and self.more is not None and self.landing_asset is not None:
-            self.log.info("%d partitions are left for the next run.", count)
-            context["outlet_events"][self.more].add(self.landing_asset, extra={"left": count})
+    def _shown(self, refused: dict[str, str]) -> dict[str, str]:
+        shown = dict(list(refused.items())[:_SHOWN])
+        if more := len(refused) - len(shown):
+            shown[f"{more} more"] = f"see the log of {self.task_id}"
+        return shown
+
+    def _leave_the_rest(self, count: int, context: Context) -> bool:
+        if count <= 0 or self.more is None or self.landing_asset is None:
+            return False
+        self.log.info("%d partitions are left for the next run.", count)
+        context["outlet_events"][self.more].add(self.landing_asset, extra={"left": count})
+        return True
 
 
 class IngestRowsOperator(IngestOperator):
@@ -268,8 +306,8 @@ class ReportRefusedOperator(PhaseOperator):
             raise AirflowSkipException("Nothing was refused.")
         lines = [f"- {item}: {words}" for item, words in refused.items()]
         raise AirflowFailException(
-            f"{len(refused)} refused; the others were ingested. Each is tried again when its files "
-            "or its definition change:\n" + "\n".join(lines)
+            "These were refused; the others were ingested. Each is tried again when its files or "
+            "its definition change:\n" + "\n".join(lines)
         )
 
 

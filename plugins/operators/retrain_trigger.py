@@ -87,7 +87,7 @@ class DecideRetrainingOperator(PhaseOperator):
         from include.due.state import states
         from include.due.wanted import wanted_decisions
 
-        wanted = wanted_decisions(self.config, self.lake)
+        wanted = wanted_decisions(self.config, self.lake, [key])
         if key not in wanted:
             raise AirflowSkipException(
                 f"Champion {champion.version} serves, and {key} has not been monitored: the "

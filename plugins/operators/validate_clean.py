@@ -25,11 +25,11 @@ class ValidateCleanOperator(PartitionOperator):
     stage, source = "clean", "raw"
     operator_extra_links = (ValidationResultLink(),)
 
-    def wanted(self) -> Wanted:
-        """Say what each partition would be made from now."""
+    def wanted(self, key: str) -> Wanted:
+        """Say what the partition would be made from now."""
         from include.due.wanted import wanted_clean
 
-        return wanted_clean(self.config, self.lake)
+        return wanted_clean(self.config, self.lake, [key])
 
     def process(self, context: Context) -> Cleaned:
         """Validate, quarantine, clean and publish the partition."""
