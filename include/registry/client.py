@@ -120,7 +120,7 @@ class Registry(Runs):
             if version is not None and now.get(alias) != version:
                 self.client.set_registered_model_alias(name, alias, version)
                 _log.info("%s: %s is version %s, was %s", name, alias, version, now.get(alias))
-        if now.get(CHALLENGER) == promotion.version:
+        if self.judged(name, promotion.version) != "promoted":
             self._judge(name, promotion.version, "promoted", [promotion.why])
             self.client.delete_registered_model_alias(name, CHALLENGER)
 
