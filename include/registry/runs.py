@@ -100,9 +100,10 @@ class Runs:
             [self.experiment(use_case_name)],
             "tags.`flywheel.training` = 'yes'",
             max_results=1000,
-            order_by=["attributes.start_time ASC"],
+            order_by=["attributes.start_time DESC"],
         )
-        return {run.data.tags["flywheel.as_of"]: str(run.info.status) for run in found}
+        oldest_first = reversed(list(found))  # the newest of a partition replaces the others
+        return {run.data.tags["flywheel.as_of"]: str(run.info.status) for run in oldest_first}
 
     def log(
         self,
