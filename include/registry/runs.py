@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from mlflow.exceptions import MlflowException
 
 from include.errors import ConfigError
-from include.registry.answers import Translated, is_duplicate
+from include.registry.answers import Translated, check_named, is_duplicate
 
 
 class Runs:
@@ -59,6 +59,7 @@ class Runs:
                 if not is_duplicate(error):  # another process was faster
                     raise
                 found = self.client.get_experiment_by_name(use_case_name)
+        check_named(found.name, use_case_name, self.tracking_uri)
         return str(found.experiment_id)
 
     def run(self, use_case_name: str, request: str, name: str, tags: Mapping[str, str]) -> str:
