@@ -8,6 +8,7 @@ decayed one.
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +17,8 @@ from include.drift_monitor.examine import examine
 from include.drift_monitor.report import log_report
 from include.drift_monitor.rows import Findings, to_table
 from include.due.definitions import DEFINITION, definition_of
-from include.lake.table import Lake, Published, Writer
+from include.due.wanted import ABSENT
+from include.lake.table import Input, Lake, Published, Writer
 from include.registry.client import Registry
 from include.use_cases.schema import UseCase
 
@@ -104,12 +106,24 @@ def monitor_partition(
         schema=data.schema,
         writer=writer,
         inputs=current.inputs,
-        consumed={DEFINITION: definition_of(use_case, "monitoring")},
+        consumed=_beside_inputs(use_case, current.inputs),
         volatile=("computed_at",),
         facts={"verdict": findings.verdict, "reasons": "; ".join(findings.reasons)},
     )
     log.info("%s %s: %s: %s", use_case.name, partition, findings.verdict, findings.reasons)
     return _monitored(partition, findings, published, run_id)
+
+
+def _beside_inputs(use_case: UseCase, inputs: Sequence[Input]) -> dict[str, int]:
+    """Note the definition, and labels that have not come.
+
+    A source that a publish does not name keeps the version that an earlier publish read.
+    """
+    made = {DEFINITION: definition_of(use_case, "monitoring")}
+    labels = f"{use_case.name}.labels"
+    if use_case.labels is not None and labels not in {one.table for one in inputs}:
+        made[labels] = ABSENT
+    return made
 
 
 def _monitored(

@@ -30,13 +30,15 @@ def wanted_clean(use_case: UseCase, lake: Lake) -> Wanted:
 def wanted_features(use_case: UseCase, lake: Lake) -> Wanted:
     """Each clean partition, with the same partition of each reference that lands by partition.
 
-    A reference that lands whole does not count: a new aircraft in the register is no news for
-    flights long gone.
+    Of a reference that lands whole it counts only that it is there: a new aircraft in the register
+    is no news for flights long gone.
     """
     sources = _versions(use_case, lake, "clean")
     for name in use_case.features.references:
-        if use_case.ingest.references[name].partitioned:
-            _add(sources, use_case, lake, f"reference_{name}")
+        stage = f"reference_{name}"
+        table = lake.table(use_case.name, stage)
+        if use_case.ingest.references[name].partitioned or not table.partitions():
+            _add(sources, use_case, lake, stage)
     return _made_from(use_case, "features", sources)
 
 

@@ -51,8 +51,7 @@ def _determined(column: pa.ChunkedArray) -> list[pa.Array]:
     array = column.combine_chunks()
     if isinstance(array, pa.ChunkedArray):  # no chunk at all
         array = pa.concat_arrays(array.chunks) if array.num_chunks else pa.array([], column.type)
-    if not array.null_count:
-        return [array]
+    # Both also where no value is missing: the values could be taken for another column's presence.
     nothing = "" if pa.types.is_string(array.type) else 0
     filler = pa.scalar(nothing, pa.int64() if pa.types.is_timestamp(array.type) else None)
     return [array.is_valid(), pc.fill_null(array, filler.cast(array.type))]

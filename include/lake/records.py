@@ -124,13 +124,19 @@ def append_metadata(
     return {_KEY: {"partition": partition, "fence": fence, "rows": rows, "run_id": run_id}}
 
 
+def unchanged(metadata: Mapping[str, Any]) -> dict[str, Any]:
+    """Metadata of a commit that writes no rows, because the partition holds them already."""
+    return {_KEY: {**metadata[_KEY], "changed": False}}
+
+
 def commit_record(commit: Mapping[str, Any]) -> dict[str, Any] | None:
     """One entry of Delta's history as a flat, JSON-safe dictionary; None where it is no publish."""
     ours = commit.get(_KEY)
     if not isinstance(ours, Mapping):
         return None
     moment = datetime.fromtimestamp(commit["timestamp"] / 1000, UTC)
-    return {"version": commit["version"], "timestamp": moment.isoformat(), **ours}
+    told = {"version": commit["version"], "timestamp": moment.isoformat()}
+    return {**told, "changed": True, **ours}
 
 
 def check_token(token: int, where: str) -> None:

@@ -6,7 +6,7 @@ import logging
 import random
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pyarrow as pa
@@ -15,7 +15,7 @@ from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundErr
 
 from include.errors import DataContractError, ServiceUnavailable
 from include.lake.errors import StaleAttempt, make_folder, store_trouble
-from include.lake.records import commit_record
+from include.lake.records import commit_record, unchanged
 from include.lake.schemas import PARTITION, check_same
 
 logger = logging.getLogger(__name__)
@@ -121,8 +121,8 @@ class Store:
             if table is not None:
                 done = self._fenced(table, fence)
                 if done:
-                    version = self._version_of(table, fence, change.metadata)
-                    return Commit(version, fresh=tried, changed=True)
+                    record = self._record_of(table, fence, change.metadata)
+                    return Commit(record["version"], fresh=tried, changed=record["changed"])
                 self._check_schema(table, change.rows)
             tried = True
             try:
@@ -170,7 +170,9 @@ class Store:
         table = self.open()
         return table is not None and table.transaction_version(fence.app_id) == fence.token
 
-    def _version_of(self, table: DeltaTable, fence: Fence, metadata: Mapping[str, Any]) -> int:
+    def _record_of(
+        self, table: DeltaTable, fence: Fence, metadata: Mapping[str, Any]
+    ) -> dict[str, Any]:
         record = self.find(table, fence=[fence.app_id, fence.token])
         ours = metadata["flywheel"]
         who = (ours.get("run_id"), ours.get("attempt"))
@@ -182,7 +184,7 @@ class Store:
                 f"run {who[0]!r} attempt {who[1]} came with the same. Give each attempt a token "
                 "of its own."
             )
-        return int(record["version"])
+        return record
 
     def _check_schema(self, table: DeltaTable, rows: pa.Table) -> None:
         check_same(
@@ -196,7 +198,8 @@ class Store:
     def _touch(self, table: DeltaTable, fence: Fence, change: Change) -> int:
         """Commit what the rows are made from now; the rows are there already."""
         nothing = change.rows.slice(0, 0)
-        commit = _properties(table, fence, change)
+        noted = replace(change, metadata=unchanged(change.metadata))
+        commit = _properties(table, fence, noted)
         write_deltalake(table, nothing, mode="append", commit_properties=commit)
         return table.version()
 

@@ -96,8 +96,12 @@ class LakeTable:
         return self._number(_content(partition), version)
 
     def consumed(self, partition: str, source: str) -> int | None:
-        """Version of `source` that the partition was last published from, None if it never was."""
-        return self._number(f"{partition}<{source}")
+        """Version of `source` that the partition's rows were made from.
+
+        None where it was not, and for a partition without rows: one that was cleared is to be made
+        again, also from the very same source.
+        """
+        return self.made_from({partition: [source]})[partition][source]
 
     def partition_versions(self) -> dict[str, int | None]:
         """`partition_version` of every partition that holds rows, from one look at the table."""
@@ -108,20 +112,19 @@ class LakeTable:
 
     def consumed_versions(self, source: str, partitions: Sequence[str]) -> dict[str, int | None]:
         """`consumed` of several partitions, from one look at the table."""
-        table = self._store.open()
-        if table is None:
-            return dict.fromkeys(partitions)
-        return {key: table.transaction_version(f"{key}<{source}") for key in partitions}
+        made = self.made_from({key: [source] for key in partitions})
+        return {key: made[key][source] for key in partitions}
 
     def made_from(self, wanted: Mapping[str, Iterable[str]]) -> dict[str, dict[str, int | None]]:
         """`consumed` of several sources for each partition, from one look at the table."""
         table = self._store.open()
-        if table is None:
-            return {key: dict.fromkeys(sources) for key, sources in wanted.items()}
-        return {
-            key: {source: table.transaction_version(f"{key}<{source}") for source in sources}
-            for key, sources in wanted.items()
-        }
+        there = set() if table is None else set(partitions_of(table))
+        made: dict[str, dict[str, int | None]] = {}
+        for key, sources in wanted.items():
+            made[key] = dict.fromkeys(sources)
+            if table is not None and key in there:  # Delta keeps the numbers of a cleared one
+                made[key] = {one: table.transaction_version(f"{key}<{one}") for one in sources}
+        return made
 
     def last_sequence(self, app_id: str) -> int | None:
         """Last sequence that `append` has written for an `app_id`."""
@@ -275,8 +278,8 @@ class LakeTable:
         Returns
         -------
         list of dict
-            `version`, `timestamp` (ISO, UTC), `partition`, `rows`, and for a publish `run_id`,
-            `attempt`, `token`, `code_version`, `inputs`, `consumed`, `facts`.
+            `version`, `timestamp` (ISO, UTC), `partition`, `rows`, `changed`, and for a publish
+            `run_id`, `attempt`, `token`, `code_version`, `inputs`, `consumed`, `facts`.
         """
         table = self._store.open()
         return [] if table is None else self._store.records(table, limit)

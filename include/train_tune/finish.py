@@ -13,6 +13,7 @@ import pandas as pd
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from include.errors import DataContractError
+from include.lake.frames import to_pandas
 from include.lake.table import Lake
 from include.modelling.estimators import Params, dummy, linear, make
 from include.modelling.metrics import by_slice, evaluate, judged, metric_of
@@ -240,6 +241,12 @@ def _register(
             facts=facts,
             run_id=run_id,
             signing_key=registry.signing_key,
+            # What the model learned from, without the holdout: the ranges that requests may have.
+            request_rows=to_pandas(
+                lake.table(use_case.name, "clean").read(
+                    partitions=training.partitions[:-1], columns=use_case.features.inputs
+                )
+            ),
         )
         version = registry.register(use_case.name, run_id, folder, tags)
     finally:

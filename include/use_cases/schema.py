@@ -214,6 +214,18 @@ class Monitor(Strict):
     sample_rows: Annotated[int, Field(ge=200)] = 5_000
 
 
+class Serve(Strict):
+    """What the server does with request values that cleaning would treat as noise."""
+
+    out_of_range: Literal["refuse", "flag"] = Field(
+        default="refuse",
+        description="A value outside clean.noise: 'refuse' the request with 400, or answer as if "
+        "the value were missing and 'flag' it. Values that are possible, but outside the range "
+        "seen at training, are always answered and flagged. A change takes effect with the next "
+        "model.",
+    )
+
+
 class Retrain(Strict):
     """When the wheel turns again. Times are partition dates, so a replay decides alike."""
 
@@ -247,6 +259,7 @@ class UseCase(Strict):
     train: Train
     deploy: Deploy = Deploy()
     monitor: Monitor = Monitor()
+    serve: Serve = Serve()
     retrain: Retrain
 
     @model_validator(mode="after")

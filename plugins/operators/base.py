@@ -289,7 +289,8 @@ class PartitionOperator(PhaseOperator):
         """Skip while something is missing whose arrival starts this phase again."""
 
     def _published_by_this_run(self, key: str, context: Context) -> bool:
-        if context["ti"].try_number <= 1:
+        # A cleared run counts its attempts on: its earlier ones emitted their events.
+        if context["ti"].try_number <= 1 or context["dag_run"].clear_number:
             return False
         table = self.lake.table(self.use_case, self.stage)
         if table.partition_version(key) is None:

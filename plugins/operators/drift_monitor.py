@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from airflow.sdk.exceptions import AirflowSkipException
 
+from plugins.links import DriftReportLink
 from plugins.operators.base import PartitionOperator
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ class MonitorPartitionOperator(PartitionOperator):
     """
 
     stage, source = "monitoring", "predictions"
+    operator_extra_links = (DriftReportLink(),)
 
     def wanted(self) -> Wanted:
         """Say what each partition would be made from now."""
@@ -49,7 +51,7 @@ class MonitorPartitionOperator(PartitionOperator):
         from include.drift_monitor.monitor import monitor_partition
 
         with tempfile.TemporaryDirectory(prefix="flywheel-") as folder:
-            return monitor_partition(
+            done = monitor_partition(
                 self.config,
                 self.partition,
                 self.lake,
@@ -57,3 +59,5 @@ class MonitorPartitionOperator(PartitionOperator):
                 self.writer(context),
                 Path(folder),
             )
+        self.mlflow_run_id = done.report_run_id
+        return done

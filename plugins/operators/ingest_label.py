@@ -72,6 +72,7 @@ class IngestOperator(PhaseOperator):
         done: list[dict[str, Any]] = []
         refused: dict[str, str] = {}
         with errors_for_airflow():
+            self._tell_ignored()
             wanted = self.wanted_by_stage(self.lake_hook.landing)
             todo = self._todo(wanted, asked=asked_by_a_person(context))
             self.log.info("To ingest: %s", _listed([item for _, item in todo]) or "nothing new")
@@ -91,16 +92,17 @@ class IngestOperator(PhaseOperator):
                 f"Nothing new: {len(done)} ingested with the content they had, "
                 f"{len(refused)} refused."
             )
-        emit(
-            context,
-            self._assets(),
-            sorted({f["partition"] for f in changed} - self.not_emitted),
-            {},
-        )
+        keys = self.keys_to_emit([facts["partition"] for facts in changed])
+        emit(context, self._assets(), keys, {})
         return {"ingested": len(done), "changed": len(changed), "first": changed[:_SHOWN]}
 
-    not_emitted: frozenset[str] = frozenset()
-    """Names of partitions that are none of the use case's."""
+    def keys_to_emit(self, changed: Sequence[str]) -> list[str]:
+        """Choose the partitions whose event starts something."""
+        return sorted(set(changed))
+
+    @abstractmethod
+    def patterns(self) -> list[str]:
+        """List the landing patterns that are read."""
 
     @abstractmethod
     def wanted_by_stage(self, landing: Landing) -> dict[str, Wanted]:
@@ -123,6 +125,13 @@ class IngestOperator(PhaseOperator):
         if self.partition and not found:
             self._check_landed()
         return found
+
+    def _tell_ignored(self) -> None:
+        """Say once a run what lies in the landing area and is not taken."""
+        grain = self.config.ingest.partition.grain
+        for pattern in self.patterns():
+            for sentence in self.lake_hook.landing.ignored(pattern, grain):
+                self.log.warning("%s", sentence)
 
     def _check_landed(self) -> None:
         """Refuse a partition of which nothing has landed, in any table."""
@@ -159,6 +168,10 @@ class IngestOperator(PhaseOperator):
 class IngestRowsOperator(IngestOperator):
     """Publish landed rows into the raw table."""
 
+    def patterns(self) -> list[str]:
+        """List the landing patterns that are read."""
+        return [self.config.ingest.landing]
+
     def wanted_by_stage(self, landing: Landing) -> dict[str, Wanted]:
         """Say what each partition of `raw` would be made from now."""
         from include.ingest_label.ingest import wanted_raw
@@ -175,6 +188,10 @@ class IngestRowsOperator(IngestOperator):
 
 class IngestLabelsOperator(IngestOperator):
     """Read labels off landed outcomes and publish them."""
+
+    def patterns(self) -> list[str]:
+        """List the landing patterns that are read."""
+        return [self.config.labels.landing] if self.config.labels else []
 
     def wanted_by_stage(self, landing: Landing) -> dict[str, Wanted]:
         """Say what each partition of `labels` would be made from now."""
@@ -193,11 +210,18 @@ class IngestLabelsOperator(IngestOperator):
 class IngestReferencesOperator(IngestOperator):
     """Publish the reference tables that have landed.
 
-    One that lands by partition emits its partitions: features that were built without it, or wait
-    for it, are due.
+    One that lands by partition emits the partitions that are clean already: their features were
+    built without it, or wait for it. Those that come with it are built with it anyway.
     """
 
-    not_emitted = frozenset({"all"})
+    def patterns(self) -> list[str]:
+        """List the landing patterns that are read."""
+        return [reference.landing for reference in self.config.ingest.references.values()]
+
+    def keys_to_emit(self, changed: Sequence[str]) -> list[str]:
+        """Choose the partitions whose features are to be built again."""
+        clean = self.lake.table(self.use_case, "clean").partitions()
+        return sorted(set(changed) & set(clean))
 
     def wanted_by_stage(self, landing: Landing) -> dict[str, Wanted]:
         """Say what each partition of each reference would be made from now."""

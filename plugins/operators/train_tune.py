@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from include.errors import DataContractError
+from plugins.links import MlflowRunLink
 from plugins.operators.base import (
     PARTITION_KEY,
     PhaseOperator,
@@ -39,6 +40,7 @@ class PrepareTrainingOperator(PhaseOperator):
     """
 
     template_fields: Sequence[str] = ("partition", "trials")
+    operator_extra_links = (MlflowRunLink(),)
 
     def __init__(
         self,
@@ -75,6 +77,7 @@ class PrepareTrainingOperator(PhaseOperator):
                 raise
         self.log.info("%s", {k: v for k, v in asdict(prepared).items() if k != "configuration"})
         context["ti"].xcom_push(key=PREPARED, value=asdict(prepared))
+        self.mlflow_run_id = prepared.run_id
         return prepared.trials
 
     def _remember_refusal(
@@ -138,6 +141,8 @@ class FinishTrainingOperator(PhaseOperator):
     :param prepare_task_id: the task that prepared the training
     """
 
+    operator_extra_links = (MlflowRunLink(),)
+
     def __init__(self, *, prepare_task_id: str, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.prepare_task_id = prepare_task_id
@@ -164,6 +169,7 @@ class FinishTrainingOperator(PhaseOperator):
                     Path(folder),
                 )
             )
+        self.mlflow_run_id = trained["run_id"]
         self.log.info("%s", trained)
         self.log.info("%s of %s trials completed", trained["trials_completed"], trained["trials"])
         self.emit(context, trained["as_of"], {"model_version": trained["version"]})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from plugins.links import ValidationResultLink
 from plugins.operators.base import PartitionOperator
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ class ValidateCleanOperator(PartitionOperator):
     """
 
     stage, source = "clean", "raw"
+    operator_extra_links = (ValidationResultLink(),)
 
     def wanted(self) -> Wanted:
         """Say what each partition would be made from now."""
