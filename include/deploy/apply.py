@@ -77,13 +77,17 @@ def reject(
 ) -> str | None:
     """Write the reasons to the version; the champion stays, also when it is this one.
 
+    Where it is, its promotion may have died before the registry knew of it: aliases and tags are
+    put right, or the version would count as not judged.
+
     Returns
     -------
     str or None
         The champion.
     """
     current = ledger.current()
-    champion = current.version if current else None
-    if champion != version:
+    if current is not None and current.version == version:
+        registry.follow(use_case.name, current)
+    else:
         registry.reject(use_case.name, version, verdict["reasons"])
-    return champion
+    return current.version if current else None

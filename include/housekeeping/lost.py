@@ -28,6 +28,7 @@ from include.registry.client import Registry
 from include.registry.ledger import Ledger, Promotion
 from include.retrain_trigger.decide import decide_from
 from include.retrain_trigger.gather import gather, newest_labelled, newest_request
+from include.train_tune.request import is_finished, training_name
 from include.use_cases.schema import UseCase
 
 
@@ -117,13 +118,18 @@ def _decisions(
 
 
 def _trainings(use_case: UseCase, lake: Lake, registry: Registry) -> dict[str, str]:
-    """Name the newest training that was asked for, if it has not finished."""
+    """Name the newest training that was asked for, if it has not finished.
+
+    Also under the key of an earlier request: its run would be skipped as up to date.
+    """
     request = newest_request(use_case, lake)
     if request is None:
         return {}
     status = registry.trainings(use_case.name).get(request.as_of)
     refused = f"training.{request.as_of}" in lake.table(use_case.name, "refusals").partitions()
     if status == "FINISHED" or refused:
+        return {}
+    if is_finished(registry, use_case.name, training_name(use_case, request.as_of, lake)):
         return {}
     return {request.as_of: f"a training was asked for, and is {status or 'not begun'}"}
 

@@ -49,6 +49,24 @@ def is_duplicate(error: MlflowException) -> bool:
     return bool(error.error_code == "RESOURCE_ALREADY_EXISTS")
 
 
+def check_named(answered: str, asked: str, uri: str) -> None:
+    """Refuse an answer that is not about what was asked for.
+
+    MLflow's client reads an empty answer, such as one that was cut off, as a thing without a name:
+    a model without aliases, or an experiment without runs.
+
+    Raises
+    ------
+    ServiceUnavailable
+        If the names differ.
+    """
+    if answered != asked:
+        raise ServiceUnavailable(
+            f"MLflow at {uri}: an answer about {asked!r} must name it, got {answered!r}. "
+            "Check that the address is MLflow's, and what stands between."
+        )
+
+
 class Translated:
     """A client whose methods raise `ServiceUnavailable` where MLflow does not answer.
 
@@ -86,8 +104,10 @@ class Translated:
                     ) from error
                 if code not in _UNAVAILABLE:
                     raise
+                # A page that is not MLflow's is long, and may repeat the request with its login.
+                words = str(error).partition(". Response body:")[0]
                 raise ServiceUnavailable(
-                    f"MLflow at {self._uri} must answer {method.__name__}, got: {error}. "
+                    f"MLflow at {self._uri} must answer {method.__name__}, got: {words}. "
                     "Start it (`make up`), or set MLFLOW_TRACKING_URI to where it runs."
                 ) from error
 

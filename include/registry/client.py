@@ -16,7 +16,7 @@ from typing import Any
 from mlflow.exceptions import MlflowException
 
 from include.errors import ConfigError, DataContractError
-from include.registry.answers import is_duplicate, is_missing
+from include.registry.answers import check_named, is_duplicate, is_missing
 from include.registry.ledger import Promotion
 from include.registry.manifest import MANIFEST, sha256
 from include.registry.package import ServableModel, load_package, verify_package
@@ -100,13 +100,14 @@ class Registry(Runs):
     def aliases(self, name: str) -> dict[str, str]:
         """Return version by alias; none for a model that does not exist."""
         try:
-            found = self.client.get_registered_model(name).aliases
+            model = self.client.get_registered_model(name)
         except MlflowException as error:
             if is_missing(error):
                 return {}
             raise
-        # From a server they are texts, from a SQLite file numbers.
-        return {alias: str(version) for alias, version in found.items()}
+        check_named(model.name, name, self.tracking_uri)
+        # MLflow's database gives numbers, its server text.
+        return {alias: str(version) for alias, version in model.aliases.items()}
 
     def versions(self, name: str) -> list[str]:
         """Return all versions of a model, oldest first; none for a model that does not exist."""
@@ -121,8 +122,9 @@ class Registry(Runs):
             if version is not None and now.get(alias) != version:
                 self.client.set_registered_model_alias(name, alias, version)
                 _log.info("%s: %s is version %s, was %s", name, alias, version, now.get(alias))
-        if now.get(CHALLENGER) == promotion.version:
+        if self.judged(name, promotion.version) != "promoted":
             self._judge(name, promotion.version, "promoted", [promotion.why])
+        if now.get(CHALLENGER) == promotion.version:
             self.client.delete_registered_model_alias(name, CHALLENGER)
 
     def reject(self, name: str, version: str, reasons: Sequence[str]) -> None:

@@ -180,7 +180,7 @@ class Ledger:
         data = pa.Table.from_pylist(
             [{**row, "signature": signature}], schema=arrow_schema(_COLUMNS)
         )
-        appended = self._table.append(
+        self._table.append(
             data,
             partition=_PARTITION,
             schema=data.schema,
@@ -189,10 +189,11 @@ class Ledger:
             run_id=run_id,
             kept=True,
         )
-        if appended is None:
-            now = self.current()
-            raise self._overtaken(version, instead_of, now.version if now else None)
-        return made
+        # Read back: another run, or another attempt of this one, may have got the number.
+        stands = next(row for row in self._rows() if row["number"] == made.number)
+        if (stands["run_id"], stands["version"]) != (run_id, version):
+            raise self._overtaken(version, instead_of, stands["version"])
+        return self._verified(stands)
 
     def _rows(self) -> list[dict[str, Any]]:
         if not self._table.exists():
@@ -204,14 +205,20 @@ class Ledger:
         fields = {name: row[name] for name in Promotion.__dataclass_fields__}
         fields["promoted_at"] = row["promoted_at"].isoformat(timespec="microseconds")
         promotion = Promotion(**fields)
-        signature = bytes.fromhex(row["signature"])
-        if not signing.verify(promotion.signed_bytes(self._use_case), signature, self._verify_key):
+        if not self._is_signed(promotion, row["signature"]):
             raise DataContractError(
                 f"{self._table.name}: entry {promotion.number} must be signed with the private "
                 f"half of {self._verify_key}, it is not. Nothing was changed. Find out who wrote "
                 "into the lake; restore the table to the version before."
             )
         return promotion
+
+    def _is_signed(self, promotion: Promotion, signature: str) -> bool:
+        try:
+            given = bytes.fromhex(signature)
+        except ValueError:
+            return False
+        return signing.verify(promotion.signed_bytes(self._use_case), given, self._verify_key)
 
     def _overtaken(
         self, version: str, instead_of: str | None, serves: str | None

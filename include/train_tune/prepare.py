@@ -88,6 +88,9 @@ def prepare(
     request = f"train {request_id}"
     run_id = registry.find_run(use_case.name, request)
     if run_id is not None and (known := _recall(registry, run_id)) is not None:
+        if registry.client.get_run(run_id).info.status == "FAILED":
+            # It is under way again: as failed it would not count, and be asked for once more.
+            registry.client.update_run(run_id, "RUNNING")
         return known
     training = load_training_set(use_case, lake, as_of)
     run_id = registry.run(
