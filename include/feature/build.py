@@ -93,7 +93,7 @@ def _references_of(use_case: UseCase, partition: str, lake: Lake) -> Mapping[str
         if not use_case.ingest.references[name].partitioned:
             continue
         table = lake.table(use_case.name, f"reference_{name}")
-        version = table.partition_versions().get(partition)
+        version = table.partition_versions([partition]).get(partition)
         if version is None:
             raise DataContractError(
                 f"{use_case.name}: features of {partition} need reference {name!r} of "

@@ -54,7 +54,7 @@ def days(count: int) -> list[str]:
 
 def land(home: Path, folder: str, key: str, text: str) -> None:
     path = home / "landing" / folder / key / "file.csv"
-    path.parent.mkdir(parents=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
     year, month, day = (int(part) for part in key.split("-"))
     path.write_text(text.format(key=key, y=year, m=month, d=day))
 
@@ -136,8 +136,12 @@ def dags(patched: pytest.MonkeyPatch) -> dict[str, Any]:
     return dict(bag.dags)
 
 
-def backlog(home: Path, dags: dict[str, Any], count: int) -> tuple[Counts, Counts]:
-    """Land days at once, of which the older half has outcomes; then the outcomes of the others."""
+def backlog(home: Path, dags: dict[str, Any], count: int) -> list[Counts]:
+    """Let three waves land, and count what each starts.
+
+    Days at once, of which the older half has outcomes; then the outcomes of the others; then
+    corrected weather of a quarter of the days, with which the features come out as they were.
+    """
     use_case, lake, keys = get(NAME), Lake(str(home / "lake")), days(count)
     half = count // 2
 
@@ -160,25 +164,29 @@ def backlog(home: Path, dags: dict[str, Any], count: int) -> tuple[Counts, Count
     land_all("flight_outcomes", OUTCOMES, keys[:half])
 
     scheduler = Scheduler(dags, {"train_tune": train, "deploy": deploy})
-    scheduler.emit(f"{NAME}.landing", None)
-    scheduler.run_all()
-    first, scheduler.counts = scheduler.counts, Counts()
-
-    land_all("flight_outcomes", OUTCOMES, keys[half:])
-    scheduler.emit(f"{NAME}.landing", None)
-    scheduler.run_all()
+    waves = []
+    for landed in (
+        lambda: None,
+        lambda: land_all("flight_outcomes", OUTCOMES, keys[half:]),
+        lambda: land_all("weather", WEATHER.replace("39.0", "139.0"), keys[: count // 4]),
+    ):
+        landed()
+        scheduler.counts = Counts()
+        scheduler.emit(f"{NAME}.landing", None)
+        scheduler.run_all()
+        waves.append(scheduler.counts)
     for stage, expected in {
         "raw": keys, "labels": keys, "clean": keys, "features": keys,
         "predictions": keys[half:], "monitoring": keys[half:],
     }.items():  # fmt: skip
         assert lake.table(NAME, stage).partitions() == expected, stage
-    return first, scheduler.counts
+    return waves
 
 
 @pytest.fixture(scope="module")
 def counted(
     dags: dict[str, Any], patched: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
-) -> dict[int, tuple[Counts, Counts]]:
+) -> dict[int, list[Counts]]:
     found = {}
     for count in (SOME, MANY):
         home = tmp_path_factory.mktemp(f"days{count}")
@@ -189,12 +197,12 @@ def counted(
 
 @pytest.mark.parametrize("count", [SOME, MANY])
 def test_a_backlog_starts_each_phase_once_for_each_event(counted, count):
-    first, _ = counted[count]
+    first = counted[count][0]
     half = count // 2
     assert dict(first.runs) == {
         "ingest_label": 1,
         "validate_clean": count,
-        "feature": 2 * count,  # its rows, and its weather
+        "feature": count,  # its weather landed with it: that starts nothing of its own
         "batch_predict": count + half,  # its features, and the first champion
         "drift_monitor": half + half,  # labels ahead of predictions, and predictions
         "retrain_trigger": half + count + half,  # labels, unscored, drift
@@ -205,10 +213,10 @@ def test_a_backlog_starts_each_phase_once_for_each_event(counted, count):
 
 @pytest.mark.parametrize("count", [SOME, MANY])
 def test_a_backlog_emits_one_event_for_each_partition(counted, count):
-    first, _ = counted[count]
+    first = counted[count][0]
     half = count // 2
     assert dict(first.events) == {
-        "landing": 1, "raw": count, "labels": half, "references": count, "clean": count,
+        "landing": 1, "raw": count, "labels": half, "references": 1, "clean": count,
         "features": count, "unscored": count, "training_request": 1, "candidate": 1,
         "champion": half, "predictions": half, "drift": half,
     }  # fmt: skip
@@ -216,7 +224,7 @@ def test_a_backlog_emits_one_event_for_each_partition(counted, count):
 
 @pytest.mark.parametrize("count", [SOME, MANY])
 def test_each_partition_is_worked_on_once(counted, count):
-    first, _ = counted[count]
+    first = counted[count][0]
     half = count // 2
     worked = {"validate_clean": count, "feature": count, "drift_monitor": half}
     assert {phase: first.worked[phase] for phase in worked} == worked
@@ -225,7 +233,7 @@ def test_each_partition_is_worked_on_once(counted, count):
 
 @pytest.mark.parametrize("count", [SOME, MANY])
 def test_late_labels_touch_only_their_own_partitions(counted, count):
-    _, second = counted[count]
+    second = counted[count][1]
     half = count // 2
     assert dict(second.events) == {"landing": 1, "labels": half, "drift": half}
     assert dict(second.runs) == {
@@ -235,7 +243,14 @@ def test_late_labels_touch_only_their_own_partitions(counted, count):
     }
 
 
-@pytest.mark.parametrize("wave", [0, 1], ids=["backlog", "late labels"])
+@pytest.mark.parametrize("count", [SOME, MANY])
+def test_a_correction_that_changes_nothing_ends_there(counted, count):
+    corrected = counted[count][2]
+    assert dict(corrected.events) == {"landing": 1, "references": count // 4}
+    assert dict(corrected.runs) == {"ingest_label": 1, "feature": count // 4}
+
+
+@pytest.mark.parametrize("wave", [0, 1, 2], ids=["backlog", "late labels", "correction"])
 @pytest.mark.parametrize("what", ["runs", "worked", "skipped", "events"])
 def test_what_is_started_grows_with_the_partitions(counted, wave, what):
     some, many = (getattr(counted[count][wave], what) for count in (SOME, MANY))

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from airflow.sdk import Asset, AssetAlias
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
@@ -13,7 +14,7 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 from include.errors import ServiceUnavailable
 from include.ingest_label import ingest
 from include.ingest_label.landing import Landing
-from include.lake.table import Lake
+from include.lake.table import Lake, Writer
 from plugins.operators import ingest_label
 from plugins.operators.ingest_label import (
     IngestLabelsOperator,
@@ -353,6 +354,13 @@ def flights(kind: type[Any]) -> Runs:
     return Runs(kind(task_id="do", use_case="flight_delays", outlets=[OUTLET]))
 
 
+def clean(home: Path, month: str, stage: str = "clean") -> None:
+    data = pa.table({"x": [1]})
+    Lake(str(home / "lake")).table("flight_delays", stage).publish(
+        data, partition=month, schema=data.schema, writer=Writer("test", 1, 1, "test")
+    )
+
+
 def land_outcomes(home: Path, month: str, delay: str = "20.0") -> None:
     row = f"2013,{int(month[-2:])},2,{month}-02T06:00:00Z,UA,1,EWR,{delay}\n"
     land(home, f"flight_outcomes/{month}/outcomes.csv", OUTCOMES + row)
@@ -381,8 +389,7 @@ def test_a_partition_of_which_only_a_reference_has_landed_is_no_error(home):
         with pytest.raises(AirflowSkipException, match="Nothing new"):
             flights(kind)(run_type="manual", partition="2013-01")
     references = flights(IngestReferencesOperator)
-    references(run_type="manual", partition="2013-01")
-    assert references.events == {"2013-01"}
+    assert references(run_type="manual", partition="2013-01")["changed"] == 1
 
 
 def test_references_are_published_once(home):
@@ -398,18 +405,37 @@ def test_references_are_published_once(home):
     assert (table.version(), table.read().num_rows) == (0, 2)
 
 
-def test_references_that_land_by_partition_make_their_partitions_due(home):
+def test_references_that_land_by_partition_emit_what_is_clean_already(home):
+    """Features of those were built without them, or wait; the others are built with them anyway."""
     land(home, "planes/planes.csv", PLANES)
     for month in MONTHS[:2]:
         land_hour(home, month)
+    for month in MONTHS[1:]:
+        clean(home, month)
+        clean(home, month, stage="features")
     references = flights(IngestReferencesOperator)
     returned = references()
-    assert (returned["changed"], references.events) == (3, {"2013-01", "2013-02"})
+    assert (returned["changed"], references.events) == (3, {"2013-02"})
+
+
+def test_a_reference_that_lands_whole_emits_what_waits_for_it(home):
+    """Once there it is no news for what was built: a new aircraft for flights long gone."""
+    clean(home, "2013-01")
+    clean(home, "2013-02")
+    clean(home, "2013-01", stage="features")
+    references = flights(IngestReferencesOperator)
+    for text, waiting in ((PLANES, {"2013-02"}), (PLANES + "N3,2010,9\n", set())):
+        land(home, "planes/planes.csv", text)
+        assert references()["changed"] == 1
+        assert references.events == waiting
+        if waiting:
+            clean(home, "2013-02", stage="features")
 
 
 def test_a_malformed_reference_is_refused_with_file_and_line(home):
     land(home, "planes/planes.csv", PLANES + "N3,nineteen,1\n")
     land_hour(home, "2013-01")
+    clean(home, "2013-01")
     references = flights(IngestReferencesOperator)
     references()
     assert references.events == {"2013-01"}

@@ -70,6 +70,7 @@ def ready(home: Path) -> Path:
     """Make the key due in every phase: its input is there, and there is a champion."""
     for stage in ("raw", "clean", "reference_weather", "features", "predictions"):
         put(home, stage)
+    put(home, "reference_planes", "all")
     crown(home, USE_CASE)
     return home
 
