@@ -13,7 +13,7 @@ where the outcome differs.
 from airflow.sdk import DAG, Param
 
 from include.use_cases.schema import UseCase
-from plugins.operators.housekeeping import REBUILT, RebuildOperator
+from plugins.operators.rebuild import REBUILT, RebuildOperator
 from plugins.wheel import dag_arguments, use_cases
 
 KEY = r"^\d{4}-\d{2}(-\d{2})?$"

@@ -14,7 +14,7 @@ finishes what the first began.
 from airflow.sdk import DAG, Param
 
 from include.use_cases.schema import UseCase
-from plugins.operators.ingest_label import RetractOperator
+from plugins.operators.retract import RetractOperator
 from plugins.wheel import dag_arguments, use_cases
 
 

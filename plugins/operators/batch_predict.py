@@ -7,12 +7,8 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk.exceptions import AirflowSkipException
 
 from include.errors import DataContractError
-from plugins.operators.base import (
-    PARTITION_KEY,
-    PartitionOperator,
-    PhaseOperator,
-    errors_for_airflow,
-)
+from plugins.operators.base import PARTITION_KEY, PhaseOperator, errors_for_airflow
+from plugins.operators.partition import PartitionOperator
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

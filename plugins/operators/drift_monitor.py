@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from airflow.sdk.exceptions import AirflowSkipException
 
 from plugins.links import DriftReportLink
-from plugins.operators.base import PartitionOperator
+from plugins.operators.partition import PartitionOperator
 
 if TYPE_CHECKING:
     from airflow.sdk import Context

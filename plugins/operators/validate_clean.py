@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from plugins.links import ValidationResultLink
-from plugins.operators.base import PartitionOperator
+from plugins.operators.partition import PartitionOperator
 
 if TYPE_CHECKING:
     from airflow.sdk import Context

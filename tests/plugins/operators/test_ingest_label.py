@@ -15,14 +15,14 @@ from include.errors import ServiceUnavailable
 from include.ingest_label import ingest
 from include.ingest_label.landing import Landing
 from include.lake.table import Lake, Writer
-from plugins.operators import ingest_label
+from plugins.operators import landed
 from plugins.operators.ingest_label import (
     IngestLabelsOperator,
     IngestReferencesOperator,
     IngestRowsOperator,
     ReportRefusedOperator,
-    RetractOperator,
 )
+from plugins.operators.retract import RetractOperator
 from tests.support.tasks import (
     FAILURES,
     OUTLET,
@@ -325,7 +325,7 @@ def test_a_retry_does_not_tell_what_an_earlier_run_did(rows, home):
 
 @pytest.fixture
 def two_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ingest_label, "MOST_AT_ONCE", 2)
+    monkeypatch.setattr(landed, "MOST_AT_ONCE", 2)
 
 
 def test_what_is_left_starts_the_next_run(rows, home, two_at_once):

@@ -12,8 +12,8 @@ from airflow.sdk.exceptions import AirflowFailException
 
 from include.lake.table import Lake, Writer
 from plugins.hooks.airflow_api import AirflowApiHook
-from plugins.operators import housekeeping
-from plugins.operators.housekeeping import REBUILT, RebuildOperator
+from plugins.operators import rebuild as operators
+from plugins.operators.rebuild import REBUILT, RebuildOperator
 from tests.support.tasks import FAILURES, execute, is_small_json, make_context
 
 USE_CASE = "weather_regimes"
@@ -23,7 +23,7 @@ KEYS = ["2012-12", "2013-01", "2013-02", "2013-03", "2013-04"]
 @pytest.fixture
 def api(monkeypatch) -> Mock:
     double: Mock = create_autospec(AirflowApiHook, instance=True)
-    monkeypatch.setattr(housekeeping, "AirflowApiHook", lambda: double)
+    monkeypatch.setattr(operators, "AirflowApiHook", lambda: double)
     return double
 
 
