@@ -178,8 +178,8 @@ def test_features_wait_for_the_weather_of_their_own_month(stub, home):
     put(home, "reference_planes", "all")
     with pytest.raises(
         AirflowSkipException,
-        match=r"Features of 2013-01 wait for flight_delays\.reference_weather of 2013-01, which "
-        r"has not been ingested\. Its landing starts this again\.",
+        match=r"Features of 2013-01 wait for flight_delays\.reference_weather, which has not been "
+        r"ingested for it\. Its landing starts this again\.",
     ):
         execute(task_of(BuildFeaturesOperator), event())
     double.assert_not_called()
