@@ -21,13 +21,13 @@ from include.errors import ConfigError, DataContractError, ServiceUnavailable
 from include.lake.frames import arrow_schema, to_arrow
 from include.lake.table import Lake, LakeTable, Published, Writer
 from plugins.operators.base import (
-    PartitionOperator,
     PhaseOperator,
     asked_by_a_person,
     errors_for_airflow,
     facts_of,
     person_of,
 )
+from plugins.operators.partition import PartitionOperator
 from tests.support.tasks import FAILURES, OUTLET, emitted, execute, is_small_json, make_context
 
 KEY = "2013-04"

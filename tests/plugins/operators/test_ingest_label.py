@@ -292,7 +292,7 @@ def test_a_retry_emits_what_the_first_attempt_published(rows, home, monkeypatch)
 def test_a_retry_that_finds_all_done_emits_it(rows, home, monkeypatch):
     land_hour(home, "2013-01")
     with monkeypatch.context() as killed:
-        killed.setattr(ingest_label, "emit", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        killed.setattr(landed, "emit", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             rows()
     assert rows.events == set()
