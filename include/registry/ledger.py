@@ -17,7 +17,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from include.errors import DataContractError
+from include.errors import ConfigError, DataContractError
 from include.lake.frames import arrow_schema
 from include.lake.table import Lake
 from include.registry import signing
@@ -155,6 +155,8 @@ class Ledger:
         ------
         DataContractError
             Another champion serves by now: nothing was changed.
+        ConfigError
+            The two keys are no pair: nothing was changed.
         """
         current = self.current()
         if current is not None and (current.run_id, current.version) == (run_id, version):
@@ -176,6 +178,12 @@ class Ledger:
             promoted_at=datetime.now(UTC).isoformat(timespec="microseconds"),
         )
         signature = signing.sign(made.signed_bytes(self._use_case), signing_key).hex()
+        if not self._is_signed(made, signature):
+            raise ConfigError(
+                f"{signing_key}: the signing key must be the private half of {self._verify_key}, "
+                "it is not. Nothing was changed: an entry that nobody believes would stop all "
+                "later ones. Set FLYWHEEL_SIGNING_KEY and FLYWHEEL_VERIFY_KEY to one pair."
+            )
         row = {**asdict(made), "promoted_at": datetime.fromisoformat(made.promoted_at)}
         data = pa.Table.from_pylist(
             [{**row, "signature": signature}], schema=arrow_schema(_COLUMNS)

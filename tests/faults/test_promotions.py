@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from include.errors import DataContractError
+from include.errors import ConfigError, DataContractError
 from include.lake.table import Lake
 from include.registry.ledger import Ledger
 from include.registry.manifest import MANIFEST, sha256
@@ -105,12 +105,24 @@ def test_another_package_under_the_promoted_version_is_not_loaded(house):
     assert house.packages.loaded == []
 
 
-def test_an_entry_of_another_key_is_not_believed(house):
+def test_an_entry_of_another_key_is_not_written(house):
+    ensure_keys(house.keys / "stranger.pem", house.keys / "stranger_public.pem")
+    house.promote("1", None, house.packages.make("1"))
+
+    with pytest.raises(ConfigError, match="must be the private half"):
+        house.promote("2", "1", house.packages.make("2"), key="stranger")
+
+    assert house.models().version_of("tiny", "champion") == "1"
+
+
+def test_an_entry_of_another_key_is_not_believed(house, monkeypatch):
     ensure_keys(house.keys / "stranger.pem", house.keys / "stranger_public.pem")
     models = house.models()
     house.promote("1", None, house.packages.make("1"))
     assert models.version_of("tiny", "champion") == "1"
-    house.promote("2", "1", house.packages.make("2"), key="stranger")
+    with monkeypatch.context() as stranger:  # whose code does not check
+        stranger.setattr(Ledger, "_is_signed", lambda *_: True)
+        house.promote("2", "1", house.packages.make("2"), key="stranger")
 
     with pytest.raises(DataContractError, match="entry 2 must be signed"):
         models.version_of("tiny", "champion")
