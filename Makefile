@@ -9,11 +9,12 @@ CHECK_PYTHON = $(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(v < (3, 
 CODE := include plugins dags scripts tests benchmarks
 
 .DEFAULT_GOAL := help
-.PHONY: help venv install up down status logs demo test check lint bench lock schema clean
+.PHONY: help venv install up down status logs demo test test-faults check lint bench lock \
+  audit licences sbom schema clean
 .DELETE_ON_ERROR:
 
 help:  ## Show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 venv: $(INSTALLED)  ## Install what requirements.txt locks into .venv (again only when it changed)
 
@@ -58,8 +59,20 @@ lint: venv  ## Lint, format, types and architecture, without tests
 test: venv  ## Every test: unit, Dags, and the real stack end to end
 	$(BIN)/python -m pytest
 
+test-faults: venv  ## The faults alone: killed parts, damaged files, requests without a login (minutes)
+	$(BIN)/python -m pytest tests/faults
+
 bench: venv  ## Measure what docs/ claims
 	@$(BIN)/python -m benchmarks
+
+audit: venv  ## Compare the locked packages with the advisory database (needs pypi.org; see SECURITY.md)
+	@$(BIN)/python -m scripts.audit
+
+licences: venv  ## List the licences of the locked packages; fails on one that nobody has looked at
+	@$(BIN)/python -m scripts.licences
+
+sbom: venv  ## Write the installed packages as a CycloneDX bill of materials, sbom.json
+	@$(BIN)/cyclonedx-py environment --output-reproducible --no-validate --of JSON -o sbom.json $(BIN)/python
 
 schema: venv  ## Write the JSON Schema of use_case.yaml, for editors
 	@$(BIN)/python -m include.use_cases.publish_schema

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import (
+    backlog,
     dag_parsing,
     demo_wall_time,
     house,
@@ -31,7 +32,18 @@ from benchmarks import (
 from benchmarks.figures import Figure, as_json, over_limit, table, write
 from scripts.stack.settings import StackSettings
 
-NAMES = ("dag_parsing", "lake_publish", "partition", "serving", "memory", "task_start", "demo")
+NAMES = (
+    "dag_parsing",
+    "lake_publish",
+    "partition",
+    "serving",
+    "memory",
+    "task_start",
+    "at_once",
+    "demo",
+)
+ON_REQUEST = ("backlog",)
+"""Measured only when it is named: half an hour."""
 
 
 class Bench:
@@ -49,7 +61,7 @@ class Bench:
 
     def wants(self, *names: str) -> bool:
         """Whether one of these is to be measured."""
-        return not self.only or bool(set(names) & set(self.only))
+        return bool(set(names) & set(self.only or NAMES))
 
     def add(self, name: str, measure: Callable[..., list[Figure]], *arguments: Any) -> None:
         """Measure one; note in words why it could not be."""
@@ -83,6 +95,8 @@ class Bench:
                 if not with_demo:
                     self.add("memory", memory_at_rest.measure, home.stack, "one use case")
                 self.add("task_start", task_start.measure, home)
+        self.add("at_once", backlog.measure, folder / "at_once", self.say)
+        self.add("backlog", backlog.measure_backlog, folder / "backlog", self.say)
         if with_demo:
             self.add("demo", demo_wall_time.measure, folder, self.say)
 
@@ -98,7 +112,12 @@ def main(arguments: list[str] | None = None) -> int:
     demo.add_argument("--without-demo", action="store_true", help="leave the demo out (6 minutes)")
     demo.add_argument("--demo", action="store_true", help="the demo and memory at rest only")
     parser.add_argument(
-        "--only", nargs="+", choices=NAMES, default=[], metavar="NAME", help=", ".join(NAMES)
+        "--only",
+        nargs="+",
+        choices=[*NAMES, *ON_REQUEST],
+        default=[],
+        metavar="NAME",
+        help=", ".join([*NAMES, *ON_REQUEST]),
     )
     options = parser.parse_args(arguments)
     # A CI that gives up sends SIGTERM: the stack must not stay behind.

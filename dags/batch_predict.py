@@ -1,22 +1,22 @@
 """### Batch predict
 
-Scores each partition of features with the champion, once: what was predicted stays, so that it
-can be held against the outcomes later.
+Scores one partition of features with the champion, once: what was predicted stays, so that it can
+be compared with the outcomes later.
 
-**Runs** for each partition of `<use case>.features`, and when a new champion serves (it scores
-what no model has scored, later than its own training set); by hand or by REST with a partition
-key. **Produces** `<use case>.predictions`, also before there is a champion, so that the monitor
-looks and the first training is asked for.
+**Runs** for each partition of `<use case>.features`, and for each one that a new champion has to
+score; by hand or by REST with a partition key, or by "materialize" on the asset. **Produces** `<use
+case>.predictions`; before there is a champion, `<use case>.unscored`, so that a first training is
+considered.
 
-**On failure**: the log says which service did not answer. **Skipped is normal**: everything is
-scored.
+**On failure**: the log says which service did not answer. **Expected skips**: the partition is
+scored, there is no champion yet, or the champion was trained on the partition.
 """
 
-from airflow.sdk import DAG, chain
+from airflow.sdk import DAG, TriggerRule, chain
 
 from include.use_cases.schema import UseCase
-from plugins.operators.batch_predict import FindUnscoredOperator, PredictPartitionOperator
-from plugins.wheel import assets_of, dag_arguments, force_param, use_cases, when
+from plugins.operators.batch_predict import PredictPartitionOperator, ReportUnscoredOperator
+from plugins.wheel import assets_of, dag_arguments, use_cases, when
 
 
 def build_dag(use_case: UseCase) -> DAG:
@@ -25,18 +25,22 @@ def build_dag(use_case: UseCase) -> DAG:
     with DAG(
         **dag_arguments(use_case, "batch_predict", __doc__),
         schedule=when(use_case, assets.features | assets.champion),
-        params={"force": force_param()},
     ) as dag:
-        find = FindUnscoredOperator(
-            task_id="find_unscored", use_case=use_case.name, source="features", target="predictions"
-        )
-        process = PredictPartitionOperator.partial(
+        predict = PredictPartitionOperator(
             task_id="predict_partition",
             use_case=use_case.name,
-            map_index_template="{{ task.partition }}",
+            inlets=[assets.features, assets.champion],
             outlets=[assets.predictions],
-        ).expand(partition=find.output)
-        chain(find, process)
+        )
+        report = ReportUnscoredOperator(
+            task_id="report_unscored",
+            use_case=use_case.name,
+            outlets=[assets.unscored],
+            # Not ALL_SKIPPED: it skips after a failure too, and a skipped last task would make the
+            # failed run green.
+            trigger_rule=TriggerRule.NONE_FAILED,
+        )
+        chain(predict, report)
     return dag
 
 

@@ -4,22 +4,27 @@ Scores champion and challenger on the same rows. The challenger is promoted only
 by more than chance and by at least `deploy.min_effect`, and in no slice clearly worse; the first
 champion must beat the dummy alike. Then waits until the serving application answers with it.
 
-**Runs** for each `<use case>.candidate`; by hand with a form or by REST. **Produces** `<use
-case>.champion`.
+**Runs** for each `<use case>.candidate`; by hand with a form or by REST with the as-of partition as
+partition key, or by "materialize" on the champion. **Produces** `<use case>.champion`, one event
+for each partition that the new champion has to score.
 
-**On failure**: `confirm_serving` fails when the serving application does not take up the champion
-in 10 minutes; its `/health` says why. **Skipped is normal**: a challenger that is not better is
-rejected with reasons, and `promote` and `confirm_serving` are skipped; without a challenger
-everything is.
+**On failure**: `promote` is refused when another champion serves than the verdict compared with:
+start the Dag again. `confirm_serving` fails when the serving application does not take up the
+champion in an hour; its `/health` says why. To roll back, name the model version and the reason in
+the form. **Expected skips**: a challenger that is not better is rejected with reasons, and
+`promote` and what follows are skipped.
 """
+
+from datetime import timedelta
 
 from airflow.sdk import DAG, Param, chain, task
 
 from include.use_cases.schema import UseCase
 from plugins.operators.deploy import (
+    AnnounceChampionOperator,
     ApplyVerdictOperator,
     CompareModelsOperator,
-    ConfirmServingSensor,
+    ConfirmServingOperator,
 )
 from plugins.wheel import assets_of, dag_arguments, use_cases, when
 
@@ -38,28 +43,40 @@ def build_dag(use_case: UseCase) -> DAG:
         type=["null", "string"],
         pattern=r"^\d+$",
         title="Model version",
-        description="Empty: the version with the alias `challenger`.",
+        description="Empty: the newest version that was trained as of the partition key.",
+    )
+    override = Param(
+        default=None,
+        type=["null", "string"],
+        minLength=3,
+        title="Promote whatever the verdict is, because",
+        description="A rollback, for example: the reason is recorded with your name. "
+        "Needs a model version. Empty: the verdict decides.",
     )
     with DAG(
         **dag_arguments(use_case, "deploy", __doc__),
         schedule=when(use_case, assets.candidate),
-        params={"version": version},
+        params={"version": version, "override": override},
     ) as dag:
-        compare = CompareModelsOperator(task_id="compare_models", use_case=use_case.name)
+        compare = CompareModelsOperator(
+            task_id="compare_models", use_case=use_case.name, inlets=[assets.candidate]
+        )
         branch = follow_verdict(compare.output)
         promote, reject = (
             ApplyVerdictOperator(task_id=name, use_case=use_case.name, verdict=compare.output)
             for name in ("promote", "reject")
         )
-        confirm = ConfirmServingSensor(
+        confirm = ConfirmServingOperator(
             task_id="confirm_serving",
             use_case=use_case.name,
             version="{{ ti.xcom_pull('compare_models')['version'] }}",
-            partition="{{ ti.xcom_pull('compare_models')['as_of'] }}",
-            outlets=[assets.champion],
+            timeout=timedelta(hours=1),
         )
+        announce = AnnounceChampionOperator.partial(
+            task_id="announce_champion", use_case=use_case.name, outlets=[assets.champion]
+        ).expand(partitions=confirm.output)
         chain(compare, branch, [promote, reject])
-        chain(promote, confirm)
+        chain(promote, confirm, announce)
     return dag
 
 

@@ -1,45 +1,39 @@
 """### Drift monitor
 
-Holds each partition against the sample the model was tested on (Evidently): drift of features,
+Compares one partition with the sample the model was tested on (Evidently): drift of features,
 drift of predictions, and, once the outcomes are there, the performance of the predictions that
 were made.
 
 **Runs** for each partition of `<use case>.predictions`, and for labels that arrive late; by hand
-or by REST with a partition key. **Produces** `<use case>.drift`, and a report in MLflow.
+or by REST with a partition key, or by "materialize" on the asset. **Produces** `<use case>.drift`,
+and a report in MLflow.
 
 **On failure**: the log says which service did not answer. Drift or decay is a verdict, never a
-red task. **Skipped is normal**: everything is monitored in its present version.
+failed task. **Expected skips**: the partition is monitored in its present version, or nothing was
+predicted for it.
 """
 
-from airflow.sdk import DAG, chain
+from airflow.sdk import DAG
 
 from include.use_cases.schema import UseCase
-from plugins.operators.drift_monitor import FindUnmonitoredOperator, MonitorPartitionOperator
-from plugins.wheel import assets_of, dag_arguments, force_param, use_cases, when
+from plugins.operators.drift_monitor import MonitorPartitionOperator
+from plugins.wheel import assets_of, dag_arguments, use_cases, when
 
 
 def build_dag(use_case: UseCase) -> DAG:
     """Build the Dag of one use case."""
     assets = assets_of(use_case)
+    sources = [assets.predictions, assets.labels] if use_case.labels else [assets.predictions]
     news = assets.predictions | assets.labels if use_case.labels else assets.predictions
     with DAG(
-        **dag_arguments(use_case, "drift_monitor", __doc__),
-        schedule=when(use_case, news),
-        params={"force": force_param()},
+        **dag_arguments(use_case, "drift_monitor", __doc__), schedule=when(use_case, news)
     ) as dag:
-        find = FindUnmonitoredOperator(
-            task_id="find_unmonitored",
-            use_case=use_case.name,
-            source="features",
-            target="monitoring",
-        )
-        process = MonitorPartitionOperator.partial(
+        MonitorPartitionOperator(
             task_id="monitor_partition",
             use_case=use_case.name,
-            map_index_template="{{ task.partition }}",
+            inlets=sources,
             outlets=[assets.drift],
-        ).expand(partition=find.output)
-        chain(find, process)
+        )
     return dag
 
 

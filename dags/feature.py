@@ -1,42 +1,37 @@
 """### Feature
 
-Builds the features of each clean partition, by the very function with which serving builds them.
+Builds the features of one clean partition, by the very function with which serving builds them.
 
 **Runs** for each partition of `<use case>.clean` and of `<use case>.references` (weather that
-lands late or is corrected makes its month due); by hand or by REST with a partition key.
-**Produces** `<use case>.features`.
+lands late or is corrected makes its month due); by hand or by REST with a partition key, or by
+"materialize" on the asset. **Produces** `<use case>.features`.
 
-**On failure**: the log names the column or the reference table. **Red is normal** when a
-reference table has not landed yet: its landing starts the next run. **Skipped is normal**: every
-partition is processed in its present version.
+**On failure**: the log names the column or the reference table. **Expected skips**: the partition
+is up to date, has the same content as before, or waits for a reference table whose landing starts
+the next run.
 """
 
-from airflow.sdk import DAG, chain
+from airflow.sdk import DAG
 
 from include.use_cases.schema import UseCase
-from plugins.operators.feature import BuildFeaturesOperator, FindUnbuiltOperator
-from plugins.wheel import assets_of, dag_arguments, force_param, use_cases, when
+from plugins.operators.feature import BuildFeaturesOperator
+from plugins.wheel import assets_of, dag_arguments, use_cases, when
 
 
 def build_dag(use_case: UseCase) -> DAG:
     """Build the Dag of one use case."""
     assets = assets_of(use_case)
-    news = assets.clean | assets.references if use_case.ingest.references else assets.clean
-    with DAG(
-        **dag_arguments(use_case, "feature", __doc__),
-        schedule=when(use_case, news),
-        params={"force": force_param()},
-    ) as dag:
-        find = FindUnbuiltOperator(
-            task_id="find_partitions", use_case=use_case.name, source="clean", target="features"
-        )
-        process = BuildFeaturesOperator.partial(
+    sources = [assets.clean]
+    if use_case.ingest.references:
+        sources.append(assets.references)
+    news = assets.clean | assets.references if len(sources) > 1 else assets.clean
+    with DAG(**dag_arguments(use_case, "feature", __doc__), schedule=when(use_case, news)) as dag:
+        BuildFeaturesOperator(
             task_id="build_features",
             use_case=use_case.name,
-            map_index_template="{{ task.partition }}",
+            inlets=sources,
             outlets=[assets.features],
-        ).expand(partition=find.output)
-        chain(find, process)
+        )
     return dag
 
 

@@ -3,25 +3,36 @@
 Takes landed files into the lake: rows into `raw`, outcomes into `labels`, reference tables beside
 them.
 
-**Runs** when files land, on the use case's schedule, by hand, by REST.
-**Produces** `<use case>.raw`, `<use case>.labels`, `<use case>.references`, an event a partition.
+**Runs** when files land, on the use case's schedule, by hand, by REST. It has no partition key: it
+finds the partitions that are new.
+**Produces** `<use case>.raw`, `<use case>.labels`, `<use case>.references`, one event per partition
+whose content changed.
 
-**On failure**: the task's log names the file, the line, the column and what to do; nothing of
-that partition was published. Mend the file and land it again: that starts the next run. **Red is
-normal** when a landed file is malformed: other partitions go on, but rows wait for a malformed
-reference table. **Skipped is normal**: nothing new has landed.
+**On failure**: `report_refused` lists each file that was refused: line, column, and what to do. The
+others were ingested. Correct the file and land it again: that starts the next run. To take a
+partition back, start `<use case>__retract`.
+
+**Expected skips**: nothing new has landed, or nothing was refused.
 """
 
-from airflow.sdk import DAG, AssetOrTimeSchedule, CronTriggerTimetable, Param, chain
+from airflow.sdk import (
+    DAG,
+    AssetAlias,
+    AssetOrTimeSchedule,
+    CronTriggerTimetable,
+    Param,
+    TriggerRule,
+    chain,
+)
 
 from include.use_cases.schema import UseCase
 from plugins.operators.ingest_label import (
-    FindLandedOperator,
     IngestLabelsOperator,
     IngestReferencesOperator,
     IngestRowsOperator,
+    ReportRefusedOperator,
 )
-from plugins.wheel import assets_of, dag_arguments, force_param, use_cases
+from plugins.wheel import assets_of, dag_arguments, use_cases
 
 
 def schedule_of(use_case: UseCase) -> object:
@@ -41,43 +52,44 @@ def build_dag(use_case: UseCase) -> DAG:
         type=["null", "string"],
         pattern=r"^\d{4}-\d{2}(-\d{2})?$",
         title="Partition",
-        description="Take in only this partition, such as 2013-04. Empty: all that is new.",
+        description="Take in this partition, such as 2013-04, also if it is not new. "
+        "Empty: all that is new, and all that was refused.",
     )
+    kinds = {
+        "rows": (IngestRowsOperator, assets.raw),
+        "labels": (IngestLabelsOperator, assets.labels),
+        "references": (IngestReferencesOperator, assets.references),
+    }
+    if use_case.labels is None:
+        del kinds["labels"]
+    if not use_case.ingest.references:
+        del kinds["references"]
     with DAG(
         **dag_arguments(use_case, "ingest_label", __doc__),
         schedule=schedule_of(use_case),
-        params={"partition": partition, "force": force_param()},
+        params={"partition": partition},
     ) as dag:
-        references = IngestReferencesOperator(
-            task_id="ingest_references", use_case=use_case.name, outlets=[assets.references]
-        )
-        find_rows = FindLandedOperator(
-            task_id="find_rows",
-            use_case=use_case.name,
-            what="raw",
-            trigger_rule="none_failed",
-        )
-        rows = IngestRowsOperator.partial(
-            task_id="ingest_rows",
-            use_case=use_case.name,
-            map_index_template="{{ task.partition }}",
-            outlets=[assets.raw],
-        ).expand(partition=find_rows.output)
-        chain(references, find_rows, rows)
-        if use_case.labels is not None:
-            find_labels = FindLandedOperator(
-                task_id="find_labels",
-                use_case=use_case.name,
-                what="labels",
-                trigger_rule="none_failed",
+        tasks = []
+        for name, (operator, asset) in kinds.items():
+            more = AssetAlias(f"{use_case.name}.more_{name}")
+            tasks.append(
+                operator(
+                    task_id=f"ingest_{name}",
+                    use_case=use_case.name,
+                    more=more,
+                    landing=assets.landing,
+                    inlets=[assets.landing],
+                    outlets=[asset, more],
+                )
             )
-            labels = IngestLabelsOperator.partial(
-                task_id="ingest_labels",
-                use_case=use_case.name,
-                map_index_template="{{ task.partition }}",
-                outlets=[assets.labels],
-            ).expand(partition=find_labels.output)
-            chain(references, find_labels, labels)
+        report = ReportRefusedOperator(
+            task_id="report_refused",
+            use_case=use_case.name,
+            task_ids=[task.task_id for task in tasks],
+            # Not "all_done": a skipped last task would make a run green whose ingestion failed.
+            trigger_rule=TriggerRule.NONE_FAILED,
+        )
+        chain(tasks, report)
     return dag
 
 

@@ -1,14 +1,16 @@
 """### Retrain trigger
 
-Alone decides that a training is due, the first one included: no champion yet, or k of the last n
-windows show drift or decay, or the champion is old; never within the cooldown, over the monthly
-budget, or with nothing new to learn from. Every decision is recorded with its reasons in the
-lake's `decisions` table.
+Alone decides that a training is due, the first one included: no champion yet and everything that
+landed is through, or k of the last n windows show drift or decay, or the champion is old; never
+within the cooldown, over the monthly budget, or with nothing new to learn from. Every decision is
+recorded with its reasons in the lake's table `decisions`.
 
-**Runs** for each `<use case>.drift`; by hand with a form or by REST. **Produces** `<use
-case>.training_request`, keyed by the as-of partition.
+**Runs** for each partition of `<use case>.drift`; before there is a champion for each of `<use
+case>.unscored` and for labels; by hand with a form or by REST with a partition key. **Produces**
+`<use case>.training_request`, keyed by the as-of partition.
 
-**Skipped is normal**: `request_training` is skipped, with the reasons, when no training is due.
+**On failure**: the log says which service did not answer. **Expected skips**: `request_training`,
+with the reasons, when no training is due; the whole run when the decision is up to date.
 """
 
 from airflow.sdk import DAG, Param, chain
@@ -21,6 +23,10 @@ from plugins.wheel import assets_of, dag_arguments, use_cases, when
 def build_dag(use_case: UseCase) -> DAG:
     """Build the Dag of one use case."""
     assets = assets_of(use_case)
+    sources = [assets.drift, assets.unscored]
+    news = assets.drift | assets.unscored
+    if use_case.labels is not None:
+        sources, news = [*sources, assets.labels], news | assets.labels
     ask = Param(
         default=False,
         type="boolean",
@@ -29,10 +35,12 @@ def build_dag(use_case: UseCase) -> DAG:
     )
     with DAG(
         **dag_arguments(use_case, "retrain_trigger", __doc__),
-        schedule=when(use_case, assets.drift),
+        schedule=when(use_case, news),
         params={"ask": ask},
     ) as dag:
-        decide = DecideRetrainingOperator(task_id="decide_retraining", use_case=use_case.name)
+        decide = DecideRetrainingOperator(
+            task_id="decide_retraining", use_case=use_case.name, inlets=sources
+        )
         request = RequestTrainingOperator(
             task_id="request_training",
             use_case=use_case.name,

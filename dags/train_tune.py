@@ -1,32 +1,40 @@
 """### Train and tune
 
-Pins the lake versions of the training set, tries every candidate's configurations as mapped
-tasks, fits the best, scores it on the held-out partition beside a dummy and a linear model, and
-registers it, packed and signed, as challenger.
+Pins the lake versions of the training set and the configuration, tries every candidate's
+configurations as mapped tasks, fits the best, scores it on the held-out partition beside a dummy
+and a linear model, and registers it, packed and signed, as challenger.
 
-**Runs** for each `<use case>.training_request`; by hand with a form or by REST. The partition key
-is the as-of partition: "train on what was known up to 2013-06"; without one, the latest.
+**Runs** for each `<use case>.training_request`; by hand with a form or by REST, or by "materialize"
+on the asset. The partition key is the as-of partition: "train on what was known up to 2013-06".
 **Produces** `<use case>.candidate`.
 
 **On failure**: the log says what is missing, such as labelled partitions. A killed trial is run
-again.
-**Skipped is normal**: this very training (same data, same configuration) has been done.
+again with its configuration; a training goes on without trials that fail, if enough complete
+(`train.tuning.min_completed_share`). A training that fails does not count as asked for.
+**Expected skips**: this very training (same data, same configuration) has been done.
 """
 
-from airflow.sdk import DAG, Param, chain
+from airflow.sdk import DAG, Param, TriggerRule, chain
 
 from include.use_cases.schema import UseCase
 from plugins.operators.train_tune import (
+    CloseTrainingOperator,
     FinishTrainingOperator,
     PrepareTrainingOperator,
     RunTrialOperator,
 )
 from plugins.wheel import assets_of, dag_arguments, use_cases, when
 
+QUEUE = "train"
+"""Celery queue of the long tasks, so that workers of their own can take them."""
+
 
 def build_dag(use_case: UseCase) -> DAG:
     """Build the Dag of one use case."""
     assets = assets_of(use_case)
+    sources = [assets.training_request, assets.features]
+    if use_case.labels is not None:
+        sources.append(assets.labels)
     trials = Param(
         default=None,
         type=["null", "integer"],
@@ -35,31 +43,35 @@ def build_dag(use_case: UseCase) -> DAG:
         title="Trials per candidate",
         description=f"Empty: as configured ({use_case.train.tuning.trials}).",
     )
-    again = Param(
-        default=False,
-        type="boolean",
-        title="Train again",
-        description="On: train even if this very training (same data and settings) is done.",
-    )
     with DAG(
         **dag_arguments(use_case, "train_tune", __doc__),
         schedule=when(use_case, assets.training_request),
-        params={"trials": trials, "again": again},
+        params={"trials": trials},
     ) as dag:
-        prepare = PrepareTrainingOperator(task_id="prepare_training", use_case=use_case.name)
+        prepare = PrepareTrainingOperator(
+            task_id="prepare_training",
+            use_case=use_case.name,
+            inlets=sources,
+        )
         run_trials = RunTrialOperator.partial(
             task_id="run_trial",
             use_case=use_case.name,
+            queue=QUEUE,
             map_index_template="{{ task.candidate }} {{ task.number }}",
             prepared=prepare.output["prepared"],
         ).expand_kwargs(prepare.output)
         finish = FinishTrainingOperator(
             task_id="finish_training",
             use_case=use_case.name,
-            prepared=prepare.output["prepared"],
+            queue=QUEUE,
+            prepare_task_id=prepare.task_id,
+            trigger_rule=TriggerRule.NONE_SKIPPED,
             outlets=[assets.candidate],
         )
-        chain(prepare, run_trials, finish)
+        close = CloseTrainingOperator(
+            task_id="close_training", use_case=use_case.name, prepare_task_id=prepare.task_id
+        ).as_teardown()
+        chain(prepare, run_trials, finish, close)
     return dag
 
 

@@ -1,43 +1,36 @@
 """### Validate and clean
 
-Checks each raw partition with Great Expectations, puts the rows that fail into `quarantine` with
+Checks one raw partition with Great Expectations, puts the rows that fail into `quarantine` with
 their reasons, cleans the others (noise, missing values, duplicates) into `clean`.
 
-**Runs** for each partition of `<use case>.raw`; by hand or by REST with a partition key.
-**Produces** `<use case>.clean`.
+**Runs** for each partition of `<use case>.raw`; by hand or by REST with a partition key, or by
+"materialize" on the asset. **Produces** `<use case>.clean`.
 
 **On failure**: the log lists each broken expectation with what was observed; nothing of the
-partition was published.
-**Red is normal** when a batch is so bad that it is refused (`validate.max_quarantined_share`).
-**Skipped is normal**: every partition is processed in its present version.
+partition was published. **Expected failures**: a batch so bad that it is refused
+(`validate.max_quarantined_share`). It is tried again when its files or the expectations change.
+**Expected skips**: the partition is up to date, or has the same content as before.
 """
 
-from airflow.sdk import DAG, chain
+from airflow.sdk import DAG
 
 from include.use_cases.schema import UseCase
-from plugins.operators.base import FindPartitionsOperator
 from plugins.operators.validate_clean import ValidateCleanOperator
-from plugins.wheel import assets_of, dag_arguments, force_param, use_cases, when
+from plugins.wheel import assets_of, dag_arguments, use_cases, when
 
 
 def build_dag(use_case: UseCase) -> DAG:
     """Build the Dag of one use case."""
     assets = assets_of(use_case)
     with DAG(
-        **dag_arguments(use_case, "validate_clean", __doc__),
-        schedule=when(use_case, assets.raw),
-        params={"force": force_param()},
+        **dag_arguments(use_case, "validate_clean", __doc__), schedule=when(use_case, assets.raw)
     ) as dag:
-        find = FindPartitionsOperator(
-            task_id="find_partitions", use_case=use_case.name, source="raw", target="clean"
-        )
-        process = ValidateCleanOperator.partial(
+        ValidateCleanOperator(
             task_id="validate_and_clean",
             use_case=use_case.name,
-            map_index_template="{{ task.partition }}",
+            inlets=[assets.raw],
             outlets=[assets.clean],
-        ).expand(partition=find.output)
-        chain(find, process)
+        )
     return dag
 
 

@@ -6,7 +6,7 @@ import re
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
-from include.errors import ConfigError
+from include.errors import ConfigError, DataContractError
 
 Grain = Literal["day", "month"]
 
@@ -29,8 +29,8 @@ def check_key(key: str, grain: Grain) -> str:
     Raises
     ------
     ConfigError
-        When it does not look like `2013-06` (month) or `2013-06-30` (day), or there is no such
-        date.
+        When it does not look like `2013-06` (month) or `2013-06-30` (day), there is no such date,
+        or it is the last one of Python's calendar, whose end has no date.
 
     Examples
     --------
@@ -44,6 +44,11 @@ def check_key(key: str, grain: Grain) -> str:
 def start_of(key: str, grain: Grain) -> datetime:
     """First moment of a partition, in UTC.
 
+    Raises
+    ------
+    ConfigError
+        As `check_key`.
+
     Examples
     --------
     >>> start_of("2013-06", "month").isoformat()
@@ -53,9 +58,18 @@ def start_of(key: str, grain: Grain) -> datetime:
     # strptime alone would take '2013-6', and two spellings of one month would be two partitions.
     if isinstance(key, str) and shape.fullmatch(key):
         try:
-            return datetime.strptime(key, text).replace(tzinfo=UTC)
+            start = datetime.strptime(key, text).replace(tzinfo=UTC)
+            _next_start(start, grain)
         except ValueError:
             pass  # No such date: the same message as for a wrong shape.
+        except OverflowError:
+            raise ConfigError(
+                f"partition key: must be a {grain} before {datetime.max.strftime(text)}, got "
+                f"{key!r}, the last {grain} that Python's dates can express: its end has no date. "
+                "Correct the key, or the year in the data it was made from."
+            ) from None
+        else:
+            return start
     raise ConfigError(
         f"partition key: must be a {grain} like {example!r}, got {key!r}. "
         "Start the run again with a key of that form."
@@ -65,12 +79,20 @@ def start_of(key: str, grain: Grain) -> datetime:
 def end_of(key: str, grain: Grain) -> datetime:
     """First moment after a partition, in UTC.
 
+    Raises
+    ------
+    ConfigError
+        As `check_key`.
+
     Examples
     --------
     >>> end_of("2013-12", "month").isoformat()
     '2014-01-01T00:00:00+00:00'
     """
-    start = start_of(key, grain)
+    return _next_start(start_of(key, grain), grain)
+
+
+def _next_start(start: datetime, grain: Grain) -> datetime:
     if grain == "day":
         return start + timedelta(days=1)
     # 31 days after the first of a month is always a day of the next one.
@@ -87,6 +109,13 @@ def key_of(moment: datetime, grain: Grain) -> str:
     grain : {'day', 'month'}
         The grain of the use case.
 
+    Raises
+    ------
+    ConfigError
+        When the moment has no time zone.
+    DataContractError
+        When the moment lies outside Python's dates in UTC, or in a partition whose end does.
+
     Examples
     --------
     >>> key_of(datetime(2013, 6, 30, 23, tzinfo=UTC), "month")
@@ -97,5 +126,12 @@ def key_of(moment: datetime, grain: Grain) -> str:
             f"partition key: a moment must carry a time zone, got {moment.isoformat()}. "
             "Make it UTC first: `moment.replace(tzinfo=UTC)`."
         )
-    day = moment.astimezone(UTC).date().isoformat()
-    return day if grain == "day" else day[: len("2013-06")]
+    try:
+        day = moment.astimezone(UTC).date().isoformat()
+        key = day if grain == "day" else day[: len("2013-06")]
+        return check_key(key, grain)
+    except (OverflowError, ConfigError):
+        raise DataContractError(
+            f"partition key: a moment must lie in a {grain} whose start and end are dates of the "
+            f"years 1 to 9999 in UTC, got {moment.isoformat()}. Correct the time in the data."
+        ) from None

@@ -11,6 +11,8 @@ from include.errors import ConfigError
 
 REPO = Path(__file__).resolve().parent.parent
 
+LANDING_POLL_S = 0.5  # a look at a folder takes about a millisecond
+
 # An outage of the store should reach the operator, whose retries Airflow shows, and not hide for
 # the three minutes that the store's client would go on by default.
 _PATIENCE = {"max_retries": "5", "retry_timeout": "30s"}
@@ -45,6 +47,8 @@ class Settings:
         SQLAlchemy address of the tuning studies (`FLYWHEEL_OPTUNA_STORAGE`).
     signing_key, verify_key : Path
         Ed25519 keys of model packages, PEM (`FLYWHEEL_SIGNING_KEY`, `FLYWHEEL_VERIFY_KEY`).
+    landing_poll_s : float
+        Seconds between two looks at the landing, from 0.1 to 3600 (`FLYWHEEL_LANDING_POLL_S`).
     """
 
     home: Path
@@ -55,6 +59,7 @@ class Settings:
     optuna_storage: str
     signing_key: Path
     verify_key: Path
+    landing_poll_s: float = LANDING_POLL_S
     # Holds secrets: it must not turn up in a log through repr().
     s3_environment: Mapping[str, str] = field(default_factory=dict, repr=False, hash=False)
 
@@ -85,6 +90,7 @@ class Settings:
             optuna_storage=given.get("FLYWHEEL_OPTUNA_STORAGE", f"sqlite:///{home / 'optuna.db'}"),
             signing_key=Path(given.get("FLYWHEEL_SIGNING_KEY", home / "keys" / "signing.pem")),
             verify_key=Path(given.get("FLYWHEEL_VERIFY_KEY", home / "keys" / "verify.pem")),
+            landing_poll_s=_seconds(given, "FLYWHEEL_LANDING_POLL_S", LANDING_POLL_S, 0.1, 3600.0),
             s3_environment={name: given[name] for name in _S3_VARIABLES if name in given},
         )
 
@@ -103,3 +109,19 @@ def _port(given: Mapping[str, str], name: str, default: int) -> int:
             f"Correct it, or unset it for {default}."
         )
     return int(text)
+
+
+def _seconds(
+    given: Mapping[str, str], name: str, default: float, lowest: float, highest: float
+) -> float:
+    text = given.get(name, str(default))
+    try:
+        value = float(text)
+    except ValueError:
+        value = float("nan")
+    if not lowest <= value <= highest:  # NaN is not between them either
+        raise ConfigError(
+            f"environment variable {name}: must be a number of seconds from {lowest:g} to "
+            f"{highest:g}, got {text!r}. Correct it, or unset it for {default:g}."
+        )
+    return value

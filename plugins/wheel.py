@@ -12,7 +12,6 @@ from typing import Any
 from airflow.sdk import (
     Asset,
     AssetWatcher,
-    Param,
     PartitionedAssetTimetable,
     StartOfDayMapper,
     StartOfMonthMapper,
@@ -20,6 +19,7 @@ from airflow.sdk import (
 
 from include.use_cases.loader import load_all
 from include.use_cases.schema import UseCase
+from plugins.phases import PHASES
 from plugins.triggers.landed_files import LandedFilesTrigger
 
 MAPPERS = {
@@ -30,8 +30,8 @@ MAPPERS = {
 
 @dataclass(frozen=True)
 class WheelAssets:
-    """The assets of one use case. An event on one says "look": what is to do is read from the
-    lake.
+    """The assets of one use case. An event with a partition key says that the partition of that
+    key has new content; `unscored`, that there is no champion to score it.
     """
 
     landing: Asset
@@ -41,6 +41,7 @@ class WheelAssets:
     clean: Asset
     features: Asset
     predictions: Asset
+    unscored: Asset
     drift: Asset
     training_request: Asset
     candidate: Asset
@@ -48,10 +49,14 @@ class WheelAssets:
 
 
 def assets_of(use_case: UseCase) -> WheelAssets:
-    """Make the assets of a use case: `<use case>.<name>`, in the group of the use case."""
+    """Make the assets of a use case: `<use case>.<name>`, in the group of the use case.
+
+    Their URIs name no place: the same asset is a folder on one machine and a bucket on another.
+    """
 
     def asset(name: str, **more: Any) -> Asset:
-        return Asset(name=f"{use_case.name}.{name}", group=use_case.name, **more)
+        uri = f"flywheel://{use_case.name}/{name}"
+        return Asset(name=f"{use_case.name}.{name}", uri=uri, group=use_case.name, **more)
 
     names = [name for name in WheelAssets.__dataclass_fields__ if name != "landing"]
     watcher = AssetWatcher(name="landed_files", trigger=LandedFilesTrigger(use_case.name))
@@ -74,42 +79,27 @@ def when(use_case: UseCase, assets: Any) -> PartitionedAssetTimetable:
 
 
 def dag_arguments(use_case: UseCase, phase: str, doc: str | None) -> dict[str, Any]:
-    """Everything that is alike in all Dags: id, owner, tags, docs, retries.
-
-    `max_active_runs=1`: a run processes all that is unprocessed, so two at a time would do the
-    same work twice; runs that wait lose nothing, and find nothing left to do.
-    """
+    """Everything that is alike in all Dags: id, owner, tags, docs, pool, retries, time-outs."""
+    limits = PHASES[phase]
     return {
         "dag_id": f"{use_case.name}__{phase}",
         "description": f"{phase.replace('_', ' ')}: {use_case.description}",
         "doc_md": doc,
         "tags": {use_case.name, phase, use_case.task},
         "catchup": False,
-        "max_active_runs": 1,
+        "max_active_runs": limits.active_runs,
         # Created unpaused: a paused Dag loses the events of partitioned assets.
         "is_paused_upon_creation": False,
-        "dagrun_timeout": timedelta(hours=6),
+        "dagrun_timeout": limits.run_timeout,
         "default_args": {
             "owner": use_case.owner,
+            "pool": phase,
             # Only what a retry can help is retried: operators fail at once on config and data
             # errors.
-            "retries": 3,
+            "retries": limits.retries,
             "retry_delay": timedelta(seconds=10),
             "retry_exponential_backoff": True,
-            "max_retry_delay": timedelta(minutes=10),
-            "execution_timeout": timedelta(hours=2),
+            "max_retry_delay": timedelta(minutes=5),
+            "execution_timeout": limits.task_timeout,
         },
     }
-
-
-def force_param() -> Param:
-    """Make the form's switch for doing again what is done."""
-    return Param(
-        default=False,
-        type="boolean",
-        title="Process again",
-        description=(
-            "Off: only what has not been processed in its present version. "
-            "On: the partition of this run, or the latest one, is processed again."
-        ),
-    )

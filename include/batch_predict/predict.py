@@ -14,9 +14,10 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from include.due.definitions import DEFINITION, definition_of
 from include.errors import DataContractError
 from include.lake.frames import arrow_schema, to_arrow, to_pandas
-from include.lake.table import Lake, LakeTable, Writer
+from include.lake.table import Lake, Writer
 from include.registry.client import Registry
 from include.registry.package import ServableModel
 from include.use_cases.schema import UseCase
@@ -24,21 +25,25 @@ from include.use_cases.schema import UseCase
 log = logging.getLogger(__name__)
 
 
+VOLATILE = ("predicted_at",)
+"""Columns in which two scorings of the same rows by the same model differ."""
+
+
 @dataclass(frozen=True)
 class Predicted:
     """What was predicted for one partition.
 
-    `mean_score` is the mean probability of class 1, or the mean value; None for clusters. Without a
-    champion `rows` is 0, `reason` says so, and nothing was published.
+    `mean_score` is the mean probability of class 1, or the mean value; None for clusters.
+    `changed` is False where the same model had predicted the same.
     """
 
     partition: str
     rows: int
-    model_version: str | None = None
-    version: int | None = None
-    partition_version: int | None = None
-    mean_score: float | None = None
-    reason: str | None = None
+    model_version: str
+    version: int
+    partition_version: int
+    mean_score: float | None
+    changed: bool
 
 
 def predictions_schema(use_case: UseCase) -> pa.Schema:
@@ -59,11 +64,14 @@ def predictions_schema(use_case: UseCase) -> pa.Schema:
 
 
 def predict_partition(
-    use_case: UseCase, partition: str, lake: Lake, registry: Registry, writer: Writer
+    use_case: UseCase,
+    partition: str,
+    champion: str,
+    lake: Lake,
+    registry: Registry,
+    writer: Writer,
 ) -> Predicted:
-    """Score one partition of `features` with the champion and publish `predictions`.
-
-    Called again with the same features and the same champion, it writes nothing.
+    """Score one partition of `features` and publish `predictions`.
 
     Parameters
     ----------
@@ -71,14 +79,12 @@ def predict_partition(
         Gives the key and the task.
     partition : str
         A partition of the `features` table.
+    champion : str
+        Version of the model.
     lake, registry : Lake, Registry
-        Where features are and the champion is.
+        Where features and the model are.
     writer : Writer
         Goes into the commit.
-
-    Returns
-    -------
-    Predicted
 
     Raises
     ------
@@ -87,25 +93,20 @@ def predict_partition(
     ServiceUnavailable
         If the registry or the lake does not answer.
     """
-    champion = registry.version_of(use_case.name, "champion")
-    if champion is None:
-        return Predicted(partition, rows=0, reason="no champion yet")
     features = lake.table(use_case.name, "features")
-    target = lake.table(use_case.name, "predictions")
-    standing = _standing(use_case, target, features, partition, champion)
-    if standing is not None:
-        return standing
     rows, read = features.read_input(partition)
     model = registry.load(use_case.name, champion)
     scored = _score(model, to_pandas(rows), use_case, champion)
     data = to_arrow(scored, predictions_schema(use_case))
-    published = target.publish(
+    published = lake.table(use_case.name, "predictions").publish(
         data,
         partition=partition,
         schema=data.schema,
         writer=writer,
         inputs=[read],
+        consumed={DEFINITION: definition_of(use_case, "predictions")},
         facts={"model_version": champion},
+        volatile=VOLATILE,
     )
     log.info("%s %s: %d rows scored with %s", use_case.name, partition, published.rows, champion)
     return Predicted(
@@ -115,28 +116,7 @@ def predict_partition(
         version=published.version,
         partition_version=published.partition_version,
         mean_score=_mean_score(data, use_case),
-    )
-
-
-def _standing(
-    use_case: UseCase, target: LakeTable, features: LakeTable, partition: str, champion: str
-) -> Predicted | None:
-    """Return the predictions that stand, if they are this champion's of these very features."""
-    partition_version = target.partition_version(partition)
-    current = target.consumed(partition, features.name) == features.partition_version(partition)
-    if partition_version is None or not current:
-        return None
-    data = target.read([partition])
-    if pc.unique(data["model_version"]).to_pylist() != [champion]:
-        return None
-    return Predicted(
-        partition=partition,
-        rows=data.num_rows,
-        model_version=champion,
-        version=target.version(),
-        partition_version=partition_version,
-        mean_score=_mean_score(data, use_case),
-        reason="already scored by this champion",
+        changed=published.changed,
     )
 
 

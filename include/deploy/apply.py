@@ -5,16 +5,25 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from include.registry.client import CHAMPION, Registry
+from include.errors import ConfigError
+from include.registry.client import Registry
+from include.registry.ledger import Ledger
 from include.use_cases.schema import UseCase
 
 
-def apply(
-    use_case: UseCase, version: str, verdict: Mapping[str, Any], registry: Registry
-) -> str | None:
-    """Promote the version or reject it, and tag it with the reasons.
+def promote(
+    use_case: UseCase,
+    version: str,
+    verdict: Mapping[str, Any],
+    registry: Registry,
+    ledger: Ledger,
+    *,
+    who: str,
+    run_id: str,
+) -> str:
+    """Make the version champion in the ledger, then let the registry's aliases follow.
 
-    Idempotent; a version that is champion already stays it.
+    Idempotent: a run that died between the two finds its entry again.
 
     Parameters
     ----------
@@ -24,18 +33,61 @@ def apply(
         The challenger.
     verdict : mapping
         `Verdict` as a dict, as it travels between tasks.
-    registry : Registry
-        Holds the aliases.
+    registry, ledger : Registry, Ledger
+        Where it is written.
+    who, run_id : str
+        Who decides, in which run.
+
+    Returns
+    -------
+    str
+        The champion.
+
+    Raises
+    ------
+    DataContractError
+        Another champion serves than the verdict compared with.
+    """
+    if not verdict["promote"]:
+        raise ConfigError(
+            f"{use_case.name}: the verdict on version {version} is not to promote it."
+        )
+    tags = registry.details(use_case.name, version)["tags"]
+    evidence = {name: value for name, value in verdict.items() if name != "reasons"}
+    promotion = ledger.promote(
+        version=version,
+        instead_of=verdict["champion_version"],
+        facts=tags,
+        who=who,
+        why="; ".join(verdict["reasons"])[:2000],
+        evidence=evidence,
+        run_id=run_id,
+        signing_key=registry.signing_key,
+    )
+    registry.follow(use_case.name, promotion)
+    return promotion.version
+
+
+def reject(
+    use_case: UseCase,
+    version: str,
+    verdict: Mapping[str, Any],
+    registry: Registry,
+    ledger: Ledger,
+) -> str | None:
+    """Write the reasons to the version; the champion stays, also when it is this one.
+
+    Where it is, its promotion may have died before the registry knew of it: aliases and tags are
+    put right, or the version would count as not judged.
 
     Returns
     -------
     str or None
-        The version that is champion now.
+        The champion.
     """
-    champion = registry.version_of(use_case.name, CHAMPION)
-    if verdict["promote"]:
-        registry.promote(use_case.name, version, verdict["reasons"])
-        return version
-    if champion != version:
+    current = ledger.current()
+    if current is not None and current.version == version:
+        registry.follow(use_case.name, current)
+    else:
         registry.reject(use_case.name, version, verdict["reasons"])
-    return champion
+    return current.version if current else None

@@ -23,7 +23,7 @@ from include.modelling.metrics import (
 )
 from include.modelling.scoring import score_rows
 from include.modelling.training_set import TrainingSet, load_training_set
-from include.registry.client import CHAMPION, Registry
+from include.registry.client import Registry
 from include.registry.package import ServableModel
 from include.use_cases.schema import Slices, UseCase
 
@@ -72,7 +72,9 @@ class Verdict:
     champion_version: str | None
 
 
-def compare(use_case: UseCase, version: str, lake: Lake, registry: Registry) -> Verdict:
+def compare(
+    use_case: UseCase, version: str, champion_version: str | None, lake: Lake, registry: Registry
+) -> Verdict:
     """Compare a version with the champion on the version's holdout, at its lake versions.
 
     The difference must be above 0 at ``deploy.confidence`` (one-sided, paired bootstrap) and at
@@ -86,13 +88,14 @@ def compare(use_case: UseCase, version: str, lake: Lake, registry: Registry) -> 
         Gives the rule.
     version : str
         The challenger.
+    champion_version : str or None
+        What serves; None before the first promotion.
     lake : Lake
         Holds the holdout.
     registry : Registry
         Holds the models.
     """
     challenger = registry.load(use_case.name, version)
-    champion_version = registry.version_of(use_case.name, CHAMPION)
     training = _training_of(use_case, challenger, lake)
     rows = judged(use_case, training.holdout_X, training.holdout_y, MAX_RESAMPLED_ROWS)
     notes: list[str] = []
@@ -138,24 +141,24 @@ def decide(
     numbers = (
         f"{metric.name} {values['challenger']:.4f} against {values[opponent]:.4f} of the {name}"
     )
-    objections = []
+    reasons_against = []
     if not low > 0:
-        objections.append(
+        reasons_against.append(
             f"not surely better: {numbers}, lower bound of the gain {low:+.4f} "
             f"at {rule.confidence:.0%}"
         )
     if not effect >= rule.min_effect:
-        objections.append(
+        reasons_against.append(
             f"too small a gain: {numbers}, {effect:+.4f} of {rule.min_effect:.4f} needed"
         )
     if opponent == "champion" and rule.slices is not None:
-        objections += _worse_slices(metric, rule.slices, rows, scores)
-    praise = [
+        reasons_against += _worse_slices(metric, rule.slices, rows, scores)
+    reasons_for = [
         f"better: {numbers}, gain {effect:+.4f}, at least {low:+.4f} at {rule.confidence:.0%}"
     ]
     return Verdict(
-        promote=not objections,
-        reasons=[*notes, *(objections or praise)],
+        promote=not reasons_against,
+        reasons=[*notes, *(reasons_against or reasons_for)],
         metric=metric.name,
         challenger=values["challenger"],
         champion=values.get("champion"),

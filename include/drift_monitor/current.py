@@ -25,8 +25,8 @@ class Current:
     ----------
     rows : int
         Rows with features.
-    model_version : str or None
-        Which model made the predictions; None when there are none.
+    model_version : str
+        Which model made the predictions.
     scored : DataFrame
         Features with the column `prediction`: probability of class 1, value, or cluster.
     y, score : ndarray of shape (n_labelled_rows,) or None
@@ -36,7 +36,7 @@ class Current:
     """
 
     rows: int
-    model_version: str | None
+    model_version: str
     scored: pd.DataFrame
     y: npt.NDArray[np.float64] | None
     score: npt.NDArray[np.float64] | None
@@ -44,7 +44,7 @@ class Current:
 
 
 def read_current(use_case: UseCase, partition: str, lake: Lake) -> Current:
-    """Read a partition's features, predictions and labels, each as far as it is there.
+    """Read a partition's features and predictions, and its labels if they are there.
 
     Versions are looked up before the data: should something be replaced in between, the partition
     is monitored once more, never once too little.
@@ -52,19 +52,19 @@ def read_current(use_case: UseCase, partition: str, lake: Lake) -> Current:
     Raises
     ------
     DataContractError
-        If the partition has no features, or two models made its predictions.
+        If the partition has no features or no predictions, or two models made them.
     """
     inputs: list[Input] = []
     frames: dict[str, pd.DataFrame] = {}
     for stage in SOURCES:
         table = lake.table(use_case.name, stage)
-        if stage == "features" or partition in table.partitions():
+        if stage != "labels" or partition in table.partitions():
             rows, read = table.read_input(partition)
             frames[stage] = to_pandas(rows)
             inputs.append(read)
-    predictions, labels = frames.get("predictions"), frames.get("labels")
+    predictions, labels = frames["predictions"], frames.get("labels")
     made = _joined(use_case, frames["features"], predictions)
-    outcomes = None if predictions is None else _outcomes(use_case, predictions, labels)
+    outcomes = _outcomes(use_case, predictions, labels)
     return Current(
         rows=len(frames["features"]),
         model_version=_model_version(use_case, partition, predictions),
@@ -75,11 +75,7 @@ def read_current(use_case: UseCase, partition: str, lake: Lake) -> Current:
     )
 
 
-def _model_version(
-    use_case: UseCase, partition: str, predictions: pd.DataFrame | None
-) -> str | None:
-    if predictions is None:
-        return None
+def _model_version(use_case: UseCase, partition: str, predictions: pd.DataFrame) -> str:
     versions = sorted(predictions["model_version"].unique())
     if len(versions) != 1:
         raise DataContractError(
@@ -95,12 +91,8 @@ def _as_measured(use_case: UseCase, predictions: pd.DataFrame) -> pd.DataFrame:
     return predictions[[*use_case.ingest.key, column]].rename(columns={column: "prediction"})
 
 
-def _joined(
-    use_case: UseCase, features: pd.DataFrame, predictions: pd.DataFrame | None
-) -> pd.DataFrame:
-    """Features that were scored; none of them before there was a champion."""
-    if predictions is None:
-        return features.iloc[:0].assign(prediction=pd.Series(dtype="float64"))
+def _joined(use_case: UseCase, features: pd.DataFrame, predictions: pd.DataFrame) -> pd.DataFrame:
+    """Features that were scored, with their predictions."""
     return features.merge(
         _as_measured(use_case, predictions), on=use_case.ingest.key, validate="one_to_one"
     )

@@ -8,14 +8,17 @@ decayed one.
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from include.drift_monitor.current import SOURCES, read_current
+from include.drift_monitor.current import read_current
 from include.drift_monitor.examine import examine
 from include.drift_monitor.report import log_report
 from include.drift_monitor.rows import Findings, to_table
-from include.lake.table import Lake, Published, Writer
+from include.due.definitions import DEFINITION, definition_of
+from include.due.wanted import ABSENT
+from include.lake.table import Input, Lake, Published, Writer
 from include.registry.client import Registry
 from include.use_cases.schema import UseCase
 
@@ -26,9 +29,8 @@ log = logging.getLogger(__name__)
 class Monitored:
     """What was found in one partition.
 
-    `verdict` is 'no_model' (nothing had been predicted), 'too_few_rows', 'stable', 'drift' or
-    'decay'; `performance_verdict` 'no_labels', 'too_few_rows', 'undefined', 'stable' or 'decay',
-    None where there is nothing to judge.
+    `verdict` is 'too_few_rows', 'stable', 'drift' or 'decay'; `performance_verdict` 'no_labels',
+    'too_few_rows', 'undefined', 'stable' or 'decay', None where there is nothing to judge.
     """
 
     partition: str
@@ -44,23 +46,7 @@ class Monitored:
     version: int
     partition_version: int
     report_run_id: str | None
-
-
-def unmonitored(use_case: UseCase, lake: Lake) -> list[str]:
-    """Return the feature partitions of which something is newer than their monitoring, sorted.
-
-    Features, predictions and labels all count: a partition is monitored again when its outcomes
-    land.
-    """
-    monitoring = lake.table(use_case.name, "monitoring")
-    sources = [lake.table(use_case.name, stage) for stage in SOURCES]
-    partitions = sources[0].partitions()
-    new: set[str] = set()
-    for source in sources:
-        done = monitoring.consumed_versions(source.name, partitions)
-        there = source.partition_versions()
-        new |= {key for key in partitions if key in there and there[key] != done[key]}
-    return sorted(new)
+    changed: bool
 
 
 def monitor_partition(
@@ -93,29 +79,25 @@ def monitor_partition(
     Raises
     ------
     DataContractError
-        If the partition has no features, or the model cannot be trusted.
+        If the partition has no features or no predictions, or the model cannot be trusted.
     ServiceUnavailable
         If the registry or the lake does not answer.
     """
     current = read_current(use_case, partition, lake)
-    if current.model_version is None:
-        reasons = ["no predictions: there was no champion when this partition was scored"]
-        findings, run_id = Findings("no_model", reasons, current.rows), None
-    else:
-        model = registry.load(use_case.name, current.model_version)
-        findings, snapshot = examine(use_case, current, model)
-        run_id = log_report(
-            use_case,
-            partition,
-            registry,
-            snapshot=snapshot,
-            metrics=_metrics(findings),
-            tags={
-                "flywheel.verdict": findings.verdict,
-                "flywheel.model_version": current.model_version,
-            },
-            report_dir=report_dir,
-        )
+    model = registry.load(use_case.name, current.model_version)
+    findings, snapshot = examine(use_case, current, model)
+    run_id = log_report(
+        use_case,
+        partition,
+        registry,
+        snapshot=snapshot,
+        metrics=_metrics(findings),
+        tags={
+            "flywheel.verdict": findings.verdict,
+            "flywheel.model_version": current.model_version,
+        },
+        report_dir=report_dir,
+    )
     # Published last: a partition counts as monitored only when its report is there.
     data = to_table(findings)
     published = lake.table(use_case.name, "monitoring").publish(
@@ -124,10 +106,24 @@ def monitor_partition(
         schema=data.schema,
         writer=writer,
         inputs=current.inputs,
+        consumed=_beside_inputs(use_case, current.inputs),
+        volatile=("computed_at",),
         facts={"verdict": findings.verdict, "reasons": "; ".join(findings.reasons)},
     )
     log.info("%s %s: %s: %s", use_case.name, partition, findings.verdict, findings.reasons)
     return _monitored(partition, findings, published, run_id)
+
+
+def _beside_inputs(use_case: UseCase, inputs: Sequence[Input]) -> dict[str, int]:
+    """Note the definition, and labels that have not come.
+
+    A source that a publish does not name keeps the version that an earlier publish read.
+    """
+    made = {DEFINITION: definition_of(use_case, "monitoring")}
+    labels = f"{use_case.name}.labels"
+    if use_case.labels is not None and labels not in {one.table for one in inputs}:
+        made[labels] = ABSENT
+    return made
 
 
 def _monitored(
@@ -148,6 +144,7 @@ def _monitored(
         version=published.version,
         partition_version=published.partition_version,
         report_run_id=run_id,
+        changed=published.changed,
     )
 
 

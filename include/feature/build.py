@@ -8,9 +8,10 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
+from include.due.definitions import DEFINITION, definition_of
 from include.errors import DataContractError
 from include.lake.frames import arrow_schema, to_arrow, to_pandas
-from include.lake.table import Lake, Writer, unprocessed
+from include.lake.table import Lake, Writer
 from include.modelling.features import build_features, load_references
 from include.use_cases.schema import Columns, UseCase
 
@@ -26,6 +27,7 @@ class FeaturesBuilt:
     columns: list[str]
     version: int
     partition_version: int
+    changed: bool
 
 
 def kept_columns(use_case: UseCase) -> list[str]:
@@ -68,7 +70,7 @@ def build_partition(use_case: UseCase, partition: str, lake: Lake, writer: Write
         schema=schema,
         writer=writer,
         inputs=[source, *inputs],
-        consumed=covered,
+        consumed={**covered, DEFINITION: definition_of(use_case, "features")},
     )
     log.info("%s: features of %s: %d rows", use_case.name, partition, len(frame))
     return FeaturesBuilt(
@@ -77,23 +79,8 @@ def build_partition(use_case: UseCase, partition: str, lake: Lake, writer: Write
         use_case.features.columns,
         published.version,
         published.partition_version,
+        published.changed,
     )
-
-
-def unprocessed_partitions(use_case: UseCase, lake: Lake) -> list[str]:
-    """Clean partitions without features of their present version, sorted.
-
-    A partitioned reference counts as well: weather that landed late or was corrected makes its
-    month due again. A reference that lands whole does not: a new aircraft in the register is no
-    news for flights long gone.
-    """
-    clean, features = lake.table(use_case.name, "clean"), lake.table(use_case.name, "features")
-    due = set(unprocessed(clean, features))
-    for name in use_case.features.references:
-        if use_case.ingest.references[name].partitioned:
-            renewed = unprocessed(lake.table(use_case.name, f"reference_{name}"), features)
-            due |= set(renewed) & set(clean.partitions())
-    return sorted(due)
 
 
 def _references_of(use_case: UseCase, partition: str, lake: Lake) -> Mapping[str, int]:
@@ -106,13 +93,13 @@ def _references_of(use_case: UseCase, partition: str, lake: Lake) -> Mapping[str
         if not use_case.ingest.references[name].partitioned:
             continue
         table = lake.table(use_case.name, f"reference_{name}")
-        version = table.partition_version(partition) if table.exists() else None
+        version = table.partition_versions([partition]).get(partition)
         if version is None:
             raise DataContractError(
                 f"{use_case.name}: features of {partition} need reference {name!r} of "
                 f"{partition}, which "
                 f"has not been ingested. Land {use_case.ingest.references[name].landing!r} and run "
-                "ingest_label, then this again."
+                "ingest_label: it starts this phase again."
             )
         covered[table.name] = version
     return covered

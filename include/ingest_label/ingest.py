@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from include.due.definitions import DEFINITION, definition_of
+from include.due.wanted import Wanted
 from include.errors import ConfigError, DataContractError
 from include.ingest_label.files import ARROW_TYPES
 from include.ingest_label.landing import WHOLE, Landing
 from include.ingest_label.outcomes import check_keys, labels_schema, make_labels
 from include.lake.table import Lake, Writer
 from include.partitions import end_of, start_of
-from include.use_cases.schema import Columns, Grain, Labels, Partition, UseCase
+from include.use_cases.schema import Columns, Partition, UseCase
 
 log = logging.getLogger(__name__)
 
@@ -31,6 +34,7 @@ class RowsIngested:
     files: int
     version: int
     partition_version: int
+    changed: bool
 
 
 @dataclass(frozen=True)
@@ -43,56 +47,40 @@ class LabelsIngested:
     positive_share: float | None
     version: int
     partition_version: int
+    changed: bool
 
 
 @dataclass(frozen=True)
 class ReferenceIngested:
-    """What `ingest_references` published of one reference and partition."""
+    """What `ingest_reference` published of one reference and partition."""
 
     name: str
     partition: str
     rows: int
     version: int
     partition_version: int
+    changed: bool
 
 
-@dataclass(frozen=True)
-class Work:
-    """What landed and is not in the lake as it landed."""
-
-    raw: list[str]
-    labels: list[str]
-    references: list[str]
+def wanted_raw(use_case: UseCase, landing: Landing) -> Wanted:
+    """Say what each partition of `raw` would be made from now: what has landed for it."""
+    landed = landing.partitions(use_case.ingest.landing, use_case.ingest.partition.grain)
+    return _wanted(use_case, "raw", landed)
 
 
-def landed_partitions(use_case: UseCase, landing: Landing) -> list[str]:
-    """List the partitions whose rows landed, sorted."""
-    ingest = use_case.ingest
-    return sorted(landing.partitions(ingest.landing, ingest.partition.grain))
-
-
-def landed_outcomes(use_case: UseCase, landing: Landing) -> list[str]:
-    """List the partitions whose outcomes landed, sorted."""
+def wanted_labels(use_case: UseCase, landing: Landing) -> Wanted:
+    """Say what each partition of `labels` would be made from now."""
     if use_case.labels is None:
-        return []
-    return sorted(landing.partitions(use_case.labels.landing, use_case.ingest.partition.grain))
+        return {}
+    landed = landing.partitions(use_case.labels.landing, use_case.ingest.partition.grain)
+    return _wanted(use_case, "labels", landed)
 
 
-def find_unprocessed(use_case: UseCase, landing: Landing, lake: Lake) -> Work:
-    """List what landed and was not ingested, or landed again since."""
-    ingest, labels = use_case.ingest, use_case.labels
-    grain = ingest.partition.grain
-    raw = _news(landing.partitions(ingest.landing, grain), use_case, "raw", SOURCE, lake)
-    outcomes: list[str] = []
-    if labels is not None:
-        landed = landing.partitions(labels.landing, grain)
-        outcomes = _news(landed, use_case, "labels", _labels_source(labels), lake)
-    references = []
-    for name, reference in ingest.references.items():
-        landed = landing.partitions(reference.landing, grain)
-        news = _news(landed, use_case, f"reference_{name}", SOURCE, lake)
-        references += [name if partition == WHOLE else f"{name}/{partition}" for partition in news]
-    return Work(raw, outcomes, references)
+def wanted_reference(use_case: UseCase, name: str, landing: Landing) -> Wanted:
+    """Say what each partition of a reference would be made from; one that lands whole has `ALL`."""
+    reference = use_case.ingest.references[name]
+    landed = landing.partitions(reference.landing, use_case.ingest.partition.grain)
+    return _wanted(use_case, f"reference_{name}", landed)
 
 
 def ingest_rows(
@@ -114,12 +102,17 @@ def ingest_rows(
         partition=partition,
         schema=_schema(ingest.columns),
         writer=writer,
-        consumed={SOURCE: fingerprint},
+        consumed=_consumed(use_case, "raw", fingerprint),
         facts={"files": files},
     )
     log.info("%s: %d rows of %s from %d files", use_case.name, rows.num_rows, partition, files)
     return RowsIngested(
-        partition, rows.num_rows, files, published.version, published.partition_version
+        partition,
+        rows.num_rows,
+        files,
+        published.version,
+        published.partition_version,
+        published.changed,
     )
 
 
@@ -152,7 +145,7 @@ def ingest_labels(
         partition=partition,
         schema=labels_schema(use_case, labels),
         writer=writer,
-        consumed={_labels_source(labels): fingerprint},
+        consumed=_consumed(use_case, "labels", fingerprint),
         facts={"without_outcome": without_outcome},
     )
     share = None if labels.rule is None else float(pc.mean(made["label"]).as_py())
@@ -164,36 +157,22 @@ def ingest_labels(
         share,
         published.version,
         published.partition_version,
+        published.changed,
     )
 
 
-def ingest_references(
-    use_case: UseCase, landing: Landing, lake: Lake, writer: Writer
-) -> list[ReferenceIngested]:
-    """Publish every reference, or partition of one, that landed since it was last published.
+def ingest_reference(
+    use_case: UseCase, name: str, partition: str, landing: Landing, lake: Lake, writer: Writer
+) -> ReferenceIngested:
+    """Publish one partition of a reference, `ALL` of one that lands whole.
 
     Raises
     ------
     DataContractError
         A file is not as declared, or a key is incomplete or repeated.
     """
-    grain, done = use_case.ingest.partition.grain, []
-    for item in find_unprocessed(use_case, landing, lake).references:
-        name, _, partition = item.partition("/")
-        done.append(_ingest_reference(use_case, name, partition, grain, landing, lake, writer))
-    return done
-
-
-def _ingest_reference(
-    use_case: UseCase,
-    name: str,
-    landed: str,
-    grain: Grain,
-    landing: Landing,
-    lake: Lake,
-    writer: Writer,
-) -> ReferenceIngested:
-    reference, partition = use_case.ingest.references[name], landed or ALL
+    reference, grain = use_case.ingest.references[name], use_case.ingest.partition.grain
+    landed = WHOLE if partition == ALL else partition
     subject = f"{use_case.name}: reference {name!r}, partition {partition!r}"
     rows, fingerprint = landing.read(reference.landing, landed, reference.columns, grain)
     check_keys(rows, reference.key, subject)
@@ -204,11 +183,16 @@ def _ingest_reference(
         partition=partition,
         schema=_schema(reference.columns),
         writer=writer,
-        consumed={SOURCE: fingerprint},
+        consumed=_consumed(use_case, f"reference_{name}", fingerprint),
     )
     log.info("%s: %d rows", subject, rows.num_rows)
     return ReferenceIngested(
-        name, partition, rows.num_rows, published.version, published.partition_version
+        name,
+        partition,
+        rows.num_rows,
+        published.version,
+        published.partition_version,
+        published.changed,
     )
 
 
@@ -216,17 +200,16 @@ def _schema(columns: Columns) -> pa.Schema:
     return pa.schema([(name, ARROW_TYPES[kind]) for name, kind in columns.items()])
 
 
-def _labels_source(labels: Labels) -> str:
-    # The rule is part of what labels are made from: change it, and every partition is unprocessed.
-    return f"{SOURCE} {labels.from_} {labels.rule or ''}".strip()
+def _wanted(use_case: UseCase, stage: str, landed: Mapping[str, int]) -> Wanted:
+    definition = definition_of(use_case, stage) if landed else 0
+    return {
+        partition or ALL: {SOURCE: landed[partition], DEFINITION: definition}
+        for partition in sorted(landed)
+    }
 
 
-def _news(
-    landed: dict[str, int], use_case: UseCase, stage: str, source: str, lake: Lake
-) -> list[str]:
-    keys = {partition: partition or ALL for partition in sorted(landed)}
-    done = lake.table(use_case.name, stage).consumed_versions(source, list(keys.values()))
-    return [partition for partition, key in keys.items() if done[key] != landed[partition]]
+def _consumed(use_case: UseCase, stage: str, fingerprint: int) -> dict[str, int]:
+    return {SOURCE: fingerprint, DEFINITION: definition_of(use_case, stage)}
 
 
 def _check_partition(rows: pa.Table, declared: Partition, partition: str, subject: str) -> None:

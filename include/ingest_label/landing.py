@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-import logging
-import re
-from collections import defaultdict
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 
 import pyarrow as pa
-import pyarrow.fs as pa_fs
 
-from include.errors import ConfigError, DataContractError, ServiceUnavailable
+from include.errors import DataContractError, ServiceUnavailable, bounded
+from include.ingest_label.bucket import Bucket
 from include.ingest_label.files import parse
-from include.partitions import check_key
+from include.ingest_label.folder import Folder
+from include.ingest_label.listing import LandedFile, Listing, Store, settle
+from include.ingest_label.patterns import WHOLE, Pattern
 from include.use_cases.schema import Columns, Grain
 
-log = logging.getLogger(__name__)
-
-WHOLE = ""  # the key of what lands without partitions
+__all__ = ["WHOLE", "Landing"]
 
 
 class Landing:
@@ -35,7 +31,9 @@ class Landing:
 
     def __init__(self, uri: str, storage_options: Mapping[str, str] | None = None) -> None:
         self.uri = uri
-        self._fs, self._root = _filesystem(uri, storage_options or {})
+        self._store: Store = (
+            Bucket(uri, storage_options or {}) if uri.startswith("s3://") else Folder(uri)
+        )
 
     def partitions(self, pattern: str, grain: Grain = "month") -> dict[str, int]:
         """Tell what landed under a pattern.
@@ -46,16 +44,34 @@ class Landing:
             Partition key to fingerprint: a number below 2**63 that changes when a file comes, goes
             or is written again. The key is '' for a pattern without `{partition}`.
         """
-        return {key: _fingerprint(infos) for key, infos in self._found(pattern, grain).items()}
+        found = self._list(pattern, grain).files
+        return {key: _fingerprint(files) for key, files in sorted(found.items())}
 
     def files(self, pattern: str, partition: str, grain: Grain = "month") -> list[str]:
         """List the paths that `read` reads, sorted."""
-        return [info.path for info in self._found(pattern, grain).get(partition, [])]
+        return [file.path for file in self._of(pattern, partition, grain)]
+
+    def ignored(self, pattern: str, grain: Grain = "month") -> list[str]:
+        """Say what lies where the pattern looks and is not taken, and why.
+
+        Such as a link, a file `F.CSV` where the pattern says `*.csv`, or a folder `2013-7`. Hidden
+        names (`.x`, `_x`) are not told.
+
+        Returns
+        -------
+        list of str
+            A sentence for each, sorted by path; at most 50, and one that counts the others.
+        """
+        return self._list(pattern, grain).sentences(pattern)
 
     def read(
         self, pattern: str, partition: str, columns: Columns, grain: Grain = "month"
     ) -> tuple[pa.Table, int]:
         """Read all files of one partition, in the order of their paths.
+
+        Files that were written in the last moment are waited for (`settle`: 0.05 s, on file systems
+        with times in whole seconds 2.1 s), so that a later change is sure to change the
+        fingerprint.
 
         Returns
         -------
@@ -71,17 +87,12 @@ class Landing:
         ServiceUnavailable
             A file changed while it was read.
         """
-        found = self._found(pattern, grain).get(partition, [])
-        if not found:
-            landed = sorted(self.partitions(pattern, grain))
-            raise DataContractError(
-                f"{self.uri}: nothing landed for {pattern!r} in partition {partition!r}; "
-                f"landed are {landed}. "
-                "Land the files first."
-            )
-        tables = [parse(self._bytes(info.path), info.path, columns) for info in found]
-        fingerprint = _fingerprint(found)
-        if self.partitions(pattern, grain).get(partition) != fingerprint:
+        files = self._found(pattern, partition, grain)
+        if settle(files):
+            files = self._found(pattern, partition, grain)
+        tables = [parse(self._store.read(file), file.path, columns) for file in files]
+        fingerprint = _fingerprint(files)
+        if _fingerprint(self._of(pattern, partition, grain)) != fingerprint:
             raise ServiceUnavailable(
                 f"{self.uri}: files of {pattern!r} in partition {partition!r} changed while "
                 "they were read. "
@@ -91,80 +102,42 @@ class Landing:
         # this one.
         return pa.concat_tables(tables).combine_chunks(), fingerprint
 
-    def _found(self, pattern: str, grain: Grain) -> dict[str, list[pa_fs.FileInfo]]:
-        fixed = pattern.split("{partition}")[0].split("*")[0].rpartition("/")[0]
-        base = f"{self._root}/{fixed}" if fixed else self._root
-        regex, found = _regex(pattern), defaultdict(list)
-        try:
-            infos = self._fs.get_file_info(
-                pa_fs.FileSelector(base, recursive=True, allow_not_found=True)
-            )
-        except OSError as error:
-            raise ServiceUnavailable(
-                f"{self.uri}: the landing cannot be listed ({error}). Check "
-                "FLYWHEEL_LANDING_URI and the store."
-            ) from error
-        for info in sorted(infos, key=lambda info: str(info.path)):
-            match = regex.fullmatch(info.path[len(self._root) + 1 :])
-            if info.is_file and match is not None:
-                key = match.groupdict().get("partition", WHOLE)
-                if key == WHOLE or _is_key(key, grain, info.path):
-                    found[key].append(info)
-        return dict(found)
+    def set_aside(self, files: Sequence[str]) -> None:
+        """Move files below `.retracted/` of the root, where no pattern finds them.
 
-    def _bytes(self, path: str) -> bytes:
-        try:
-            with self._fs.open_input_file(path) as file:
-                return bytes(file.read())
-        except OSError as error:
-            raise ServiceUnavailable(
-                f"{path}: cannot be read ({error}). Check the landing's store."
-            ) from error
+        Parameters
+        ----------
+        files : sequence of str
+            As `files` gives them. One that is gone already is left.
 
+        Raises
+        ------
+        ServiceUnavailable
+            A file cannot be moved.
+        """
+        for file in files:
+            self._store.set_aside(file)
 
-def _filesystem(uri: str, options: Mapping[str, str]) -> tuple[pa_fs.FileSystem, str]:
-    if not uri.startswith("s3://"):
-        return pa_fs.LocalFileSystem(), str(Path(uri).absolute())
-    named = {key.upper(): value for key, value in options.items()}
-    endpoint = named.get("AWS_ENDPOINT_URL", "")
-    scheme, _, host = endpoint.rpartition("://")
-    filesystem = pa_fs.S3FileSystem(
-        access_key=named.get("AWS_ACCESS_KEY_ID"),
-        secret_key=named.get("AWS_SECRET_ACCESS_KEY"),
-        session_token=named.get("AWS_SESSION_TOKEN"),
-        region=named.get("AWS_REGION") or named.get("AWS_DEFAULT_REGION"),
-        endpoint_override=host or None,
-        scheme=scheme or "https",
-    )
-    return filesystem, uri.removeprefix("s3://").rstrip("/")
-
-
-def _regex(pattern: str) -> re.Pattern[str]:
-    """`*` stays within one step of the path and, as in a shell, does not match hidden files."""
-    text, seen = "", False
-    for part in re.split(r"(\{partition\}|\*)", pattern):
-        if part == "*":
-            text += r"(?![._])[^/]*" if text == "" or text.endswith("/") else "[^/]*"
-        elif part == "{partition}":
-            text += "(?P=partition)" if seen else "(?P<partition>[^/]+)"
-            seen = True
-        else:
-            text += re.escape(part)
-    return re.compile(text)
-
-
-def _is_key(key: str, grain: Grain, path: str) -> bool:
-    try:
-        check_key(key, grain)
-    except ConfigError as error:
-        # One misnamed folder must not stop the partitions beside it.
-        log.warning(
-            "%s: not taken, for %r is no partition of grain %r: %s", path, key, grain, error
+    def _found(self, pattern: str, partition: str, grain: Grain) -> list[LandedFile]:
+        if files := self._of(pattern, partition, grain):
+            return files
+        listing = self._list(pattern, grain)
+        told = " ".join(listing.sentences(pattern)[:3])
+        raise DataContractError(
+            f"{self.uri}: nothing landed for {pattern!r} in partition {partition!r}; "
+            f"landed are {bounded(str(sorted(listing.files)), 500)}. "
+            f"Land the files first. {told}".rstrip()
         )
-        return False
-    return True
+
+    def _of(self, pattern: str, partition: str, grain: Grain) -> list[LandedFile]:
+        """List the files of one partition, without a look at the others."""
+        one = Pattern(pattern, grain).of(partition)
+        return [] if one is None else self._store.list(one).files.get(WHOLE, [])
+
+    def _list(self, pattern: str, grain: Grain) -> Listing:
+        return self._store.list(Pattern(pattern, grain))
 
 
-def _fingerprint(infos: list[pa_fs.FileInfo]) -> int:
-    facts = "\n".join(f"{info.path} {info.size} {info.mtime_ns}" for info in infos)
+def _fingerprint(files: list[LandedFile]) -> int:
+    facts = "\n".join(f"{file.path} {file.identity}" for file in files)
     return int.from_bytes(hashlib.sha256(facts.encode()).digest()[:8], "big") >> 1

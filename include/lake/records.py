@@ -59,13 +59,24 @@ class Input:
 
 @dataclass(frozen=True)
 class Published:
-    """What came of a publish; `version` reads exactly this state again."""
+    """What came of a publish.
+
+    Attributes
+    ----------
+    version : int
+        The Delta version; reads exactly this state again.
+    partition_version : int
+        Digest of the rows: equal rows have equal versions.
+    changed : bool
+        Whether the rows differ from those that were there before.
+    """
 
     table: str
     partition: str
     version: int
     partition_version: int
     rows: int
+    changed: bool = True
 
 
 def commit_metadata(
@@ -105,9 +116,17 @@ def commit_metadata(
     }
 
 
-def append_metadata(partition: str, app_id: str, sequence: int, rows: int) -> dict[str, Any]:
+def append_metadata(
+    partition: str, app_id: str, sequence: int, rows: int, run_id: str | None
+) -> dict[str, Any]:
     """Metadata of an append, JSON-safe."""
-    return {_KEY: {"partition": partition, "fence": [app_id, sequence], "rows": rows}}
+    fence = [app_id, sequence]
+    return {_KEY: {"partition": partition, "fence": fence, "rows": rows, "run_id": run_id}}
+
+
+def unchanged(metadata: Mapping[str, Any]) -> dict[str, Any]:
+    """Metadata of a commit that writes no rows, because the partition holds them already."""
+    return {_KEY: {**metadata[_KEY], "changed": False}}
 
 
 def commit_record(commit: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -116,7 +135,8 @@ def commit_record(commit: Mapping[str, Any]) -> dict[str, Any] | None:
     if not isinstance(ours, Mapping):
         return None
     moment = datetime.fromtimestamp(commit["timestamp"] / 1000, UTC)
-    return {"version": commit["version"], "timestamp": moment.isoformat(), **ours}
+    told = {"version": commit["version"], "timestamp": moment.isoformat()}
+    return {**told, "changed": True, **ours}
 
 
 def check_token(token: int, where: str) -> None:

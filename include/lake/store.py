@@ -6,7 +6,7 @@ import logging
 import random
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pyarrow as pa
@@ -15,7 +15,7 @@ from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundErr
 
 from include.errors import DataContractError, ServiceUnavailable
 from include.lake.errors import StaleAttempt, make_folder, store_trouble
-from include.lake.records import commit_record
+from include.lake.records import commit_record, unchanged
 from include.lake.schemas import PARTITION, check_same
 
 logger = logging.getLogger(__name__)
@@ -46,6 +46,9 @@ class Change:
         Goes into the commit.
     transactions : mapping of str to int
         Delta transactions besides the fence's own.
+    content : tuple of str and int, optional
+        Transaction that holds the digest of the partition's rows, and the digest of `rows`. Where
+        they are equal only the transactions are committed: no rows are written again.
     properties : mapping of str to str
         Table properties, should this commit make the table.
     """
@@ -55,7 +58,20 @@ class Change:
     mode: str
     metadata: dict[str, Any]
     transactions: Mapping[str, int] = field(default_factory=dict)
+    content: tuple[str, int] | None = None
     properties: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Commit:
+    """What came of a change.
+
+    The Delta version that holds it, whether this call wrote it, and whether rows changed.
+    """
+
+    version: int
+    fresh: bool
+    changed: bool
 
 
 @dataclass(frozen=True)
@@ -81,14 +97,13 @@ class Store:
                 f"{newest.version()}. Correct the number; a version older than the log is gone."
             ) from error
 
-    def commit(self, fence: Fence, change: Change) -> tuple[int, bool]:
+    def commit(self, fence: Fence, change: Change) -> Commit:
         """Write a change, exactly once for its fence.
 
         Returns
         -------
-        (version, fresh) : tuple of int and bool
-            The Delta version that holds it, and whether this call wrote it: not where a former
-            call with the same token did.
+        Commit
+            `fresh` is False where a former call with the same token wrote it.
 
         Raises
         ------
@@ -106,11 +121,14 @@ class Store:
             if table is not None:
                 done = self._fenced(table, fence)
                 if done:
-                    return self._version_of(table, fence, change.metadata), tried
+                    record = self._record_of(table, fence, change.metadata)
+                    return Commit(record["version"], fresh=tried, changed=record["changed"])
                 self._check_schema(table, change.rows)
             tried = True
             try:
-                return self._write(table, fence, change), True
+                if table is not None and _holds(table, change):
+                    return Commit(self._touch(table, fence, change), fresh=True, changed=False)
+                return Commit(self._write(table, fence, change), fresh=True, changed=True)
             except (CommitFailedError, OSError, DeltaError) as error:
                 # Also an error may hide a commit that was applied, when the answer got lost: only
                 # the log knows.
@@ -152,7 +170,9 @@ class Store:
         table = self.open()
         return table is not None and table.transaction_version(fence.app_id) == fence.token
 
-    def _version_of(self, table: DeltaTable, fence: Fence, metadata: Mapping[str, Any]) -> int:
+    def _record_of(
+        self, table: DeltaTable, fence: Fence, metadata: Mapping[str, Any]
+    ) -> dict[str, Any]:
         record = self.find(table, fence=[fence.app_id, fence.token])
         ours = metadata["flywheel"]
         who = (ours.get("run_id"), ours.get("attempt"))
@@ -164,7 +184,7 @@ class Store:
                 f"run {who[0]!r} attempt {who[1]} came with the same. Give each attempt a token "
                 "of its own."
             )
-        return int(record["version"])
+        return record
 
     def _check_schema(self, table: DeltaTable, rows: pa.Table) -> None:
         check_same(
@@ -175,15 +195,16 @@ class Store:
             "partition.",
         )
 
+    def _touch(self, table: DeltaTable, fence: Fence, change: Change) -> int:
+        """Commit what the rows are made from now; the rows are there already."""
+        nothing = change.rows.slice(0, 0)
+        noted = replace(change, metadata=unchanged(change.metadata))
+        commit = _properties(table, fence, noted)
+        write_deltalake(table, nothing, mode="append", commit_properties=commit)
+        return table.version()
+
     def _write(self, table: DeltaTable | None, fence: Fence, change: Change) -> int:
-        transactions = {fence.app_id: fence.token, **change.transactions}
-        commit = CommitProperties(
-            custom_metadata=change.metadata,
-            app_transactions=[Transaction(app, number) for app, number in transactions.items()],
-            # A lost race for version 0 must not be retried on top of the winner: its metadata would
-            # be replaced.
-            max_commit_retries=None if table is not None else 0,
-        )
+        commit = _properties(table, fence, change)
         if table is None:
             make_folder(self.uri)
             write_deltalake(
@@ -210,6 +231,27 @@ class Store:
         if isinstance(error, CommitFailedError):
             return True
         return table is None and "already exists" in str(error)
+
+
+def _holds(table: DeltaTable, change: Change) -> bool:
+    """Whether the partition's rows are those of the change."""
+    if change.content is None:
+        return False
+    name, digest = change.content
+    return table.transaction_version(name) == digest
+
+
+def _properties(table: DeltaTable | None, fence: Fence, change: Change) -> CommitProperties:
+    transactions = {fence.app_id: fence.token, **change.transactions}
+    if change.content is not None:
+        transactions |= dict([change.content])
+    return CommitProperties(
+        custom_metadata=change.metadata,
+        app_transactions=[Transaction(app, number) for app, number in transactions.items()],
+        # A lost race for version 0 must not be retried on top of the winner: its metadata would
+        # be replaced.
+        max_commit_retries=None if table is not None else 0,
+    )
 
 
 def schema_of(table: DeltaTable) -> pa.Schema:

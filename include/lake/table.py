@@ -6,7 +6,7 @@ Every table has a string column `partition`, Delta's own partition column, added
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ import pyarrow as pa
 from deltalake import DeltaTable
 
 from include.errors import ConfigError, DataContractError
+from include.lake.content import content_version
 from include.lake.errors import StaleAttempt, is_remote
 from include.lake.reading import partitions_of, rows_of
 from include.lake.records import (
@@ -29,7 +30,7 @@ from include.lake.schemas import PARTITION
 from include.lake.store import Change, Fence, Store, schema_of
 from include.lake.writing import APPENDED, KEPT, check_data, with_partition
 
-__all__ = ["Input", "Lake", "LakeTable", "Published", "StaleAttempt", "Writer", "unprocessed"]
+__all__ = ["Input", "Lake", "LakeTable", "Published", "StaleAttempt", "Writer"]
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 
@@ -91,26 +92,46 @@ class LakeTable:
         return [] if table is None else partitions_of(table)
 
     def partition_version(self, partition: str, version: int | None = None) -> int | None:
-        """Token of the partition's last publish or clear, None without one; it rises."""
-        return self._number(partition, version)
+        """Digest of the partition's rows, None where nothing was ever published."""
+        return self._number(_content(partition), version)
 
     def consumed(self, partition: str, source: str) -> int | None:
-        """Version of `source` that the partition was last published from, None if it never was."""
-        return self._number(f"{partition}<{source}")
+        """Version of `source` that the partition's rows were made from.
 
-    def partition_versions(self) -> dict[str, int | None]:
-        """`partition_version` of every partition that holds rows, from one look at the table."""
+        None where it was not, and for a partition without rows: one that was cleared is to be made
+        again, also from the very same source.
+        """
+        return self.made_from({partition: [source]})[partition][source]
+
+    def partition_versions(self, keys: Collection[str] | None = None) -> dict[str, int | None]:
+        """`partition_version` of every partition that holds rows, from one look at the table.
+
+        Parameters
+        ----------
+        keys : collection of str, optional
+            Only of these. Each version costs Delta a look at its log, so who needs one names it.
+        """
         table = self._store.open()
         if table is None:
             return {}
-        return {key: table.transaction_version(key) for key in partitions_of(table)}
+        held = [key for key in partitions_of(table) if keys is None or key in keys]
+        return {key: table.transaction_version(_content(key)) for key in held}
 
     def consumed_versions(self, source: str, partitions: Sequence[str]) -> dict[str, int | None]:
         """`consumed` of several partitions, from one look at the table."""
+        made = self.made_from({key: [source] for key in partitions})
+        return {key: made[key][source] for key in partitions}
+
+    def made_from(self, wanted: Mapping[str, Iterable[str]]) -> dict[str, dict[str, int | None]]:
+        """`consumed` of several sources for each partition, from one look at the table."""
         table = self._store.open()
-        if table is None:
-            return dict.fromkeys(partitions)
-        return {key: table.transaction_version(f"{key}<{source}") for key in partitions}
+        there = set() if table is None else set(partitions_of(table))
+        made: dict[str, dict[str, int | None]] = {}
+        for key, sources in wanted.items():
+            made[key] = dict.fromkeys(sources)
+            if table is not None and key in there:  # Delta keeps the numbers of a cleared one
+                made[key] = {one: table.transaction_version(f"{key}<{one}") for one in sources}
+        return made
 
     def last_sequence(self, app_id: str) -> int | None:
         """Last sequence that `append` has written for an `app_id`."""
@@ -146,7 +167,8 @@ class LakeTable:
         """Read one partition, and say which version that was: both of one and the same state."""
         table = self._opened()
         rows = rows_of(self._store, table, [partition], columns)
-        return rows, Input(self.name, table.version(), table.transaction_version(partition))
+        version = table.transaction_version(_content(partition))
+        return rows, Input(self.name, table.version(), version)
 
     def publish(
         self,
@@ -158,8 +180,12 @@ class LakeTable:
         inputs: Sequence[Input] = (),
         consumed: Mapping[str, int] | None = None,
         facts: Mapping[str, Fact] | None = None,
+        volatile: Collection[str] = (),
     ) -> Published:
         """Replace one partition in one commit. The same attempt may call it again: nothing doubles.
+
+        Rows that are there already are not written again, and the partition's version stays: only
+        what it was made from is noted.
 
         Parameters
         ----------
@@ -177,6 +203,8 @@ class LakeTable:
             Versions of other sources, such as the fingerprint of landed files; see `consumed()`.
         facts : mapping of str to (str, int, float or bool), optional
             Kept with the commit; see `facts()`.
+        volatile : collection of str
+            Columns that make no difference between rows, such as the time of the computation.
 
         Raises
         ------
@@ -193,9 +221,11 @@ class LakeTable:
         metadata = commit_metadata(
             partition, writer, rows=data.num_rows, inputs=inputs, consumed=used, facts=facts
         )
-        return self._replace(data, partition, writer, metadata, used)
+        return self._replace(data, partition, writer, metadata, used, volatile)
 
-    def clear(self, partition: str, writer: Writer) -> Published | None:
+    def clear(
+        self, partition: str, writer: Writer, facts: Mapping[str, Fact] | None = None
+    ) -> Published | None:
         """Take one partition's rows away in one commit, fenced as `publish` is.
 
         None when there is no table. Where there are no rows it is done all the same: an older
@@ -206,13 +236,24 @@ class LakeTable:
             return None
         schema = schema_of(table)
         empty = schema.remove(schema.get_field_index(PARTITION)).empty_table()
-        metadata = commit_metadata(partition, writer, rows=0)
+        metadata = commit_metadata(partition, writer, rows=0, facts=facts)
         return self._replace(empty, partition, writer, metadata, {})
 
     def append(
-        self, data: pa.Table, *, partition: str, schema: pa.Schema, app_id: str, sequence: int
+        self,
+        data: pa.Table,
+        *,
+        partition: str,
+        schema: pa.Schema,
+        app_id: str,
+        sequence: int,
+        run_id: str | None = None,
+        kept: bool = False,
     ) -> int | None:
         """Add rows, exactly once for each sequence of an `app_id`.
+
+        With a `run_id` it is a compare-and-set: of two runs that append the same sequence, one gets
+        None. A `kept` table keeps its log for years, others for a month.
 
         Returns
         -------
@@ -222,15 +263,16 @@ class LakeTable:
         check_data(self.name, data, schema)
         check_token(sequence, f"table {self.name}: sequence")
         fence = Fence(f"append:{app_id}", sequence)
-        metadata = append_metadata(partition, fence.app_id, sequence, data.num_rows)
+        metadata = append_metadata(partition, fence.app_id, sequence, data.num_rows, run_id)
         rows = with_partition(self.name, data, partition)
         try:
-            version, fresh = self._store.commit(
-                fence, Change(partition, rows, "append", metadata, properties=APPENDED)
+            done = self._store.commit(
+                fence,
+                Change(partition, rows, "append", metadata, properties=KEPT if kept else APPENDED),
             )
         except StaleAttempt:
             return None
-        return version if fresh else None
+        return done.version if done.fresh else None
 
     def history(self, limit: int | None = None) -> list[dict[str, Any]]:
         """List publishes, newest first, JSON-safe.
@@ -243,8 +285,8 @@ class LakeTable:
         Returns
         -------
         list of dict
-            `version`, `timestamp` (ISO, UTC), `partition`, `rows`, and for a publish `run_id`,
-            `attempt`, `token`, `code_version`, `inputs`, `consumed`, `facts`.
+            `version`, `timestamp` (ISO, UTC), `partition`, `rows`, `changed`, and for a publish
+            `run_id`, `attempt`, `token`, `code_version`, `inputs`, `consumed`, `facts`.
         """
         table = self._store.open()
         return [] if table is None else self._store.records(table, limit)
@@ -283,17 +325,19 @@ class LakeTable:
         writer: Writer,
         metadata: dict[str, Any],
         used: Mapping[str, int],
+        volatile: Collection[str] = (),
     ) -> Published:
         check_token(writer.token, f"table {self.name}: token")
         transactions = {f"{partition}<{source}": number for source, number in used.items()}
         rows = with_partition(self.name, data, partition)
-        change = Change(partition, rows, "overwrite", metadata, transactions, KEPT)
-        version, _ = self._store.commit(Fence(partition, writer.token), change)
-        return Published(self.name, partition, version, writer.token, data.num_rows)
+        content = (_content(partition), content_version(data, volatile))
+        change = Change(partition, rows, "overwrite", metadata, transactions, content, KEPT)
+        done = self._store.commit(Fence(partition, writer.token), change)
+        return Published(
+            self.name, partition, done.version, content[1], data.num_rows, done.changed
+        )
 
 
-def unprocessed(source: LakeTable, target: LakeTable) -> list[str]:
-    """List partitions of `source` whose present version `target` was not published from."""
-    produced = source.partition_versions()
-    done = target.consumed_versions(source.name, list(produced))
-    return sorted(key for key, number in produced.items() if done[key] != number)
+def _content(partition: str) -> str:
+    """Name the transaction that holds the digest of a partition's rows; no partition has a '#'."""
+    return f"{partition}#"

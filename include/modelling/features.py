@@ -20,6 +20,31 @@ from include.use_cases.loader import python_of
 from include.use_cases.schema import Reference, UseCase
 
 MISSING = "missing"
+# Forests compute in float32 and refuse what overflows there.
+_LARGEST = float(np.finfo("float32").max)
+
+
+class InfiniteFeatureError(DataContractError):
+    """A feature is infinite, or too large for an estimator.
+
+    Parameters
+    ----------
+    use_case : str
+        Whose feature it is.
+    feature : str
+        Its name.
+    row : object
+        Label of the first such row in the index of the rows.
+    """
+
+    def __init__(self, use_case: str, feature: str, row: object) -> None:
+        super().__init__(
+            f"{use_case}: feature {feature!r} must be finite, got infinity in row {row!r} (beyond "
+            f"{_LARGEST:.2g} counts: forests compute in float32). Look for a division by zero in "
+            "features.py."
+        )
+        self.feature = feature
+        self.row = row
 
 
 def build_features(
@@ -73,8 +98,7 @@ def build_features(
             "and features.py does not make. Make them in derive(), or remove them."
         )
     features: dict[str, Any] = {
-        name: _numbers(frame[name], f"{use_case.name}: feature {name!r}")
-        for name in use_case.features.numeric
+        name: _numbers(frame[name], use_case.name, name) for name in use_case.features.numeric
     }
     features |= {name: _texts(frame[name]) for name in use_case.features.categorical}
     return pd.DataFrame(features, index=rows.index, copy=False)
@@ -178,21 +202,18 @@ def _derived(frame: pd.DataFrame, use_case: UseCase) -> pd.DataFrame:
     return derived
 
 
-def _numbers(column: pd.Series, subject: str) -> npt.NDArray[np.float64]:
+def _numbers(column: pd.Series, use_case: str, feature: str) -> npt.NDArray[np.float64]:
     if not pd.api.types.is_numeric_dtype(column.dtype):
         if column.isna().all():  # one request row without the value has no type to speak of
             return np.full(len(column), np.nan)
         raise DataContractError(
-            f"{subject} must be numeric, got {column.dtype}. Make it a number in features.py, "
-            "or list it under features.categorical."
+            f"{use_case}: feature {feature!r} must be numeric, got {column.dtype}. Make it a "
+            "number in features.py, or list it under features.categorical."
         )
     numbers = column.to_numpy(dtype="float64", na_value=np.nan)
-    if np.isinf(numbers).any():
-        raise DataContractError(
-            f"{subject} must be finite, got infinity in row "
-            f"{column.index[np.isinf(numbers)].tolist()[0]!r}. "
-            "Look for a division by zero in features.py."
-        )
+    too_large = np.abs(numbers) > _LARGEST
+    if too_large.any():
+        raise InfiniteFeatureError(use_case, feature, column.index[too_large].tolist()[0])
     return numbers
 
 

@@ -1,7 +1,7 @@
 """The registry: training runs, model versions and their aliases, kept by MLflow.
 
-Every client is made for one address, so nothing depends on MLflow's global state. Aliases have no
-compare-and-set in MLflow: promotions of one use case must not run at the same time.
+Every client is made for one address, so nothing depends on MLflow's global state. Which version is
+the champion is decided by the promotion ledger (`include.registry.ledger`); aliases follow it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from typing import Any
 from mlflow.exceptions import MlflowException
 
 from include.errors import ConfigError, DataContractError
-from include.registry.answers import is_duplicate, is_missing
+from include.registry.answers import check_named, is_duplicate, is_missing
+from include.registry.ledger import Promotion
 from include.registry.manifest import MANIFEST, sha256
 from include.registry.package import ServableModel, load_package, verify_package
 from include.registry.runs import Runs
@@ -94,38 +95,54 @@ class Registry(Runs):
 
     def version_of(self, name: str, alias: str) -> str | None:
         """Return the version an alias points at, None if there is none."""
+        return self.aliases(name).get(alias)
+
+    def aliases(self, name: str) -> dict[str, str]:
+        """Return version by alias; none for a model that does not exist."""
         try:
-            return str(self.client.get_model_version_by_alias(name, alias).version)
+            model = self.client.get_registered_model(name)
         except MlflowException as error:
-            # MLflow calls an alias that is not set an invalid parameter.
-            if is_missing(error) or "alias" in str(error):
-                return None
+            if is_missing(error):
+                return {}
             raise
+        check_named(model.name, name, self.tracking_uri)
+        # MLflow's database gives numbers, its server text.
+        return {alias: str(version) for alias, version in model.aliases.items()}
 
     def versions(self, name: str) -> list[str]:
         """Return all versions of a model, oldest first; none for a model that does not exist."""
         found = self.client.search_model_versions(f"name = '{name}'")
         return [str(number) for number in sorted(int(each.version) for each in found)]
 
-    def promote(self, name: str, version: str, reasons: Sequence[str] = ()) -> None:
-        """Make a version the champion and keep the former one as `previous`. Idempotent.
-
-        The order lets a promotion that died halfway be done again: until the champion changes, the
-        former one is still known.
-        """
-        champion = self.version_of(name, CHAMPION)
-        if champion != version:
-            if champion is not None:
-                self.client.set_registered_model_alias(name, PREVIOUS, champion)
-            self._judge(name, version, "promoted", reasons)
-            self.client.set_registered_model_alias(name, CHAMPION, version)
-            _log.info("%s: version %s is champion, was %s", name, version, champion)
-        self._no_longer_challenger(name, version)
+    def follow(self, name: str, promotion: Promotion) -> None:
+        """Make the aliases and the version's tags say what the ledger says. Idempotent."""
+        now = self.aliases(name)
+        wanted = {CHAMPION: promotion.version, PREVIOUS: promotion.previous}
+        for alias, version in wanted.items():
+            if version is not None and now.get(alias) != version:
+                self.client.set_registered_model_alias(name, alias, version)
+                _log.info("%s: %s is version %s, was %s", name, alias, version, now.get(alias))
+        if self.judged(name, promotion.version) != "promoted":
+            self._judge(name, promotion.version, "promoted", [promotion.why])
+        if now.get(CHALLENGER) == promotion.version:
+            self.client.delete_registered_model_alias(name, CHALLENGER)
 
     def reject(self, name: str, version: str, reasons: Sequence[str]) -> None:
         """Write why a version was not promoted; it is challenger no more. Idempotent."""
         self._judge(name, version, "rejected", reasons)
-        self._no_longer_challenger(name, version)
+        if self.version_of(name, CHALLENGER) == version:
+            self.client.delete_registered_model_alias(name, CHALLENGER)
+
+    def judged(self, name: str, version: str) -> str | None:
+        """Return the verdict that a version has, `promoted` or `rejected`; None before it."""
+        verdict = self._version(name, version).tags.get("verdict")
+        return None if verdict is None else str(verdict)
+
+    def newest_as_of(self, name: str, as_of: str) -> str | None:
+        """Return the newest version that was trained as of a partition, None without one."""
+        found = self.client.search_model_versions(f"name = '{name}'")
+        numbers = [int(each.version) for each in found if each.tags.get("as_of") == as_of]
+        return str(max(numbers)) if numbers else None
 
     def details(self, name: str, version: str) -> dict[str, Any]:
         """Return a version's `version`, `run_id`, `tags`, `metrics` (of its run) and `created_ms`.
@@ -229,10 +246,6 @@ class Registry(Runs):
     def _judge(self, name: str, version: str, verdict: str, reasons: Sequence[str]) -> None:
         self.client.set_model_version_tag(name, version, "verdict", verdict)
         self.client.set_model_version_tag(name, version, "reasons", "; ".join(reasons)[:4000])
-
-    def _no_longer_challenger(self, name: str, version: str) -> None:
-        if self.version_of(name, CHALLENGER) == version:
-            self.client.delete_registered_model_alias(name, CHALLENGER)
 
 
 def _needed(path: Path | None, name: str, setting: str) -> Path:

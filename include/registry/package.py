@@ -5,6 +5,7 @@
     MLmodel, model.skops, requirements.txt, ...   MLflow's scikit-learn flavour, in the skops format
     flywheel/use_case.yaml        the use case as it was trained
     flywheel/request_schema.json  columns a request carries, and their types
+    flywheel/request_seen.json    what training saw of these columns; absent when not given
     flywheel/example.json         one request row
     flywheel/reference.parquet    holdout features with the prediction: what monitoring needs
     flywheel/facts.json           metrics and lineage
@@ -19,8 +20,8 @@ from __future__ import annotations
 import json
 import zipfile
 from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import cache
+from dataclasses import dataclass, field
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,7 @@ from packaging.requirements import Requirement
 from include.errors import ConfigError, DataContractError
 from include.modelling.scoring import predictions, score_rows
 from include.registry import manifest
+from include.registry.request_rules import Rule, Seen, from_json, rules_of, seen_in, to_json
 from include.registry.trusted import TRUSTED_TYPES
 from include.use_cases.loader import dump, load_text
 from include.use_cases.schema import Columns, UseCase
@@ -63,6 +65,8 @@ class ServableModel:
         Holdout features and the column `prediction`.
     facts : dict
         Metrics and lineage.
+    request_seen : dict of str to Seen
+        What training saw of the request columns; empty in a package written without training rows.
     """
 
     use_case: UseCase
@@ -72,6 +76,12 @@ class ServableModel:
     example: dict[str, Any]
     reference: pd.DataFrame
     facts: dict[str, Any]
+    request_seen: dict[str, Seen] = field(default_factory=dict)
+
+    @cached_property
+    def request_rules(self) -> dict[str, Rule]:
+        """What the columns of a request may hold."""
+        return rules_of(self.use_case, self.request_columns, self.request_seen)
 
     def predict(self, rows: pd.DataFrame, references: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
         """Predict raw rows: build their features, then as `predict_features`.
@@ -109,6 +119,7 @@ def write_package(
     facts: Mapping[str, Any],
     run_id: str,
     signing_key: Path,
+    request_rows: pd.DataFrame | None = None,
 ) -> str:
     """Write a signed package into `folder`, which must not exist or be empty.
 
@@ -130,6 +141,9 @@ def write_package(
         The MLflow training run; signed along, so an older package cannot stand in for this one.
     signing_key : Path
         Ed25519 private key.
+    request_rows : DataFrame, optional
+        Clean rows of the training partitions, at least the columns ``features.inputs``: serving
+        learns from them what a request usually holds. Without them only declared rules apply.
 
     Returns
     -------
@@ -142,6 +156,8 @@ def write_package(
     (own / "use_case.yaml").write_text(dump(use_case), encoding="utf-8")
     request = {name: use_case.ingest.columns[name] for name in use_case.features.inputs}
     _write_json(own / "request_schema.json", request)
+    if request_rows is not None:
+        _write_json(own / "request_seen.json", to_json(seen_in(request_rows, use_case)))
     _write_json(own / "example.json", dict(example))
     _write_json(own / "facts.json", dict(facts))
     rows = min(use_case.monitor.sample_rows, len(holdout_X))
@@ -169,6 +185,7 @@ def load_package(folder: Path, verify_key: Path, version: str = "") -> ServableM
     about = verify_package(folder, verify_key)
     estimator = _read_model(folder)
     own = folder / "flywheel"
+    seen = own / "request_seen.json"
     snapshot = (own / "use_case.yaml").read_text(encoding="utf-8")
     return ServableModel(
         use_case=load_text(snapshot, about["use_case"], f"{own}/use_case.yaml"),
@@ -178,6 +195,7 @@ def load_package(folder: Path, verify_key: Path, version: str = "") -> ServableM
         example=json.loads((own / "example.json").read_text()),
         reference=pd.read_parquet(own / "reference.parquet"),
         facts=json.loads((own / "facts.json").read_text()),
+        request_seen=from_json(json.loads(seen.read_text()) if seen.exists() else {}),
     )
 
 

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from mlflow.exceptions import MlflowException
 
 from include.errors import ConfigError
-from include.registry.answers import Translated, is_duplicate
+from include.registry.answers import Translated, check_named, is_duplicate
 
 
 class Runs:
@@ -59,6 +59,7 @@ class Runs:
                 if not is_duplicate(error):  # another process was faster
                     raise
                 found = self.client.get_experiment_by_name(use_case_name)
+        check_named(found.name, use_case_name, self.tracking_uri)
         return str(found.experiment_id)
 
     def run(self, use_case_name: str, request: str, name: str, tags: Mapping[str, str]) -> str:
@@ -90,6 +91,20 @@ class Runs:
         experiment = self.experiment(use_case_name)
         found = self.client.search_runs([experiment], f"tags.`flywheel.request` = '{request}'")
         return str(found[-1].info.run_id) if found else None
+
+    def trainings(self, use_case_name: str) -> dict[str, str]:
+        """Return how the newest training as of each partition stands: MLflow's run status.
+
+        Such as `RUNNING`, `FINISHED` or `FAILED`; a partition without a training is not there.
+        """
+        found = self.client.search_runs(
+            [self.experiment(use_case_name)],
+            "tags.`flywheel.training` = 'yes'",
+            max_results=1000,
+            order_by=["attributes.start_time DESC"],
+        )
+        oldest_first = reversed(list(found))  # the newest of a partition replaces the others
+        return {run.data.tags["flywheel.as_of"]: str(run.info.status) for run in oldest_first}
 
     def log(
         self,

@@ -48,7 +48,7 @@ class Facts:
     Parameters
     ----------
     as_of : str
-        The latest partition with features.
+        The partition up to which a training would learn.
     labelled : sequence of str
         Partitions that can be learned from, oldest first.
     training_set : str
@@ -58,7 +58,10 @@ class Facts:
     windows : sequence of Window
         Partitions newer than the champion's holdout and scored by it, oldest first.
     requests : sequence of Request
-        Trainings asked for so far, oldest first.
+        Trainings asked for so far, oldest first, without those that failed.
+    pending : sequence of str
+        Before the first training: partitions up to `as_of` that have landed and have no features
+        yet, and phases that still run.
     """
 
     as_of: str
@@ -67,6 +70,7 @@ class Facts:
     champion: Champion | None = None
     windows: Sequence[Window] = ()
     requests: Sequence[Request] = ()
+    pending: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -206,10 +210,20 @@ def _obstacles(facts: Facts, retrain: Retrain, grain: Grain) -> list[str]:
     if any(request.as_of == facts.as_of for request in facts.requests):
         return [f"already asked for as of {facts.as_of}"]
     return [
+        *_pending(facts),
         *_nothing_new(facts),
         *_cooling_down(facts, retrain, grain),
         *_over_budget(facts, retrain, grain),
     ]
+
+
+def _pending(facts: Facts) -> list[str]:
+    """Wait for what has landed: a first training on half of it would have to be repeated."""
+    if facts.champion is not None or not facts.pending:
+        return []
+    shown = ", ".join(facts.pending[:3])
+    more = f" and {len(facts.pending) - 3} more" if len(facts.pending) > 3 else ""
+    return [f"waits for what has landed before: {shown}{more}"]
 
 
 def _nothing_new(facts: Facts) -> list[str]:

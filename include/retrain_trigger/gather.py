@@ -10,10 +10,14 @@ from typing import Any
 
 import pyarrow as pa
 
+from include.due.definitions import DEFINITION, definition_of
+from include.due.state import states
+from include.due.wanted import ABSENT, wanted_clean, wanted_features
 from include.lake.frames import arrow_schema
 from include.lake.table import Lake, LakeTable, Published, Writer
 from include.modelling.training_set import fingerprint, labelled_partitions
-from include.registry.client import CHAMPION, Registry
+from include.registry.client import Registry
+from include.registry.ledger import Promotion
 from include.retrain_trigger.decide import (
     Champion,
     Decision,
@@ -38,24 +42,41 @@ SCHEMA_COLUMNS = {
 
 
 def decide(
-    use_case: UseCase, lake: Lake, registry: Registry, run_id: str | None = None
+    use_case: UseCase,
+    key: str,
+    lake: Lake,
+    registry: Registry,
+    champion: Promotion | None,
+    *,
+    run_id: str | None = None,
+    active: Sequence[str] = (),
 ) -> Decision:
     """Decide whether a training of this use case is due.
+
+    With a champion the decision is as of the key. Before the first one it is as of the newest
+    labelled partition, whichever partition's arrival is looked at: a backlog of a year starts one
+    training.
 
     Parameters
     ----------
     use_case : UseCase
         Its `retrain` section has the rules.
+    key : str
+        The partition whose arrival is looked at.
     lake, registry : Lake, Registry
         Where the facts are.
+    champion : Promotion or None
+        What serves.
     run_id : str, optional
         Who asks. A run that has recorded its decision gets the same one again: a task that died
         after recording that it asks must, when retried, still ask, not find it asked for already.
+    active : sequence of str
+        Earlier phases that run now.
 
     Returns
     -------
     Decision
-        Without any features `as_of` is '' and nothing is asked for.
+        Without any partition to learn from nothing is asked for.
 
     Raises
     ------
@@ -66,10 +87,8 @@ def decide(
     own = [row for row in decisions if run_id is not None and row["run_id"] == run_id]
     if own:
         return _decision_of(own[-1])
-    partitions = lake.table(use_case.name, "features").partitions()
-    if not partitions:
-        return Decision(False, "", [f"{use_case.name} has no features yet: nothing to learn from"])
-    facts = gather(use_case, partitions[-1], lake, registry, decisions)
+    as_of = key if champion is not None else newest_labelled(use_case, lake) or key
+    facts = gather(use_case, as_of, lake, registry, champion, decisions, active)
     grain = use_case.ingest.partition.grain
     return decide_from(facts, use_case.retrain, use_case.train.min_partitions, grain)
 
@@ -79,23 +98,81 @@ def gather(
     as_of: str,
     lake: Lake,
     registry: Registry,
-    decisions: Sequence[dict[str, Any]],
+    champion: Promotion | None,
+    decisions: Sequence[dict[str, Any]] | None = None,
+    active: Sequence[str] = (),
 ) -> Facts:
     """Collect what a decision as of `as_of` depends on."""
     labelled = labelled_partitions(use_case, lake, as_of)
-    champion = _champion(use_case, registry)
-    monitoring = _rows(lake.table(use_case.name, "monitoring"))
+    serves = (
+        Champion(champion.version, champion.as_of, champion.holdout_partition) if champion else None
+    )
+    monitoring = _rows(lake.table(use_case.name, "monitoring")) if serves else []
+    windows = windows_of(serves, monitoring) if serves else []
     return Facts(
         as_of=as_of,
         labelled=labelled,
         training_set=fingerprint(use_case, lake, labelled),
-        champion=champion,
-        windows=windows_of(champion, monitoring) if champion else [],
-        requests=_requests(decisions),
+        champion=serves,
+        windows=[window for window in windows if window.partition <= as_of],
+        requests=standing_requests(use_case, lake, registry, decisions),
+        pending=[] if serves else [*pending_partitions(use_case, lake, as_of), *active],
     )
 
 
-def record(use_case: UseCase, decision: Decision, lake: Lake, writer: Writer) -> Published | None:
+def pending_partitions(use_case: UseCase, lake: Lake, as_of: str) -> list[str]:
+    """List partitions up to `as_of` that are in `raw` and lack features of their present version.
+
+    A refused one is not waited for, and neither is one that waits for a reference table.
+    """
+    due: set[str] = set()
+    for stage, wanted in (
+        ("clean", wanted_clean(use_case, lake)),
+        ("features", wanted_features(use_case, lake)),
+    ):
+        found = states(use_case.name, stage, wanted, lake)
+        ready = {key for key, sources in wanted.items() if ABSENT not in sources.values()}
+        due |= {key for key, state in found.items() if state.due and key in ready}
+    return sorted(key for key in due if key <= as_of)
+
+
+def standing_requests(
+    use_case: UseCase,
+    lake: Lake,
+    registry: Registry,
+    decisions: Sequence[dict[str, Any]] | None = None,
+) -> list[Request]:
+    """List the trainings that were asked for, oldest first, without those that failed.
+
+    A training that failed has taught nothing: it does not stand in the way of the next.
+    """
+    rows = _rows(lake.table(use_case.name, "decisions")) if decisions is None else decisions
+    asked = _requests(rows)
+    if not asked:
+        return []
+    ended = registry.trainings(use_case.name)
+    refused = set(lake.table(use_case.name, "refusals").partitions())
+    return [
+        request
+        for request in asked
+        if ended.get(request.as_of) != "FAILED" and f"training.{request.as_of}" not in refused
+    ]
+
+
+def newest_request(use_case: UseCase, lake: Lake) -> Request | None:
+    """Return the training that was asked for last, whatever became of it."""
+    asked = _requests(_rows(lake.table(use_case.name, "decisions")))
+    return asked[-1] if asked else None
+
+
+def newest_labelled(use_case: UseCase, lake: Lake) -> str | None:
+    """Return the newest partition that can be learned from, None without one."""
+    features = lake.table(use_case.name, "features").partitions()
+    labelled = labelled_partitions(use_case, lake, features[-1]) if features else []
+    return labelled[-1] if labelled else None
+
+
+def record(use_case: UseCase, decision: Decision, lake: Lake, writer: Writer) -> Published:
     """Write a decision into `decisions`, beside the earlier ones of its partition.
 
     What says nothing new is not written: a decision that this run wrote already, one that repeats
@@ -103,26 +180,36 @@ def record(use_case: UseCase, decision: Decision, lake: Lake, writer: Writer) ->
 
     Returns
     -------
-    Published or None
-        What stands; None for a decision without `as_of`, which there is nothing to file under.
+    Published
+        What stands.
     """
-    if not decision.as_of:
-        return None
     table = lake.table(use_case.name, "decisions")
-    version = table.partition_version(decision.as_of)
-    earlier = _rows(table, [decision.as_of]) if version is not None else []
+    known = table.partition_version(decision.as_of) is not None
+    earlier = _rows(table, [decision.as_of]) if known else []
     row = _row_of(decision) | {"run_id": writer.run_id, "decided_at": datetime.now(UTC)}
     own = [old for old in earlier if old["run_id"] == writer.run_id]
-    known = any(_same(row, old) for old in [*own, *earlier[-1:]])
-    if version is not None and (known or _already_asked(row, earlier)):
-        return Published(table.name, decision.as_of, table.version(), version, len(earlier))
-    log.info("%s as of %s: ask=%s: %s", use_case.name, row["as_of"], row["asks"], row["reasons"])
-    columns = list(SCHEMA_COLUMNS)
+    if any(_same(row, old) for old in [*own, *earlier[-1:]]) or _already_asked(row, earlier):
+        rows = earlier
+    else:
+        said = (use_case.name, row["as_of"], row["asks"], row["reasons"])
+        log.info("%s as of %s: ask=%s: %s", *said)
+        rows = [*earlier, row]
     data = pa.Table.from_pylist(
-        [{name: each[name] for name in columns} for each in [*earlier, row]],
+        [{name: each[name] for name in SCHEMA_COLUMNS} for each in rows],
         schema=arrow_schema(SCHEMA_COLUMNS),
     )
-    return table.publish(data, partition=decision.as_of, schema=data.schema, writer=writer)
+    monitoring = lake.table(use_case.name, "monitoring")
+    seen = monitoring.partition_version(decision.as_of)
+    return table.publish(
+        data,
+        partition=decision.as_of,
+        schema=data.schema,
+        writer=writer,
+        consumed={
+            DEFINITION: definition_of(use_case, "decisions"),
+            **({monitoring.name: seen} if seen is not None else {}),
+        },
+    )
 
 
 def windows_of(champion: Champion, monitoring: Sequence[dict[str, Any]]) -> list[Window]:
@@ -143,14 +230,6 @@ def windows_of(champion: Champion, monitoring: Sequence[dict[str, Any]]) -> list
             if row["kind"] == "performance":
                 decay[row["partition"]] = row["flagged"]
     return [Window(key, drift[key], decay.get(key)) for key in sorted(drift)]
-
-
-def _champion(use_case: UseCase, registry: Registry) -> Champion | None:
-    version = registry.version_of(use_case.name, CHAMPION)
-    if version is None:
-        return None
-    tags = registry.details(use_case.name, version)["tags"]
-    return Champion(version, tags["as_of"], tags["holdout_partition"])
 
 
 def _requests(decisions: Sequence[dict[str, Any]]) -> list[Request]:

@@ -33,21 +33,22 @@ def main(env: Mapping[str, str] = os.environ) -> None:
     from include.lake.table import Lake
     from include.registry.client import Registry
     from include.serving.app import create_app
+    from include.serving.promoted import PromotedModels
 
     registry = Registry(
         settings.tracking_uri,
         verify_key=settings.verify_key,
         cache=settings.home / "serving" / "packages",
     )
-    app = create_app(
-        settings,
-        registry,
-        Lake(settings.lake_uri, settings.storage_options()),
-        poll_s=poll_s,
+    lake = Lake(settings.lake_uri, settings.storage_options())
+    promoted = PromotedModels(
+        registry, lake, settings.verify_key, settings.home / "serving" / "promotions.json"
     )
+    app = create_app(settings, promoted, lake, poll_s=poll_s)
     uvicorn.run(
         app,
-        # Nobody is asked for a password: who binds to more than loopback puts a gateway before it.
+        # There is no authentication here: put a gateway in front before you bind to another
+        # interface.
         host=env.get("FLYWHEEL_SERVING_HOST", "127.0.0.1"),
         port=int(_number(env, "FLYWHEEL_SERVING_PORT", 8000)),
         log_config=None,

@@ -10,10 +10,14 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+import pandas as pd
+
+from include.modelling.features import InfiniteFeatureError
 from include.serving.metrics import Metrics
-from include.serving.models import Models
+from include.serving.models import Live, Models
 from include.serving.prediction_log import PredictionLog, Record
 from include.serving.protocol import Rows, answer, parse
+from include.serving.ranges import OutOfRange, out_of_range
 from include.serving.rejected import Rejected
 
 NO_CHAMPION = "There is no champion yet. Ask again when a training was promoted."
@@ -56,7 +60,8 @@ class _Progress:
 
     version: str | None = None
     rows: Rows | None = None
-    content: dict[str, list[Any]] | None = None
+    content: dict[str, Any] | None = None
+    flagged: dict[str, list[int]] = field(default_factory=dict)
     body: bytes = b""
 
 
@@ -94,9 +99,24 @@ def reply_to(question: Question, models: Models, log: PredictionLog, metrics: Me
         rows=progress.rows.count if progress.rows else 0,
         latency_s=latency_s,
     )
+    for column, rows in progress.flagged.items() if rejected is None else ():
+        metrics.out_of_range.labels(question.use_case, column, "flagged").inc(len(rows))
+    if isinstance(rejected, OutOfRange):
+        metrics.out_of_range.labels(question.use_case, rejected.column, "refused").inc()
     log.write(record)
     headers = {"X-Request-Id": question.request_id, "X-Model-Version": progress.version or ""}
     return Reply(record.status, rejected.body() if rejected else progress.body, headers)
+
+
+def _predicted(live: Live, frame: pd.DataFrame) -> pd.DataFrame:
+    try:
+        return live.model.predict(frame, live.references)
+    except InfiniteFeatureError as error:  # of these values: the client can change them
+        raise Rejected(
+            400,
+            f"Row {error.row}: feature {error.feature!r} is infinite or too large for these values."
+            " Check the row's numbers.",
+        ) from error
 
 
 def _predict(question: Question, models: Models, progress: _Progress) -> None:
@@ -107,9 +127,11 @@ def _predict(question: Question, models: Models, progress: _Progress) -> None:
         raise Rejected(503, NO_CHAMPION)
     model = live.model
     progress.version = model.version
-    rows = parse(question.body, question.content_type, model.use_case, model.request_columns)
+    rules = model.request_rules
+    rows = parse(question.body, question.content_type, model.use_case, model.request_columns, rules)
     progress.rows = rows
+    progress.flagged = out_of_range(rows.columns, rules)
     frame = rows.frame(model.use_case, model.request_columns)
-    progress.content = answer(model.predict(frame, live.references))
+    progress.content = answer(_predicted(live, frame), progress.flagged)
     # NaN is not JSON: a model that answers it has failed, and says so.
     progress.body = json.dumps(progress.content, allow_nan=False).encode()

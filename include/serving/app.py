@@ -17,6 +17,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
+from include.errors import ConfigError
 from include.lake.table import Lake
 from include.serving.answering import NO_CHAMPION, Question, reply_to
 from include.serving.metrics import CONTENT_TYPE, Metrics
@@ -26,7 +27,7 @@ from include.serving.prediction_log import PredictionLog
 from include.serving.protocol import MAX_BODY_BYTES
 from include.serving.rejected import ERROR_CODES, Rejected
 from include.settings import Settings
-from include.use_cases.loader import YAML_NAME, root
+from include.use_cases.loader import YAML_NAME, root, shown
 
 BODY_TIMEOUT_S = 30.0
 # A body that is too large is read on (and forgotten) up to here: a client that is cut off while it
@@ -39,8 +40,20 @@ _log = logging.getLogger(__name__)
 
 
 def use_case_names() -> list[str]:
-    """List the use cases, broken ones too: a misspelt YAML does not stop a champion that serves."""
-    return sorted(path.parent.name for path in root().glob(f"*/{YAML_NAME}"))
+    """List the use cases, broken ones too: a misspelt YAML does not stop a champion that serves.
+
+    Raises
+    ------
+    ConfigError
+        If the folder that holds them cannot be found: that says nothing about any of them.
+    """
+    folder = root()
+    if not folder.is_dir():
+        raise ConfigError(
+            f"{shown(folder)}: the folder of use cases must exist, and does not. Bring it back, or "
+            "correct FLYWHEEL_USE_CASES and start the server again."
+        )
+    return sorted(path.parent.name for path in folder.glob(f"*/{YAML_NAME}"))
 
 
 def create_app(
@@ -132,13 +145,19 @@ def _add_facts(app: FastAPI, models: Models, metrics: Metrics) -> None:
         """Say how everything is. 200 as long as the process answers: read the JSON."""
         use_cases = {name: models.state(name) for name in models.names}
         log = request.app.state.log.state()
-        well = not log["problems"] and not any(state["problems"] for state in use_cases.values())
-        status = "ok" if well else "degraded"
-        return {"status": status, "use_cases": use_cases, "prediction_log": log}
+        states = [log, *use_cases.values()]
+        troubled = models.problems or any(state["problems"] for state in states)
+        return {
+            "status": "degraded" if troubled else "ok",
+            "problems": models.problems,
+            "use_cases": use_cases,
+            "prediction_log": log,
+        }
 
     @app.get("/metrics")
     async def show_metrics() -> Response:
         """Counters and latencies in Prometheus's text format."""
+        metrics.forget_all_but(models.names)
         return Response(metrics.text(), media_type=CONTENT_TYPE)
 
     @app.get("/{use_case}/ping")

@@ -12,10 +12,13 @@ from include.use_cases.schema import ColumnType
 
 # A time outside may overflow in time-zone arithmetic: our error instead of the client's.
 _FIRST_YEAR, _LAST_YEAR = 1900, 2200
+# Every whole number up to here is a float64 of its own; beyond, two of them share one.
+_EXACT = 2**53
 # Forests compute in float32 (up to 3.4e38) and refuse what overflows there, scaled or not.
 _LARGEST = 1e30
+_INEXACT = "a number, and as a whole number between -2**53 and 2**53, which float64 holds exactly"
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,4})?", re.ASCII)
-_WHOLE = re.compile(r"[+-]?\d{1,20}", re.ASCII)
+_WHOLE = re.compile(r"[+-]?\d{1,40}", re.ASCII)
 _JSON_KINDS = {
     dict: "an object",
     list: "a list",
@@ -27,21 +30,40 @@ _JSON_KINDS = {
 }
 
 
+class _InexactError(ValueError):
+    """A whole number that a float64 may not hold."""
+
+
 def of_text(value: str, type_: ColumnType) -> Any:
     """Read a cell of CSV; text that is not of the type stays text, for the check to refuse."""
     if value == "":
         return None
     if type_ == "bool":
         return {"true": True, "false": False}.get(value.lower(), value)
-    if type_ == "int64" and _WHOLE.fullmatch(value):
+    if type_ in ("int64", "float64") and _WHOLE.fullmatch(value):
         return int(value)
     if type_ in ("int64", "float64") and _NUMBER.fullmatch(value):
         return float(value)
     return value
 
 
-def checked_column(values: list[Any], name: str, type_: ColumnType, *, nullable: bool) -> list[Any]:
+def checked_column(
+    values: list[Any], name: str, type_: ColumnType, *, nullable: bool, blank: bool = True
+) -> list[Any]:
     """Check a column's cells and return them as Python values of its type.
+
+    Parameters
+    ----------
+    values : list
+        JSON values, or what `of_text` made of CSV.
+    name : str
+        The column's name, for messages.
+    type_ : ColumnType
+        What the values must be.
+    nullable : bool
+        Whether None is accepted.
+    blank : bool
+        Whether empty text, or text of white space only, is accepted.
 
     Raises
     ------
@@ -58,11 +80,23 @@ def checked_column(values: list[Any], name: str, type_: ColumnType, *, nullable:
             continue
         try:
             checked.append(check(value))
-        except (ValueError, OverflowError):
+        except (ValueError, OverflowError) as error:
+            wanted = _INEXACT if isinstance(error, _InexactError) else expected
             raise Rejected(
-                400, f"Row {row}, column {name!r}: must be {expected}, got {kind_of(value)}."
+                400, f"Row {row}, column {name!r}: must be {wanted}, got {kind_of(value)}."
             ) from None
+    if not blank and type_ == "string":
+        _refuse_blank(checked, name, nullable)
     return checked
+
+
+def _refuse_blank(values: list[str | None], name: str, nullable: bool) -> None:
+    for row, value in enumerate(values):
+        if value is not None and not value.strip():
+            advice = " Send null for a missing value." if nullable else ""
+            raise Rejected(
+                400, f"Row {row}, column {name!r}: must not be empty or blank text.{advice}"
+            )
 
 
 def kind_of(value: object) -> str:
@@ -73,13 +107,16 @@ def kind_of(value: object) -> str:
 def _string(value: object) -> str:
     if not isinstance(value, str):
         raise ValueError
+    if "\0" in value:  # programs in C end a text there: two of them would read two texts
+        raise ValueError
     value.encode()  # half a surrogate pair is not text: UnicodeEncodeError is a ValueError
     return value
 
 
 def _int64(value: object) -> int:
     # pandas writes integers as 5.0 where its column also has missing values.
-    whole = int(value) if isinstance(value, float) and value.is_integer() else value
+    exact = isinstance(value, float) and value.is_integer() and abs(value) <= _EXACT
+    whole = int(value) if isinstance(value, float) and exact else value
     if not isinstance(whole, int) or isinstance(whole, bool) or not -(2**63) <= whole < 2**63:
         raise ValueError
     return whole
@@ -88,6 +125,8 @@ def _int64(value: object) -> int:
 def _float64(value: object) -> float:
     if not isinstance(value, int | float) or isinstance(value, bool):
         raise ValueError
+    if isinstance(value, int) and abs(value) > _EXACT:  # it may become another number
+        raise _InexactError
     number = float(value)
     if not abs(number) <= _LARGEST:  # 1e400 is JSON, and infinite
         raise ValueError

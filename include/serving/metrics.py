@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -37,6 +39,12 @@ class Metrics:
             "flywheel_serving_predictions",
             "Rows predicted.",
             ("use_case",),
+            registry=self._registry,
+        )
+        self.out_of_range = Counter(
+            "flywheel_serving_out_of_range",
+            "Request values outside what is possible or was seen at training, flagged or refused.",
+            ("use_case", "column", "outcome"),
             registry=self._registry,
         )
         self.log_dropped = Counter(
@@ -83,6 +91,30 @@ class Metrics:
             return
         self.latency_s.labels(use_case, model_version).observe(latency_s)
         self.predictions.labels(use_case).inc(rows)
+
+    def forget_all_but(self, use_cases: Collection[str]) -> None:
+        """Drop the counters of use cases that are no more; the others keep theirs.
+
+        Parameters
+        ----------
+        use_cases : collection of str
+            Those there are.
+        """
+        by_use_case = (
+            self.requests,
+            self.errors,
+            self.latency_s,
+            self.predictions,
+            self.out_of_range,
+        )
+        for metric in by_use_case:
+            labelled = {
+                sample.labels["use_case"]
+                for family in metric.collect()
+                for sample in family.samples
+            }
+            for name in labelled.difference(use_cases):
+                metric.remove_by_labels({"use_case": name})
 
     def text(self) -> bytes:
         """Write all of them as Prometheus reads them."""

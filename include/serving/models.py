@@ -2,6 +2,10 @@
 
 What serves is kept whatever goes wrong: a registry that is away, a package that fails its
 verification, a lake that is away. The trouble stands in `/health` and in the log instead.
+
+A use case whose folder, or the `use_case.yaml` in it, was removed is no longer served: its owner
+took it away. When the folder that holds all use cases is gone, everything goes on being served:
+that is an unmounted disk or a wrong setting rather than a decision about each use case.
 """
 
 from __future__ import annotations
@@ -23,6 +27,8 @@ from include.lake.table import Lake
 from include.modelling.features import load_references
 from include.registry.package import ServableModel
 from include.serving.protocol import parse
+from include.serving.python_errors import words_of
+from include.use_cases.loader import root
 from include.use_cases.schema import UseCase
 
 CHAMPION = "champion"
@@ -33,7 +39,7 @@ _log = logging.getLogger(__name__)
 
 
 class ModelSource(Protocol):
-    """What serving needs of `include.registry.client.Registry`."""
+    """Where champions come from: `include.serving.promoted.PromotedModels`."""
 
     def version_of(self, name: str, alias: str) -> str | None:
         """Return the version an alias points at; None if there is none."""
@@ -61,6 +67,7 @@ class _Slot:
     failed_version: str | None = None
     failures: int = 0
     retry_at_s: float = 0.0
+    features_py_mtime_ns: int | None = -1  # of the file that answered the example last
 
 
 class Models:
@@ -95,12 +102,13 @@ class Models:
         self._poll_s = poll_s
         self._remembered = _read_memory(memory)
         self._slots: dict[str, _Slot] = {}
+        self._problem: str | None = None
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="champions", daemon=True)
 
     def start(self) -> None:
         """Look once, so that the first request finds a model, then go on looking in a thread."""
-        self.look()
+        self._look_or_log()
         self._thread.start()
 
     def stop(self) -> None:
@@ -120,14 +128,20 @@ class Models:
 
     def live(self, name: str) -> Live | None:
         """Return what answers for a use case now; a request keeps it to its end."""
-        return self._slots[name].live
+        slot = self._slots.get(name)  # it may have been dropped since the caller asked
+        return slot.live if slot else None
+
+    @property
+    def problems(self) -> list[str]:
+        """What keeps the watcher from looking at all; empty when it looks."""
+        return [] if self._problem is None else [self._problem]
 
     def state(self, name: str) -> dict[str, Any]:
         """Return what `/health` says of a use case."""
-        slot = self._slots[name]
+        slot = self._slots.get(name) or _Slot()
         live = slot.live
         return {
-            "ready": live is not None,
+            "ready": live is not None and "features" not in slot.problems,
             "model_version": live.model.version if live else None,
             "live_since": live.since.isoformat() if live else None,
             "reference_versions": dict(live.reference_versions) if live else {},
@@ -135,27 +149,38 @@ class Models:
         }
 
     def look(self) -> None:
-        """Look at every use case once: champion first, then its reference tables."""
-        for name in self._names():
-            self._slots.setdefault(name, _Slot())
+        """Look at every use case once: champion, reference tables, Python; drop what is gone."""
+        slots = {name: self._slots.get(name) or _Slot() for name in self._names()}
+        for name in self._slots.keys() - slots.keys():
+            _log.warning("%s: its folder is gone; it is no longer served", name)
+        self._slots = slots  # one assignment: requests see the old use cases or the new ones
         registry_answers = True
-        for name, slot in list(self._slots.items()):
+        for name, slot in slots.items():
             # One time-out a look is enough when the registry is away.
             if registry_answers:
                 registry_answers = self._look_at_champion(name, slot)
             elif slot.live is None:
                 self._serve_remembered(name, slot)
             self._look_at_references(name, slot)
+            self._look_at_features_py(name, slot)
 
     def _watch(self) -> None:
         while not self._stopping.wait(self._poll_s):
-            try:
-                self.look()
-            except Exception:  # the watcher outlives whatever a look runs into
-                _log.exception("Looking for champions failed; next look in %s s", self._poll_s)
+            self._look_or_log()
+
+    def _look_or_log(self) -> None:
+        try:
+            self.look()
+            self._problem = None
+        except Exception as error:  # the watcher outlives whatever a look runs into
+            said = str(error) if isinstance(error, FlywheelError) else type(error).__name__
+            problem = f"Looking for champions fails: {said}"
+            if problem != self._problem:
+                _log.exception("Looking for champions fails; next look in %s s", self._poll_s)
+            self._problem = problem
 
     def _look_at_champion(self, name: str, slot: _Slot) -> bool:
-        """Follow the alias; whether the registry answered."""
+        """Follow the promotions; whether the registry answered."""
         try:
             version = self._registry.version_of(name, CHAMPION)
         except ServiceUnavailable as error:
@@ -163,6 +188,9 @@ class Models:
             if slot.live is None:
                 self._serve_remembered(name, slot)
             return False
+        except DataContractError as error:  # a promotion that is not believed changes nothing
+            self._note(name, slot, "champion", str(error))
+            return True
         self._note(name, slot, "registry", None)
         if version is None:
             # Not an order to stop: a new, empty MLflow would otherwise stop everything.
@@ -187,15 +215,11 @@ class Models:
         try:
             self._swap(name, slot, version)
         except Exception as error:
-            # Any exception: it is a stranger's file until it has answered its own example.
+            # Any exception: a package is not trusted until it has answered its stored example.
             wait_s = min(_FIRST_RETRY_S * 2**slot.failures, _LONGEST_RETRY_S)
             slot.failures += 1
             slot.retry_at_s = time.monotonic() + wait_s
-            said = (
-                error
-                if isinstance(error, FlywheelError)
-                else f"{type(error).__name__}, see the log"
-            )
+            said = words_of(error, _features_py(name))
             slot.problems["champion"] = f"Version {version} does not load: {said}"
             _log.warning(
                 "%s: version %s fails, next try in %s s", name, version, wait_s, exc_info=error
@@ -215,9 +239,7 @@ class Models:
         references, _ = load_references(model.use_case, self._lake)
         live = Live(model, references, versions, datetime.now(UTC))
         # The first prediction of a model costs tens of milliseconds: not those of a request.
-        body = json.dumps({"instances": [model.example]}).encode()
-        rows = parse(body, "application/json", model.use_case, model.request_columns)
-        model.predict(rows.frame(model.use_case, model.request_columns), references)
+        _answer_example(live)
         before = slot.live.model.version if slot.live else "none"
         slot.live = live  # one assignment: a request sees the old model or the new one
         _log.info("%s: version %s serves, before it %s", name, version, before)
@@ -237,6 +259,28 @@ class Models:
         else:
             self._note(name, slot, "references", None)
 
+    def _look_at_features_py(self, name: str, slot: _Slot) -> None:
+        """Let the example be answered anew when the file changed: requests use it at once."""
+        if slot.live is None:
+            return
+        path = _features_py(name)
+        try:
+            mtime_ns = path.stat().st_mtime_ns
+        except OSError:
+            mtime_ns = None  # a use case need not have one
+        if mtime_ns == slot.features_py_mtime_ns and "features" not in slot.problems:
+            return
+        try:
+            _answer_example(slot.live)
+        except Exception as error:  # a use case's own code can raise anything
+            problem = f"Requests fail: {words_of(error, path)}"
+            if slot.problems.get("features") != problem:
+                _log.warning("%s: features.py fails", name, exc_info=error)
+            self._note(name, slot, "features", problem)
+        else:
+            slot.features_py_mtime_ns = mtime_ns
+            self._note(name, slot, "features", None)
+
     def _reference_versions(self, use_case: UseCase) -> dict[str, int]:
         # Taken before the tables are read: what is published in between is seen at the next look.
         return {
@@ -248,7 +292,7 @@ class Models:
         """Keep what is wrong for `/health`, and log it when it begins and when it ends."""
         if problem is None:
             if slot.problems.pop(about, None) is not None:
-                _log.info("%s: %s is well again", name, about)
+                _log.info("%s: %s recovered", name, about)
         elif slot.problems.get(about) != problem:
             _log.warning("%s: %s", name, problem)
             slot.problems[about] = problem
@@ -259,6 +303,17 @@ class Models:
         unfinished = self._memory.with_suffix(".tmp")
         unfinished.write_text(json.dumps(self._remembered, sort_keys=True))
         unfinished.replace(self._memory)
+
+
+def _features_py(name: str) -> Path:
+    return root() / name / "features.py"
+
+
+def _answer_example(live: Live) -> None:
+    model = live.model
+    body = json.dumps({"instances": [model.example]}).encode()
+    rows = parse(body, "application/json", model.use_case, model.request_columns)
+    model.predict(rows.frame(model.use_case, model.request_columns), live.references)
 
 
 def _read_memory(path: Path) -> dict[str, str]:

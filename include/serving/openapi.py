@@ -50,6 +50,16 @@ ANSWERS: dict[int | str, dict[str, Any]] = {
                             "items": {"type": "number"},
                             "description": "Classification only: the probability of class 1.",
                         },
+                        "out_of_range": {
+                            "type": "object",
+                            "additionalProperties": {
+                                "type": "array",
+                                "items": {"type": "integer"},
+                            },
+                            "description": "Only when there are any: by column, the rows whose "
+                            "value is outside the range seen at training, or impossible and taken "
+                            "as missing.",
+                        },
                     },
                 }
             }

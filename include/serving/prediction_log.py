@@ -64,7 +64,7 @@ class Record:
     latency_ms: float
     model_version: str | None = None
     columns: Table | None = None
-    answer: dict[str, list[Any]] | None = None
+    answer: dict[str, Any] | None = None
     error: str | None = None
 
 

@@ -1,7 +1,7 @@
 """What a scoring request may say, and its answer: MLflow's scoring protocol, strictly.
 
-No message repeats what was sent: an error body that echoes NaN or half a surrogate pair cannot be
-written as JSON, and turns a client's mistake into our 500. Messages name the row, the column and
+No message repeats text that was sent: an error body that echoes NaN or half a surrogate pair cannot
+be written as JSON, and turns a client's mistake into our 500. Messages name the row, the column and
 what was expected there.
 """
 
@@ -11,6 +11,7 @@ import csv
 import io
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +20,7 @@ import pyarrow as pa
 
 from include.lake.frames import arrow_schema, to_pandas
 from include.modelling.cleaning import filled, without_noise
+from include.registry.request_rules import Rule, rules_of
 from include.serving.cells import checked_column, kind_of, of_text
 from include.serving.rejected import Rejected
 from include.use_cases.schema import Clean, Columns, UseCase
@@ -46,7 +48,13 @@ class Rows:
         return to_pandas(_cleaned(table, use_case.clean))
 
 
-def parse(body: bytes, content_type: str, use_case: UseCase, request_columns: Columns) -> Rows:
+def parse(
+    body: bytes,
+    content_type: str,
+    use_case: UseCase,
+    request_columns: Columns,
+    rules: Mapping[str, Rule] | None = None,
+) -> Rows:
     """Read the rows of a request and check every cell.
 
     Parameters
@@ -59,6 +67,8 @@ def parse(body: bytes, content_type: str, use_case: UseCase, request_columns: Co
         Whose key columns may be sent too, to be logged with the prediction.
     request_columns : dict of str to ColumnType
         What each row must carry.
+    rules : mapping of str to Rule, optional
+        Which columns may be missing or blank; by default only what the use case declares.
 
     Raises
     ------
@@ -80,19 +90,39 @@ def parse(body: bytes, content_type: str, use_case: UseCase, request_columns: Co
     _check_names(list(table), request_columns, allowed)
     count = len(next(iter(table.values())))
     _check_count(count)
-    required = {name for name, rule in use_case.clean.missing.items() if rule == "drop"}
-    columns = {
-        name: checked_column(values, name, allowed[name], nullable=name not in required)
-        for name, values in table.items()
-    }
+    if rules is None:
+        rules = rules_of(use_case, request_columns, {})
+    columns = {}
+    for name, values in table.items():
+        rule = rules[name]
+        columns[name] = checked_column(
+            values, name, allowed[name], nullable=rule.nullable, blank=rule.blank
+        )
     return Rows(columns, count)
 
 
-def answer(predicted: pd.DataFrame) -> dict[str, list[Any]]:
-    """Make the body of a good answer: ``predictions`` and, for classification, ``scores``."""
-    content = {"predictions": predicted["prediction"].tolist()}
+def answer(
+    predicted: pd.DataFrame, flagged: Mapping[str, list[int]] | None = None
+) -> dict[str, Any]:
+    """Make the body of a good answer.
+
+    Parameters
+    ----------
+    predicted : DataFrame
+        `prediction` and, for classification, `score`.
+    flagged : mapping of str to list of int, optional
+        Rows whose value in a column is out of range.
+
+    Returns
+    -------
+    dict
+        ``predictions``; for classification ``scores``; ``out_of_range`` when something is flagged.
+    """
+    content: dict[str, Any] = {"predictions": predicted["prediction"].tolist()}
     if "score" in predicted:
         content["scores"] = predicted["score"].tolist()
+    if flagged:
+        content["out_of_range"] = dict(flagged)
     return content
 
 
@@ -107,7 +137,9 @@ def _media_type(content_type: str) -> str:
 
 def _of_json(text: str) -> Table:
     try:
-        content = json.loads(text, parse_constant=_no_constant)
+        content = _JSON.decode(text)
+    except _RepeatedKeyError:
+        raise Rejected(400, "The body must name each key of an object once.") from None
     except (ValueError, RecursionError):  # the parser's own message repeats the input
         raise Rejected(
             400, "The body must be JSON, without NaN or Infinity. Send null for a missing value."
@@ -130,6 +162,20 @@ def _of_json(text: str) -> Table:
 
 def _no_constant(_name: str) -> Any:
     raise ValueError
+
+
+class _RepeatedKeyError(ValueError):
+    """An object names a key twice: which of the two values counts would be a guess."""
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    made = dict(pairs)
+    if len(made) != len(pairs):
+        raise _RepeatedKeyError
+    return made
+
+
+_JSON = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_no_constant)
 
 
 def _of_split(data: object) -> Table:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 
+MAX_BYTES = 2_000
+"""Size of an error's body: a use case with hundreds of columns would list them all."""
 ERROR_CODES = {
     400: "BAD_REQUEST",
     404: "NOT_FOUND",
@@ -24,7 +26,8 @@ class Rejected(Exception):  # noqa: N818 - a request is rejected; nothing went w
     status : int
         HTTP status, one of `ERROR_CODES`.
     message : str
-        For the client: what was expected and where; never what was sent.
+        For the client: what was expected and where. Of what was sent, it may repeat plain names and
+        finite numbers only.
     """
 
     def __init__(self, status: int, message: str) -> None:
@@ -34,5 +37,11 @@ class Rejected(Exception):  # noqa: N818 - a request is rejected; nothing went w
         self.message = message
 
     def body(self) -> bytes:
-        """Return the error's body: MLflow's shape, and nothing that was sent."""
-        return json.dumps({"error_code": self.error_code, "message": self.message}).encode()
+        """Return the error's body in MLflow's shape; a long message is cut to fit MAX_BYTES."""
+        message = self.message
+        while len(body := self._body(message)) > MAX_BYTES:
+            message = message[: len(message) * 3 // 4] + " ..."
+        return body
+
+    def _body(self, message: str) -> bytes:
+        return json.dumps({"error_code": self.error_code, "message": message}).encode()

@@ -13,6 +13,7 @@ import pandas as pd
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from include.errors import DataContractError
+from include.lake.frames import to_pandas
 from include.lake.table import Lake
 from include.modelling.estimators import Params, dummy, linear, make
 from include.modelling.metrics import by_slice, evaluate, judged, metric_of
@@ -21,8 +22,8 @@ from include.modelling.training_set import TrainingSet
 from include.provenance import code_version, lock_hash
 from include.registry.client import Registry
 from include.registry.package import write_package
-from include.train_tune.prepare import load_pinned
-from include.train_tune.studies import best, open_study, opened
+from include.train_tune.prepare import configured, load_pinned
+from include.train_tune.studies import best, count_completed, open_study, opened
 from include.train_tune.trial import threads
 from include.use_cases.schema import UseCase
 
@@ -47,6 +48,8 @@ class Trained:
         The metric on the holdout: its own, and the baselines'.
     package_sha256 : str
         Of the package's manifest.
+    trials_completed, trials : int
+        How many trials there were, and how many of them completed.
     """
 
     version: str
@@ -60,10 +63,12 @@ class Trained:
     linear: float
     holdout_partition: str
     package_sha256: str
+    trials_completed: int
+    trials: int
 
 
 def finish(
-    use_case: UseCase,
+    use_case_name: str,
     prepared: dict[str, Any],
     lake: Lake,
     registry: Registry,
@@ -76,8 +81,8 @@ def finish(
 
     Parameters
     ----------
-    use_case : UseCase
-        What is trained.
+    use_case_name : str
+        What is trained; how, `prepared` says.
     prepared : dict
         What `prepare` returned.
     lake : Lake
@@ -92,9 +97,11 @@ def finish(
     Raises
     ------
     DataContractError
-        If no trial completed.
+        If too few trials completed (``train.tuning.min_completed_share``).
     """
-    candidate, params, mean = _choose(use_case, prepared["run_id"], optuna_storage)
+    use_case = configured(use_case_name, prepared)
+    chosen = _choose(use_case, prepared, optuna_storage)
+    candidate, params, mean = chosen.candidate, chosen.params, chosen.mean
     training = load_pinned(use_case, prepared, lake)
     X, y = training.train_X, training.train_y
     state = use_case.train.tuning.random_state
@@ -126,25 +133,41 @@ def finish(
         linear=values["linear"][metric],
         holdout_partition=training.holdout_partition,
         package_sha256=registry.details(use_case.name, version)["tags"]["package_sha256"],
+        trials_completed=chosen.completed,
+        trials=len(prepared["trials"]),
     )
 
 
-def _choose(use_case: UseCase, run_id: str, url: str) -> tuple[str, Params, float]:
-    """Return candidate, parameters and mean of the best trial; of equals, the first's."""
-    metric = metric_of(use_case)
+@dataclass(frozen=True)
+class _Chosen:
+    candidate: str
+    params: Params
+    mean: float
+    completed: int
+
+
+def _choose(use_case: UseCase, prepared: dict[str, Any], url: str) -> _Chosen:
+    """Return the best trial's candidate, parameters and mean. Ties go to the first candidate."""
+    metric, run_id = metric_of(use_case), prepared["run_id"]
     chosen: tuple[str, Params, float] | None = None
+    completed = 0
     with opened(url) as storage:
         for space in use_case.train.candidates:
-            found = best(open_study(storage, use_case, run_id, space))
+            study = open_study(storage, use_case, run_id, space)
+            completed += count_completed(study)
+            found = best(study)
             if found is not None and (chosen is None or metric.gain(found[0], chosen[2]) > 0):
                 chosen = (space.estimator, found[1], found[0])
-    if chosen is None:
+    needed = use_case.train.tuning.min_completed_share * len(prepared["trials"])
+    if chosen is None or completed < needed:
         raise DataContractError(
-            f"{use_case.name}: a training needs at least one completed trial, "
-            f"run {run_id} has none. {metric.name} was not "
-            "defined in any fold: look at the trials' runs in MLflow."
+            f"{use_case.name}: at least {needed:g} of {len(prepared['trials'])} trials must "
+            "complete (train.tuning.min_completed_share), "
+            f"{completed} did in training run {run_id}. Look at the logs of the trials that "
+            f"failed, and at their runs in MLflow: where {metric.name} was not defined in any fold "
+            "a trial does not complete."
         )
-    return chosen
+    return _Chosen(*chosen, completed)
 
 
 def _facts(
@@ -218,6 +241,12 @@ def _register(
             facts=facts,
             run_id=run_id,
             signing_key=registry.signing_key,
+            # What the model learned from, without the holdout: the ranges that requests may have.
+            request_rows=to_pandas(
+                lake.table(use_case.name, "clean").read(
+                    partitions=training.partitions[:-1], columns=use_case.features.inputs
+                )
+            ),
         )
         version = registry.register(use_case.name, run_id, folder, tags)
     finally:

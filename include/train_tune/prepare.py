@@ -12,6 +12,7 @@ from include.lake.table import Lake
 from include.modelling.training_set import TrainingSet, load_training_set
 from include.provenance import code_version, lock_hash
 from include.registry.client import Registry
+from include.use_cases.loader import dump, load_text
 from include.use_cases.schema import UseCase
 
 _FILE = "training/prepared.json"
@@ -37,6 +38,9 @@ class Prepared:
         `candidate` and `number` of each trial.
     rows : int
         Training rows.
+    configuration : str
+        The use case as YAML, as it was when the training began: an edit while trials run changes
+        nothing in them.
     """
 
     run_id: str
@@ -46,6 +50,13 @@ class Prepared:
     inputs: list[dict[str, Any]]
     trials: list[dict[str, Any]]
     rows: int
+    configuration: str
+
+
+def configured(name: str, prepared: dict[str, Any]) -> UseCase:
+    """Return the use case as it was when the training was prepared."""
+    origin = f"training run {prepared['run_id']}"
+    return load_text(prepared["configuration"], name, origin)
 
 
 def prepare(
@@ -77,13 +88,21 @@ def prepare(
     request = f"train {request_id}"
     run_id = registry.find_run(use_case.name, request)
     if run_id is not None and (known := _recall(registry, run_id)) is not None:
+        if registry.client.get_run(run_id).info.status == "FAILED":
+            # It is under way again: as failed it would not count, and be asked for once more.
+            registry.client.update_run(run_id, "RUNNING")
         return known
     training = load_training_set(use_case, lake, as_of)
     run_id = registry.run(
         use_case.name,
         request,
         f"train {as_of}",
-        {"flywheel.phase": "train_tune", "flywheel.as_of": as_of},
+        {
+            "flywheel.phase": "train_tune",
+            "flywheel.as_of": as_of,
+            "flywheel.training": "yes",
+            "flywheel.training_name": request_id,
+        },
     )
     prepared = _prepared(use_case, as_of, run_id, training)
     registry.log(
@@ -126,6 +145,7 @@ def _prepared(use_case: UseCase, as_of: str, run_id: str, training: TrainingSet)
             for number in range(use_case.train.tuning.trials)
         ],
         rows=len(training.train_X),
+        configuration=dump(use_case),
     )
 
 

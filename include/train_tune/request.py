@@ -29,6 +29,19 @@ def training_name(use_case: UseCase, as_of: str, lake: Lake) -> str:
     return f"{data}-{configuration}"
 
 
-def is_finished(registry: Registry, run_id: str) -> bool:
-    """Whether a training run has ended with a registered model version."""
-    return str(registry.client.get_run(run_id).info.status) == "FINISHED"
+def is_finished(registry: Registry, use_case_name: str, name: str) -> bool:
+    """Whether a training of this name has ended with a registered model version."""
+    run_id = registry.find_run(use_case_name, f"train {name}")
+    return run_id is not None and _status(registry, run_id) == "FINISHED"
+
+
+def close(registry: Registry, run_id: str) -> str:
+    """Mark a training run that did not finish as failed; return its status."""
+    if _status(registry, run_id) == "FINISHED":
+        return "FINISHED"
+    registry.client.set_terminated(run_id, "FAILED")
+    return "FAILED"
+
+
+def _status(registry: Registry, run_id: str) -> str:
+    return str(registry.client.get_run(run_id).info.status)

@@ -14,7 +14,7 @@ from optuna.trial import TrialState
 from sqlalchemy.exc import SQLAlchemyError
 
 from include.errors import ServiceUnavailable
-from include.modelling.estimators import Params, fixed_trials
+from include.modelling.estimators import Params, fixed_trials, suggest
 from include.modelling.metrics import metric_of
 from include.use_cases.schema import Candidate, UseCase
 
@@ -127,6 +127,32 @@ def completed(study: optuna.Study, number: int) -> optuna.trial.FrozenTrial | No
             )
             study.tell(trial.number, state=TrialState.FAIL, skip_if_finished=True)
     return None
+
+
+def begin(study: optuna.Study, space: Candidate, number: int) -> optuna.Trial:
+    """Start a trial; one that was started before and did not end has the same parameters again.
+
+    A killed trial would otherwise draw anew: the sampler has seen other trials by then, and a
+    training would depend on what was killed.
+    """
+    before = [
+        trial
+        for trial in study.get_trials(deepcopy=False)
+        if trial.user_attrs.get(NUMBER) == number and PARAMS in trial.user_attrs
+    ]
+    if before:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            study.sampler = optuna.samplers.PartialFixedSampler(before[0].params, study.sampler)
+    trial = study.ask()
+    trial.set_user_attr(NUMBER, number)
+    trial.set_user_attr(PARAMS, suggest(trial, space))
+    return trial
+
+
+def count_completed(study: optuna.Study) -> int:
+    """Count the completed trials."""
+    return len(study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)))
 
 
 def best(study: optuna.Study) -> tuple[float, Params] | None:

@@ -14,14 +14,14 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from include.errors import ConfigError
 from include.lake.table import Lake
-from include.modelling.estimators import Params, make, suggest
+from include.modelling.estimators import Params, make
 from include.modelling.folds import time_folds
 from include.modelling.metrics import judged, metric_of
 from include.modelling.scoring import score_rows
 from include.modelling.training_set import TrainingSet
 from include.registry.client import Registry
-from include.train_tune.prepare import load_pinned
-from include.train_tune.studies import NUMBER, PARAMS, completed, open_study, opened
+from include.train_tune.prepare import configured, load_pinned
+from include.train_tune.studies import PARAMS, begin, completed, open_study, opened
 from include.use_cases.schema import Candidate, UseCase
 
 
@@ -49,7 +49,7 @@ class TrialDone:
 
 
 def run_trial(
-    use_case: UseCase,
+    use_case_name: str,
     prepared: dict[str, Any],
     candidate: str,
     number: int,
@@ -59,12 +59,13 @@ def run_trial(
 ) -> TrialDone:
     """Run a trial and log it as a run nested in the training's.
 
-    Idempotent: a completed trial is not run again; one that was killed is.
+    Idempotent: a completed trial is not run again. One that was killed is, with the configuration
+    that it had drawn.
 
     Parameters
     ----------
-    use_case : UseCase
-        What is trained.
+    use_case_name : str
+        What is trained; how, `prepared` says.
     prepared : dict
         What `prepare` returned.
     candidate : str
@@ -78,20 +79,15 @@ def run_trial(
     optuna_storage : str
         Database of the study.
     """
-    trials = [one["candidate"] for one in prepared["trials"]]
-    use_case = use_case.with_trials(
-        trials.count(candidate)
-    )  # the form may have asked for more or fewer
+    use_case = configured(use_case_name, prepared)
     space = space_of(use_case, candidate)
     with opened(optuna_storage) as storage:
         study = open_study(storage, use_case, prepared["run_id"], space, number)
         done = completed(study, number)
         if done is not None:
             return TrialDone(candidate, number, done.values[0], done.user_attrs[PARAMS])
-        trial = study.ask()
-        trial.set_user_attr(NUMBER, number)
-        params = suggest(trial, space)
-        trial.set_user_attr(PARAMS, params)
+        trial = begin(study, space, number)
+        params = trial.user_attrs[PARAMS]
         try:
             values = fold_values(use_case, candidate, params, load_pinned(use_case, prepared, lake))
             value = float(np.mean(values))

@@ -16,6 +16,7 @@ from pydantic import BaseModel, ValidationError
 from include.errors import ConfigError
 from include.use_cases.expectations import Suite, problems_of_suite
 from include.use_cases.messages import sentences
+from include.use_cases.python_source import problems_of_python
 from include.use_cases.schema import UseCase
 from include.use_cases.yaml_text import parse
 
@@ -71,7 +72,10 @@ def dump(use_case: UseCase) -> str:
 
 
 def load(folder: Path) -> UseCase:
-    """Read and check one use case: its YAML and its suite of expectations.
+    """Read and check one use case: its YAML, its suite of expectations, and its Python.
+
+    The Python is compiled and its imports are looked for; it is not run (see
+    `include.use_cases.python_source`).
 
     Raises
     ------
@@ -80,6 +84,13 @@ def load(folder: Path) -> UseCase:
     """
     use_case = load_text(_read(folder / YAML_NAME), folder.name, shown(folder / YAML_NAME))
     load_suite(use_case, folder)
+    problems = [
+        f"{shown(path)}, {problem}"
+        for path in sorted(folder.glob("*.py"))
+        for problem in problems_of_python(path)
+    ]
+    if problems:
+        raise ConfigError("\n".join(problems))
     return use_case
 
 
@@ -134,7 +145,13 @@ def _module(path: Path, _mtime_ns: int) -> ModuleType:
     if spec is None or spec.loader is None:
         raise ConfigError(f"{shown(path)}: cannot be imported. It must be a Python file.")
     module = module_from_spec(spec)
-    spec.loader.exec_module(module)
+    try:
+        spec.loader.exec_module(module)
+    except SystemExit as error:  # it would end the thread that looks for champions, without a word
+        raise ConfigError(
+            f"{shown(path)}: must define functions only, but ends the process when it is imported. "
+            "Remove sys.exit() from it."
+        ) from error
     return module
 
 

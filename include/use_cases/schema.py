@@ -159,6 +159,11 @@ class Tuning(Strict):
     trials: Annotated[int, Field(ge=1, le=500)] = 10
     sampler: Literal["tpe", "random"] = "tpe"
     random_state: int = 0
+    min_completed_share: Annotated[float, Field(gt=0, le=1)] = Field(
+        default=0.5,
+        description="A training goes on without the trials that failed, if at least this share "
+        "of all trials completed.",
+    )
 
 
 class Train(Strict):
@@ -209,6 +214,18 @@ class Monitor(Strict):
     sample_rows: Annotated[int, Field(ge=200)] = 5_000
 
 
+class Serve(Strict):
+    """What the server does with request values that cleaning would treat as noise."""
+
+    out_of_range: Literal["refuse", "flag"] = Field(
+        default="refuse",
+        description="A value outside clean.noise: 'refuse' the request with 400, or answer as if "
+        "the value were missing and 'flag' it. Values that are possible, but outside the range "
+        "seen at training, are always answered and flagged. A change takes effect with the next "
+        "model.",
+    )
+
+
 class Retrain(Strict):
     """When the wheel turns again. Times are partition dates, so a replay decides alike."""
 
@@ -242,6 +259,7 @@ class UseCase(Strict):
     train: Train
     deploy: Deploy = Deploy()
     monitor: Monitor = Monitor()
+    serve: Serve = Serve()
     retrain: Retrain
 
     @model_validator(mode="after")

@@ -20,6 +20,10 @@ from great_expectations.expectations.registry import get_expectation_impl
 
 from include.errors import ConfigError
 from include.use_cases.expectations import Expectation, Suite
+from include.validate_clean.local_date import ExpectLocalDateToMatchTime
+
+# Great Expectations finds an expectation of one's own once its class is defined.
+OWN = (ExpectLocalDateToMatchTime,)
 
 _ROW_LEVEL = (ColumnMapExpectation, ColumnPairMapExpectation, MulticolumnMapExpectation)
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from include.due.definitions import DEFINITION, definition_of
 from include.errors import DataContractError
 from include.lake.table import Lake, Writer
 from include.use_cases.loader import load_suite, root, shown
@@ -21,7 +22,10 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Cleaned:
-    """What `validate_and_clean` published; `reasons` counts quarantined rows by expectation."""
+    """What `validate_and_clean` published; `reasons` counts quarantined rows by expectation.
+
+    `changed` is False where the clean rows are those that were there before.
+    """
 
     partition: str
     rows_in: int
@@ -35,6 +39,7 @@ class Cleaned:
     version: int
     partition_version: int
     quarantine_version: int | None
+    changed: bool
 
 
 def validate_and_clean(use_case: UseCase, partition: str, lake: Lake, writer: Writer) -> Cleaned:
@@ -65,13 +70,19 @@ def validate_and_clean(use_case: UseCase, partition: str, lake: Lake, writer: Wr
             f"(quarantined: {reasons}, dropped: {result.rows_dropped}). Look at the landed files."
         )
 
+    definition = {DEFINITION: definition_of(use_case, "clean")}
     quarantine = lake.table(use_case.name, "quarantine")
     quarantine_version = None
     if bad.num_rows:
         quarantine_version = quarantine.publish(
-            bad, partition=partition, schema=bad.schema, writer=writer, inputs=[source]
+            bad,
+            partition=partition,
+            schema=bad.schema,
+            writer=writer,
+            inputs=[source],
+            consumed=definition,
         ).version
-    else:  # what an earlier attempt set aside would be a lie now
+    else:  # the rows that an earlier version set aside
         quarantine.clear(partition, writer)
     published = lake.table(use_case.name, "clean").publish(
         result.rows,
@@ -79,6 +90,7 @@ def validate_and_clean(use_case: UseCase, partition: str, lake: Lake, writer: Wr
         schema=result.rows.schema,
         writer=writer,
         inputs=[source],
+        consumed=definition,
         facts={"rows_quarantined": bad.num_rows, "duplicates_removed": result.duplicates_removed},
     )
     log.info(
@@ -98,6 +110,7 @@ def validate_and_clean(use_case: UseCase, partition: str, lake: Lake, writer: Wr
         version=published.version,
         partition_version=published.partition_version,
         quarantine_version=quarantine_version,
+        changed=published.changed,
     )
 
 

@@ -1,11 +1,11 @@
-"""What every phase's operator has in common: the use case, the hooks, the writer, errors put in
-Airflow's words.
+"""What every phase's operator has in common: use case, hooks, writer, and what a run is asked for.
+
+A run owns its partition key. Whatever started it, it does the work of that key and of no other.
 """
 
 from __future__ import annotations
 
 import math
-from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -13,9 +13,10 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
-from airflow.sdk.exceptions import AirflowFailException
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
-from include.errors import DataContractError, FlywheelError, ServiceUnavailable
+from include.errors import ConfigError, DataContractError, FlywheelError, ServiceUnavailable
+from include.partitions import check_key
 from plugins.hooks.lake import LakeHook
 from plugins.hooks.mlflow import MlflowHook
 
@@ -24,7 +25,13 @@ if TYPE_CHECKING:
 
     from include.lake.table import Lake, Writer
     from include.registry.client import Registry
+    from include.registry.ledger import Ledger
     from include.use_cases.schema import UseCase
+
+PARTITION_KEY = "{{ dag_run.partition_key or '' }}"
+"""The run's partition key, as a template; empty in a run without one."""
+
+_BY_A_PERSON = ("manual", "asset_materialization", "operator_triggered", "backfill")
 
 
 class PhaseOperator(BaseOperator):
@@ -34,12 +41,38 @@ class PhaseOperator(BaseOperator):
     :param mlflow_conn_id: Airflow connection of the MLflow server
     """
 
+    takes_partition_key = True
+    """Whether a run of this operator's Dag has a partition key."""
+
     def __init__(
         self, *, use_case: str, mlflow_conn_id: str = MlflowHook.default_conn_name, **kwargs: Any
     ) -> None:
         super().__init__(**kwargs)
         self.use_case = use_case
         self.mlflow_conn_id = mlflow_conn_id
+
+    def pre_execute(self, context: Any) -> None:
+        """Refuse a run that was asked for with what its Dag does not know.
+
+        Airflow's REST API passes any key of `conf` on unchecked, and a misspelt one would be a wish
+        that is silently ignored.
+        """
+        super().pre_execute(context)
+        run, known = context["dag_run"], sorted(context["dag"].params)
+        unknown_keys = sorted(set(run.conf or {}) - set(known))
+        problem = None
+        if unknown_keys:
+            problem = (
+                f"conf holds {unknown_keys}, which this Dag does not know; it knows "
+                f"{known or 'none'}. Start it again without them."
+            )
+        elif run.partition_key and not self.takes_partition_key:
+            problem = (
+                f"this Dag has no partition key, got {run.partition_key!r}. Start it again without "
+                f"one; its form has {known or 'no fields'}."
+            )
+        if problem:
+            raise AirflowFailException(f"{run.dag_id}: {problem}")
 
     @cached_property
     def config(self) -> UseCase:
@@ -62,6 +95,26 @@ class PhaseOperator(BaseOperator):
     def registry(self) -> Registry:
         """The model registry."""
         return MlflowHook(self.mlflow_conn_id).registry
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        """The promotion ledger: which model version serves."""
+        from include.registry.ledger import Ledger
+
+        return Ledger(self.lake, self.use_case, self.lake_hook.settings.verify_key)
+
+    def checked_key(self, key: str) -> str:
+        """Give the run's partition key back when it is one; a run without one guesses nothing.
+
+        :param key: the rendered partition key
+        """
+        if not key:
+            raise ConfigError(
+                f"{self.dag_id}: the run must have a partition key, such as 2013-04, and has none. "
+                "Start it with one (`partition_key` in the form or in REST). Airflow drops the key "
+                "of runs that TriggerDagRunOperator starts or `airflow partitions clear` clears."
+            )
+        return check_key(key, self.config.ingest.partition.grain)
 
     def writer(self, context: Context) -> Writer:
         """Say who publishes. The token is the attempt's start in milliseconds: a later attempt's
@@ -86,6 +139,23 @@ class PhaseOperator(BaseOperator):
         emit(context, self.outlets, [partition], {"partition": partition, **facts})
 
 
+def asked_by_a_person(context: Context) -> bool:
+    """Tell whether a person wants this run's work done, whether it is due or not.
+
+    The form and REST start a `manual` run, "materialize" an `asset_materialization`; clearing a run
+    or a task raises the run's `clear_number`. (A retry does not: `try_number` would not tell.)
+    """
+    run = context["dag_run"]
+    kind = str(getattr(run.run_type, "value", run.run_type))
+    return kind in _BY_A_PERSON or bool(run.clear_number)
+
+
+def person_of(context: Context) -> str:
+    """Name who started the run: a user of Airflow, or the Dag itself."""
+    run = context["dag_run"]
+    return str(run.triggering_user_name or run.dag_id)
+
+
 def emit(
     context: Context, outlets: Sequence[Any], partitions: Sequence[str], extra: dict[str, Any]
 ) -> None:
@@ -100,15 +170,20 @@ def emit(
 
 
 @contextmanager
-def failures_in_airflows_words() -> Iterator[None]:
+def errors_for_airflow() -> Iterator[None]:
     """Let only what a retry may help be retried: a service that did not answer, or a surprise.
 
-    Config, data and an attempt that a later one has overtaken fail at once, with their words.
+    Config and data errors fail at once, with their words. An attempt that a later one has
+    overtaken is skipped: the later result stands.
     """
+    from include.lake.errors import StaleAttempt
+
     try:
         yield
     except ServiceUnavailable:
         raise
+    except StaleAttempt as error:
+        raise AirflowSkipException(str(error)) from error
     except FlywheelError as error:
         raise AirflowFailException(str(error)) from error
 
@@ -131,103 +206,9 @@ def facts_of(done: Any) -> dict[str, Any]:
     return facts
 
 
-def requested_key(context: Context) -> str | None:
-    """Give the partition key that a person or a REST call named for this run.
-
-    A key that came with an asset event is not one: such a run looks for everything that is
-    unprocessed, and its key's input may well have been dealt with already.
-    """
-    run = context["dag_run"]
-    key: str | None = context.get("partition_key")
-    return key if str(getattr(run.run_type, "value", run.run_type)) == "manual" else None
-
-
 def unknown(what: str, wanted: str, place: str, present: Sequence[str]) -> DataContractError:
     """Make the error for a form or REST call that names what does not exist: it says what does."""
     return DataContractError(
         f"{what} {wanted!r} is not in {place}. There is: {', '.join(present) or 'nothing yet'}. "
-        f"Trigger the Dag with one of these, or leave it empty."
+        f"Start the Dag with one of these."
     )
-
-
-class FindPartitionsOperator(PhaseOperator):
-    """Find the partitions of one lake table that the next has not been made from in their present
-    version.
-
-    **Idempotent**: reads only. **XCom**: the partition keys, a list of strings; empty when
-    nothing is to do, which skips the mapped tasks after it. **Retries**: when the lake does not
-    answer.
-
-    :param source: stage that is read, such as `raw`
-    :param target: stage that is made of it, such as `clean`
-    """
-
-    def __init__(self, *, source: str, target: str, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.source = source
-        self.target = target
-
-    def execute(self, context: Context) -> list[str]:
-        """Look, and list."""
-        with failures_in_airflows_words():
-            source = self.lake.table(self.use_case, self.source)
-            return self.choose(context, source.partitions(), self.unprocessed())
-
-    def unprocessed(self) -> list[str]:
-        """List what is to do when nobody asks for anything in particular."""
-        from include.lake.table import unprocessed
-
-        return unprocessed(
-            self.lake.table(self.use_case, self.source), self.lake.table(self.use_case, self.target)
-        )
-
-    def choose(
-        self, context: Context, present: Sequence[str], unprocessed: Sequence[str]
-    ) -> list[str]:
-        """Choose from what is there, what is unprocessed, the key of the run and `force`."""
-        key = requested_key(context)
-        if key is not None and key not in present:
-            raise unknown("Partition", key, f"{self.use_case}.{self.source}", present)
-        if context["params"].get("force"):
-            chosen = [key] if key else list(present[-1:])
-            self.log.info("Asked to process again: %s", chosen or "there is nothing yet")
-            return chosen
-        if key is not None:
-            chosen = [key] if key in unprocessed else []
-            self.log.info(
-                "%s: %s",
-                key,
-                "to be processed" if chosen else "already processed in its present version",
-            )
-            return chosen
-        self.log.info("Unprocessed: %s", ", ".join(unprocessed) or "nothing")
-        return list(unprocessed)
-
-
-class PartitionOperator(PhaseOperator):
-    """Base of the operators that process one partition; mapped over the partitions that were found.
-
-    :param partition: partition key (templated)
-    """
-
-    template_fields: Sequence[str] = ("partition",)
-
-    def __init__(self, *, partition: str, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.partition = partition
-
-    def execute(self, context: Context) -> dict[str, Any]:
-        """Process the partition, log and return what was done, and emit the asset events."""
-        with failures_in_airflows_words():
-            done = facts_of(self.process(context))
-        self.log.info("%s", done)
-        self.emit(
-            context,
-            self.partition,
-            {key: done[key] for key in ("rows", "rows_clean", "version") if key in done},
-        )
-        return done
-
-    @abstractmethod
-    def process(self, context: Context) -> Any:
-        """Do the phase's work on `self.partition`; return its dataclass of facts."""

@@ -2,43 +2,91 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from plugins.operators.base import FindPartitionsOperator, PartitionOperator
+from airflow.sdk.exceptions import AirflowSkipException
+
+from include.errors import DataContractError
+from plugins.operators.base import PARTITION_KEY, PhaseOperator, errors_for_airflow
+from plugins.operators.partition import PartitionOperator
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from airflow.sdk import Context
 
     from include.batch_predict.predict import Predicted
-
-
-class FindUnscoredOperator(FindPartitionsOperator):
-    """Find the feature partitions that the champion has not scored and has not learned from.
-
-    **Idempotent**: reads only. **XCom**: the partition keys. **Retries**: when MLflow or the lake
-    does not answer.
-    """
-
-    def unprocessed(self) -> list[str]:
-        """List the partitions without predictions that the champion does not know."""
-        from include.batch_predict.find import unscored
-
-        return unscored(self.config, self.lake, self.registry)
+    from include.due.wanted import Wanted
 
 
 class PredictPartitionOperator(PartitionOperator):
     """Score one partition of features with the champion.
 
-    Without a champion nothing is published, and the event is still emitted, so that the monitor
-    can say so and the first training be asked for. **Idempotent**: replaces the partition.
-    **XCom**: partition, rows, model version, mean score. **Retries**: when MLflow or the lake
-    does not answer.
+    What was predicted stays: another champion does not predict it again. Skipped when there is no
+    champion yet, and when the champion was trained on the partition. **Idempotent**: replaces the
+    partition. **XCom**: partition, rows, model version, mean score. **Retries**: when MLflow or the
+    lake does not answer.
     """
+
+    stage, source = "predictions", "features"
+
+    def wanted(self, key: str) -> Wanted:
+        """Say what the partition would be made from now."""
+        from include.due.wanted import wanted_predictions
+
+        champion = self.ledger.current()
+        known_up_to = champion.holdout_partition if champion else None
+        return wanted_predictions(self.config, self.lake, known_up_to, [key])
+
+    def not_wanted(self, key: str, *, asked: bool) -> None:
+        """Skip without a champion, or where it has learned from the partition."""
+        if key in self.lake.table(self.use_case, self.source).partitions():
+            champion = self.ledger.current()
+            raise AirflowSkipException(
+                f"There is no champion yet that could score {key}."
+                if champion is None
+                else f"Champion {champion.version} was trained and tested on partitions up to "
+                f"{champion.holdout_partition}: scoring {key} would overstate its performance."
+            )
+        super().not_wanted(key, asked=asked)
 
     def process(self, context: Context) -> Predicted:
         """Score and publish."""
         from include.batch_predict.predict import predict_partition
 
+        champion = self.ledger.current()
+        if champion is None:
+            raise DataContractError(f"{self.use_case} has no champion.")  # it had one a moment ago
         return predict_partition(
-            self.config, self.partition, self.lake, self.registry, self.writer(context)
+            self.config,
+            self.partition,
+            champion.version,
+            self.lake,
+            self.registry,
+            self.writer(context),
         )
+
+
+class ReportUnscoredOperator(PhaseOperator):
+    """Emit an event for a partition that there is no champion to score, so that
+    `retrain_trigger` considers a first training; otherwise be skipped.
+
+    **Idempotent**: reads only, but for its event. **XCom**: none. **Retries**: when the lake does
+    not answer.
+
+    :param partition: partition key (templated; by default the run's)
+    """
+
+    template_fields: Sequence[str] = ("partition",)
+
+    def __init__(self, *, partition: str = PARTITION_KEY, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.partition = partition
+
+    def execute(self, context: Context) -> None:
+        """Look whether there is a champion."""
+        with errors_for_airflow():
+            key = self.checked_key(self.partition)
+            if self.ledger.current() is not None:
+                raise AirflowSkipException("There is a champion: nothing to report.")
+        self.emit(context, key, {})

@@ -6,15 +6,18 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import BaseSensorOperator
 from airflow.sdk.exceptions import AirflowSkipException
 
+from include.errors import DataContractError, ServiceUnavailable
 from plugins.hooks.serving import ServingHook
 from plugins.operators.base import (
+    PARTITION_KEY,
     PhaseOperator,
+    asked_by_a_person,
     emit,
+    errors_for_airflow,
     facts_of,
-    failures_in_airflows_words,
+    person_of,
     unknown,
 )
 from plugins.triggers.served_version import ServedVersionTrigger
@@ -22,48 +25,98 @@ from plugins.triggers.served_version import ServedVersionTrigger
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+ANNOUNCED_AT_ONCE = 50
+"""Partitions that one task announces: each starts a run, and 50 runs are minutes of work."""
+
 
 class CompareModelsOperator(PhaseOperator):
     """Score champion and challenger on the same rows and reach a verdict.
 
-    A verdict of no is a result: nothing fails. **Idempotent**: reads only. **XCom**: version,
+    Judged is the newest model version that was trained as of the run's partition key, or the one
+    that the form names. A verdict of no is a result: nothing fails. Started by an event, it is
+    skipped when the version has been judged. **Idempotent**: reads only. **XCom**: version,
     promote, reasons, metrics. **Retries**: when MLflow or the lake does not answer.
+
+    :param partition: partition key (templated; by default the run's)
+    :param version: model version (templated; empty for the newest as of the key)
+    :param override: reason to promote the named version whatever the verdict is, such as a
+        rollback (templated; empty: the verdict decides)
     """
 
+    template_fields: Sequence[str] = ("partition", "version", "override")
+
+    def __init__(
+        self,
+        *,
+        partition: str = PARTITION_KEY,
+        version: str = "{{ params.version or '' }}",
+        override: str = "{{ params.override or '' }}",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.partition = partition
+        self.version = version
+        self.override = override
+
     def execute(self, context: Context) -> dict[str, Any]:
-        """Judge the challenger, or the model version that the form names."""
+        """Judge the model version."""
         from include.deploy.compare import compare
 
-        with failures_in_airflows_words():
-            version = self._version(context["params"].get("version"))
-            verdict = facts_of(compare(self.config, version, self.lake, self.registry))
-            as_of = self.registry.details(self.use_case, version)["tags"]["as_of"]
+        with errors_for_airflow():
+            key, asked = self.checked_key(self.partition), asked_by_a_person(context)
+            version = self._version(key, asked=asked)
+            if not asked and (verdict_before := self.registry.judged(self.use_case, version)):
+                raise AirflowSkipException(
+                    f"up to date: version {version}, the newest as of {key}, was {verdict_before}."
+                )
+            current = self.ledger.current()
+            champion = current.version if current else None
+            verdict = facts_of(compare(self.config, version, champion, self.lake, self.registry))
+        if self.override and champion != version:
+            by = f"promoted by {person_of(context)} whatever the verdict: {self.override}"
+            verdict |= {"promote": True, "reasons": [by, *verdict["reasons"]]}
         self.log.info(
             "Model version %s: %s", version, "promote" if verdict["promote"] else "do not promote"
         )
         for reason in verdict["reasons"]:
             self.log.info("- %s", reason)
-        return {"version": version, "as_of": as_of, **verdict}
+        return {"version": version, "as_of": key, **verdict}
 
-    def _version(self, named: str | None) -> str:
-        if named:
-            versions = self.registry.versions(self.use_case)
-            if named not in versions:
-                raise unknown("Model version", named, f"the model {self.use_case!r}", versions)
-            return named
-        challenger = self.registry.version_of(self.use_case, "challenger")
-        if challenger is None:
-            raise AirflowSkipException(
-                f"Model {self.use_case!r} has no challenger: nothing to deploy."
+    def _version(self, key: str, *, asked: bool) -> str:
+        if self.override and not self.version:
+            raise DataContractError(
+                "An override must name the model version that it is for. Fill in the version too."
             )
-        return challenger
+        if self.version:
+            versions = self.registry.versions(self.use_case)
+            if self.version not in versions:
+                where = f"the model {self.use_case!r}"
+                raise unknown("Model version", self.version, where, versions)
+            as_of = self.registry.details(self.use_case, self.version)["tags"]["as_of"]
+            if as_of != key:
+                raise DataContractError(
+                    f"Model version {self.version} was trained as of {as_of}, and this run's "
+                    f"partition key is {key}. Start the Dag again with partition key {as_of}."
+                )
+            return self.version
+        newest = self.registry.newest_as_of(self.use_case, key)
+        if newest is None:
+            words = f"No version of model {self.use_case!r} was trained as of {key}"
+            if asked:
+                raise DataContractError(
+                    f"{words}. Start {self.use_case}__train_tune with that key."
+                )
+            raise AirflowSkipException(f"{words}: nothing to deploy.")
+        return newest
 
 
 class ApplyVerdictOperator(PhaseOperator):
-    """Move the registry's aliases as the verdict says.
+    """Promote or reject, as the verdict says.
 
-    **Idempotent**: aliases that stand are left. **XCom**: version, champion. **Retries**: when
-    MLflow does not answer.
+    A promotion is an entry in the promotion ledger, and the registry's aliases follow. It is
+    refused when another champion serves than the verdict compared with: an old run that is cleared
+    does not bring its model back. **Idempotent**: an entry that the run made is found again.
+    **XCom**: version, champion. **Retries**: when MLflow or the lake does not answer.
 
     :param verdict: what `CompareModelsOperator` returned (templated)
     """
@@ -76,60 +129,100 @@ class ApplyVerdictOperator(PhaseOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Promote or reject."""
-        from include.deploy.apply import apply
+        from include.deploy.apply import promote, reject
 
         version = self.verdict["version"]
-        with failures_in_airflows_words():
-            champion = apply(self.config, version, self.verdict, self.registry)
+        models = (self.config, version, self.verdict)
+        with errors_for_airflow():
+            champion = (
+                promote(
+                    *models,
+                    self.registry,
+                    self.ledger,
+                    who=person_of(context),
+                    run_id=self.writer(context).run_id,
+                )
+                if self.verdict["promote"]
+                else reject(*models, self.registry, self.ledger)
+            )
         return {"version": version, "champion": champion}
 
 
-class ConfirmServingSensor(BaseSensorOperator):
-    """Wait until the serving application answers with a model version; emit the new champion.
+class ConfirmServingOperator(PhaseOperator):
+    """Wait until the serving application answers with a model version.
 
-    Waits deferred: no worker slot is held. **Idempotent**: reads only, but for its event.
-    **XCom**: none. **Retries**: when the application does not answer at first.
+    Waits deferred, and outlives an outage of the application as long as its time-out says.
+    **Idempotent**: reads only. **XCom**: the partitions that the new champion has to score, in
+    lists of at most 50. **Retries**: none; the time-out is the patience.
 
-    :param use_case: name of the use case
     :param version: model version that must answer (templated)
-    :param partition: partition key of the event (templated)
+    :param timeout: how long to wait
     :param serving_conn_id: Airflow connection of the serving application
     """
 
-    template_fields: Sequence[str] = ("version", "partition")
+    template_fields: Sequence[str] = ("version",)
 
     def __init__(
         self,
         *,
-        use_case: str,
         version: str,
-        partition: str,
+        timeout: timedelta,
         serving_conn_id: str = ServingHook.default_conn_name,
         **kwargs: Any,
     ) -> None:
-        # Serving looks for a new champion every 2 s and loads it in a few more.
-        kwargs.setdefault("timeout", 600)
-        super().__init__(**kwargs)
-        self.use_case = use_case
+        super().__init__(retries=0, **kwargs)
         self.version = version
-        self.partition = partition
+        self.timeout = timeout
         self.serving_conn_id = serving_conn_id
 
-    def execute(self, context: Context) -> None:
+    def execute(self, context: Context) -> list[list[str]]:
         """Ask once; if the version does not answer yet, leave the asking to the triggerer."""
         hook = ServingHook(self.serving_conn_id)
-        served = hook.served_version(self.use_case)
+        try:
+            served = hook.served_version(self.use_case)
+        except ServiceUnavailable as error:
+            self.log.warning("%s Waiting for it.", error)
+            served = None
         self.log.info("%s serves version %s; wanted is %s", self.use_case, served, self.version)
-        if served == self.version:
-            self.announce(context)
-            return
-        self.defer(
-            trigger=ServedVersionTrigger(hook.url(), self.use_case, self.version),
-            method_name="announce",
-            timeout=timedelta(seconds=self.timeout),
-        )
+        if served != self.version:
+            self.defer(
+                trigger=ServedVersionTrigger(hook.url(), self.use_case, self.version),
+                method_name="list_unscored",
+                timeout=self.timeout,
+            )
+        return self.list_unscored(context)
 
-    def announce(self, context: Context, event: str | None = None) -> None:
-        """Emit the champion that answers."""
-        facts = {"partition": self.partition, "model_version": self.version}
-        emit(context, self.outlets, [self.partition], facts)
+    def list_unscored(self, context: Context, event: str | None = None) -> list[list[str]]:
+        """List what the champion has to score."""
+        from include.due.state import states
+        from include.due.wanted import wanted_predictions
+
+        with errors_for_airflow():
+            champion = self.ledger.current()
+            known = champion.holdout_partition if champion else None
+            wanted = wanted_predictions(self.config, self.lake, known)
+            found = states(self.use_case, "predictions", wanted, self.lake)
+        due = sorted(key for key, state in found.items() if state.due)
+        self.log.info("Partitions to score: %s", len(due))
+        steps = range(0, len(due), ANNOUNCED_AT_ONCE)
+        return [due[start : start + ANNOUNCED_AT_ONCE] for start in steps]
+
+
+class AnnounceChampionOperator(PhaseOperator):
+    """Emit one event for each partition that the new champion has to score.
+
+    **Idempotent**: a partition that was scored meanwhile is skipped by its run. **XCom**: none.
+    **Retries**: nothing of its own can fail.
+
+    :param partitions: the partition keys (templated)
+    """
+
+    template_fields: Sequence[str] = ("partitions",)
+
+    def __init__(self, *, partitions: Any, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.partitions = partitions
+
+    def execute(self, context: Context) -> None:
+        """Emit them."""
+        emit(context, self.outlets, list(self.partitions), {})

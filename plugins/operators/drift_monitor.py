@@ -1,39 +1,47 @@
-"""Operators of the phase drift monitor."""
+"""Operator of the phase drift monitor."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from plugins.operators.base import FindPartitionsOperator, PartitionOperator
+from airflow.sdk.exceptions import AirflowSkipException
+
+from plugins.links import DriftReportLink
+from plugins.operators.partition import PartitionOperator
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from include.drift_monitor.monitor import Monitored
-
-
-class FindUnmonitoredOperator(FindPartitionsOperator):
-    """Find the partitions whose features, predictions or labels are newer than their monitoring.
-
-    **Idempotent**: reads only. **XCom**: the partition keys. **Retries**: when the lake does not
-    answer.
-    """
-
-    def unprocessed(self) -> list[str]:
-        """List the partitions to monitor."""
-        from include.drift_monitor.monitor import unmonitored
-
-        return unmonitored(self.config, self.lake)
+    from include.due.wanted import Wanted
 
 
 class MonitorPartitionOperator(PartitionOperator):
     """Measure drift of one partition and, once its labels are there, the performance of its
     predictions.
 
-    Drift or decay is a verdict, not a failure: the task stays green. **Idempotent**: replaces the
-    partition, and its report. **XCom**: verdict, reasons, figures, the report's run id.
-    **Retries**: when MLflow or the lake does not answer.
+    Drift or decay is a verdict, not a failure: the task stays green. Skipped when nothing was
+    predicted for the partition. **Idempotent**: replaces the partition, and its report. **XCom**:
+    verdict, reasons, figures, the report's run id. **Retries**: when MLflow or the lake does not
+    answer.
     """
+
+    stage, source = "monitoring", "predictions"
+    operator_extra_links = (DriftReportLink(),)
+
+    def wanted(self, key: str) -> Wanted:
+        """Say what the partition would be made from now."""
+        from include.due.wanted import wanted_monitoring
+
+        return wanted_monitoring(self.config, self.lake, [key])
+
+    def not_wanted(self, key: str, *, asked: bool) -> None:
+        """Skip where nothing was predicted: such labels are for training only."""
+        stages = ("features", "labels")
+        tables = [self.lake.table(self.use_case, stage) for stage in stages]
+        if any(key in table.partitions() for table in tables):
+            raise AirflowSkipException(f"Nothing was predicted for {key}: nothing to monitor.")
+        super().not_wanted(key, asked=asked)
 
     def process(self, context: Context) -> Monitored:
         """Measure, publish, report."""
@@ -43,7 +51,7 @@ class MonitorPartitionOperator(PartitionOperator):
         from include.drift_monitor.monitor import monitor_partition
 
         with tempfile.TemporaryDirectory(prefix="flywheel-") as folder:
-            return monitor_partition(
+            done = monitor_partition(
                 self.config,
                 self.partition,
                 self.lake,
@@ -51,3 +59,5 @@ class MonitorPartitionOperator(PartitionOperator):
                 self.writer(context),
                 Path(folder),
             )
+        self.mlflow_run_id = done.report_run_id
+        return done

@@ -1,122 +1,138 @@
-"""Operators of the phase ingest and label."""
+"""Operators of the phase ingest and label.
+
+Ingestion alone finds its partitions when it runs: what has landed, and is not in the lake as it
+landed. A file that is refused does not stop the others.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
-from airflow.sdk.exceptions import AirflowSkipException
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
-from plugins.operators.base import (
-    PartitionOperator,
-    PhaseOperator,
-    emit,
-    facts_of,
-    failures_in_airflows_words,
-    unknown,
-)
+from plugins.operators.base import PhaseOperator
+from plugins.operators.landed import ALL, REFUSED, IngestOperator
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from include.ingest_label.ingest import LabelsIngested, RowsIngested
+    from include.due.wanted import Wanted
+    from include.ingest_label.landing import Landing
 
 
-class FindLandedOperator(PhaseOperator):
-    """Find landed files that are not in the lake in their present version.
+class IngestRowsOperator(IngestOperator):
+    """Publish landed rows into the raw table.
 
-    **Idempotent**: reads only. **XCom**: the partition keys, a list of strings; empty when
-    nothing is new, which skips the mapped tasks after it. **Retries**: when the landing area or
-    the lake does not answer.
-
-    :param what: `raw` for rows, `labels` for outcomes
+    **Idempotent**: replaces partitions. **XCom**: counts, and the facts of the first partitions.
+    **Retries**: when the landing area or the lake does not answer.
     """
 
-    def __init__(self, *, what: Literal["raw", "labels"], **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.what = what
+    def patterns(self) -> list[str]:
+        """List the landing patterns that are read."""
+        return [self.config.ingest.landing]
 
-    def execute(self, context: Context) -> list[str]:
-        """Look, and list."""
-        params = context["params"]
-        with failures_in_airflows_words():
-            found = self._find(params.get("partition"), force=bool(params.get("force")))
-        self.log.info("To ingest into %s: %s", self.what, ", ".join(found) or "nothing new")
-        return found
+    def wanted_by_stage(self, landing: Landing) -> dict[str, Wanted]:
+        """Say what each partition of `raw` would be made from now."""
+        from include.ingest_label.ingest import wanted_raw
 
-    def _find(self, partition: str | None, *, force: bool) -> list[str]:
-        from include.ingest_label.ingest import (
-            find_unprocessed,
-            landed_outcomes,
-            landed_partitions,
-        )
+        return {"raw": wanted_raw(self.config, landing)}
 
-        landing = self.lake_hook.landing
-        rows, outcomes = (f(self.config, landing) for f in (landed_partitions, landed_outcomes))
-        if partition is not None and partition not in {*rows, *outcomes}:
-            place = f"the landing area, {landing.uri}/{self.config.ingest.landing}"
-            raise unknown("Partition", partition, place, rows)
-        landed = rows if self.what == "raw" else outcomes
-        if force:
-            return [one for one in landed if one == (partition or landed[-1])]
-        work = find_unprocessed(self.config, landing, self.lake)
-        found = work.raw if self.what == "raw" else work.labels
-        return [one for one in found if partition in (None, one)]
-
-
-class IngestReferencesOperator(PhaseOperator):
-    """Publish the reference tables whose landed files have changed.
-
-    Is skipped when none has, which emits nothing. One that lands partition by partition emits its
-    partitions: features that were built without it, or waited for it, are due. **Idempotent**:
-    unchanged files are not published again. **XCom**: a list of small facts, one per published
-    reference. **Retries**: when the landing area or the lake does not answer.
-    """
-
-    def execute(self, context: Context) -> list[dict[str, Any]]:
-        """Publish what has changed."""
-        from include.ingest_label.ingest import ingest_references
-
-        with failures_in_airflows_words():
-            published = ingest_references(
-                self.config, self.lake_hook.landing, self.lake, self.writer(context)
-            )
-        if not published:
-            raise AirflowSkipException("No reference table has changed.")
-        references = self.config.ingest.references
-        renewed = {one.partition for one in published if references[one.name].partitioned}
-        names = sorted({one.name for one in published})
-        emit(context, self.outlets, sorted(renewed), {"references": names})
-        return [facts_of(one) for one in published]
-
-
-class IngestRowsOperator(PartitionOperator):
-    """Publish one landed partition into the raw table.
-
-    **Idempotent**: replaces the partition. **XCom**: partition, rows, version. **Retries**: when
-    the landing area or the lake does not answer; a malformed file fails at once.
-    """
-
-    def process(self, context: Context) -> RowsIngested:
-        """Read, check and publish the partition."""
+    def ingest(self, stage: str, key: str, context: Context) -> Any:
+        """Read, check and publish one partition."""
         from include.ingest_label.ingest import ingest_rows
 
-        return ingest_rows(
-            self.config, self.partition, self.lake_hook.landing, self.lake, self.writer(context)
-        )
+        landing = self.lake_hook.landing
+        return ingest_rows(self.config, key, landing, self.lake, self.writer(context))
 
 
-class IngestLabelsOperator(PartitionOperator):
-    """Publish the labels read off one partition's landed outcomes.
+class IngestLabelsOperator(IngestOperator):
+    """Read labels off landed outcomes and publish them.
 
-    **Idempotent**: replaces the partition. **XCom**: partition, rows, rows without an outcome,
-    version.
-    **Retries**: when the landing area or the lake does not answer; a malformed file fails at once.
+    **Idempotent**: replaces partitions. **XCom**: counts, and the facts of the first partitions.
+    **Retries**: when the landing area or the lake does not answer.
     """
 
-    def process(self, context: Context) -> LabelsIngested:
-        """Read the outcomes, make labels, publish them."""
+    def patterns(self) -> list[str]:
+        """List the landing patterns that are read."""
+        return [self.config.labels.landing] if self.config.labels else []
+
+    def wanted_by_stage(self, landing: Landing) -> dict[str, Wanted]:
+        """Say what each partition of `labels` would be made from now."""
+        from include.ingest_label.ingest import wanted_labels
+
+        return {"labels": wanted_labels(self.config, landing)}
+
+    def ingest(self, stage: str, key: str, context: Context) -> Any:
+        """Read the outcomes of one partition, make labels, publish them."""
         from include.ingest_label.ingest import ingest_labels
 
-        return ingest_labels(
-            self.config, self.partition, self.lake_hook.landing, self.lake, self.writer(context)
+        landing = self.lake_hook.landing
+        return ingest_labels(self.config, key, landing, self.lake, self.writer(context))
+
+
+class IngestReferencesOperator(IngestOperator):
+    """Publish the reference tables that have landed.
+
+    One that lands by partition emits the partitions that are clean already: their features were
+    built without it, or wait for it. One that lands whole emits those that wait for it. Partitions
+    that come with it are built with it anyway.
+
+    **Idempotent**: replaces partitions. **XCom**: counts, and the facts of the first partitions.
+    **Retries**: when the landing area or the lake does not answer.
+    """
+
+    def patterns(self) -> list[str]:
+        """List the landing patterns that are read."""
+        return [reference.landing for reference in self.config.ingest.references.values()]
+
+    def keys_to_emit(self, changed: Sequence[str]) -> list[str]:
+        """Choose the partitions whose features are to be built again."""
+        clean = set(self.lake.table(self.use_case, "clean").partitions())
+        if ALL not in changed:
+            return sorted(set(changed) & clean)
+        built = self.lake.table(self.use_case, "features").partitions()
+        return sorted((set(changed) & clean) | (clean - set(built)))
+
+    def wanted_by_stage(self, landing: Landing) -> dict[str, Wanted]:
+        """Say what each partition of each reference would be made from now."""
+        from include.ingest_label.ingest import wanted_reference
+
+        names = self.config.ingest.references
+        return {f"reference_{name}": wanted_reference(self.config, name, landing) for name in names}
+
+    def ingest(self, stage: str, key: str, context: Context) -> Any:
+        """Publish one partition of one reference."""
+        from include.ingest_label.ingest import ingest_reference
+
+        name, landing = stage.removeprefix("reference_"), self.lake_hook.landing
+        return ingest_reference(self.config, name, key, landing, self.lake, self.writer(context))
+
+
+class ReportRefusedOperator(PhaseOperator):
+    """Fail with the words of everything that the run refused; be skipped when that is nothing.
+
+    The tasks before it publish and emit what is good; this one makes the run red. **Idempotent**:
+    reads only. **XCom**: none. **Retries**: nothing that a retry helps.
+
+    :param task_ids: the tasks that may have refused something
+    """
+
+    takes_partition_key = False
+
+    def __init__(self, *, task_ids: Sequence[str], **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.task_ids = list(task_ids)
+
+    def execute(self, context: Context) -> None:
+        """Gather the refusals."""
+        pulled = context["ti"].xcom_pull(task_ids=self.task_ids, key=REFUSED)
+        found = [pulled] if isinstance(pulled, dict) else pulled or []
+        refused = {item: words for one in found if one for item, words in one.items()}
+        if not refused:
+            raise AirflowSkipException("Nothing was refused.")
+        lines = [f"- {item}: {words}" for item, words in refused.items()]
+        raise AirflowFailException(
+            "These were refused; the others were ingested. Each is tried again when its files or "
+            "its definition change:\n" + "\n".join(lines)
         )

@@ -8,11 +8,22 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowSkipException
 
-from include.errors import DataContractError
-from plugins.operators.base import PhaseOperator, facts_of, failures_in_airflows_words
+from plugins.operators.base import (
+    PARTITION_KEY,
+    PhaseOperator,
+    asked_by_a_person,
+    errors_for_airflow,
+    facts_of,
+    person_of,
+)
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
+
+    from include.registry.ledger import Promotion
+
+_EARLIER_PHASES = ("ingest_label", "validate_clean", "feature")
+_ACTIVE = ["queued", "running"]
 
 
 class DecideRetrainingOperator(PhaseOperator):
@@ -21,20 +32,49 @@ class DecideRetrainingOperator(PhaseOperator):
     **Idempotent**: the same facts give the same decision, and a training that was asked for is
     not asked for again. **XCom**: ask, as_of, reasons, signals. **Retries**: when MLflow or the
     lake does not answer.
+
+    :param partition: partition key (templated; by default the run's)
+    :param ask: ask for a training whatever the signals say (templated)
     """
+
+    template_fields: Sequence[str] = ("partition", "ask")
+
+    def __init__(
+        self,
+        *,
+        partition: str = PARTITION_KEY,
+        ask: str = "{{ params.ask }}",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.partition = partition
+        self.ask = ask
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Gather the facts, decide, record."""
         from include.retrain_trigger.gather import decide, record
 
         writer = self.writer(context)
-        with failures_in_airflows_words():
-            decision = decide(self.config, self.lake, self.registry, writer.run_id)
-            if context["params"].get("ask") and not decision.ask:
-                if not decision.as_of:
-                    raise DataContractError("; ".join(decision.reasons) + ". Land data first.")
-                reasons = ["asked for by hand, against:", *decision.reasons]
-                decision = replace(decision, ask=True, reasons=reasons)
+        # A cleared run decides anew; a retry gets the decision that its first attempt recorded.
+        cleared = context["dag_run"].clear_number
+        writer = replace(writer, run_id=f"{writer.run_id}#{cleared}") if cleared else writer
+        with errors_for_airflow():
+            key = self.checked_key(self.partition)
+            champion = self.ledger.current()
+            if champion is not None and not asked_by_a_person(context):
+                self._skip_unless_due(key, champion)
+            decision = decide(
+                self.config,
+                key,
+                self.lake,
+                self.registry,
+                champion,
+                run_id=writer.run_id,
+                active=[] if champion else self._active_phases(context),
+            )
+            if self.ask == "True" and not decision.ask:
+                reasons = [f"asked for by {person_of(context)}, against:", *decision.reasons]
+                decision = replace(decision, ask=True, as_of=key, reasons=reasons)
             record(self.config, decision, self.lake, writer)
         self.log.info(
             "As of %s: %s", decision.as_of, "retrain" if decision.ask else "do not retrain"
@@ -42,6 +82,26 @@ class DecideRetrainingOperator(PhaseOperator):
         for reason in decision.reasons:
             self.log.info("- %s", reason)
         return facts_of(decision)
+
+    def _skip_unless_due(self, key: str, champion: Promotion) -> None:
+        from include.due.state import states
+        from include.due.wanted import wanted_decisions
+
+        wanted = wanted_decisions(self.config, self.lake, [key])
+        if key not in wanted:
+            raise AirflowSkipException(
+                f"Champion {champion.version} serves, and {key} has not been monitored: the "
+                "monitor's report decides."
+            )
+        state = states(self.use_case, "decisions", {key: wanted[key]}, self.lake)[key]
+        if not state.due:
+            raise AirflowSkipException(f"Decision on {key}: {state.because}.")
+
+    def _active_phases(self, context: Context) -> list[str]:
+        """Name the earlier phases that run: what they bring belongs into a first training."""
+        ti = context["ti"]
+        ids = [f"{self.use_case}__{phase}" for phase in _EARLIER_PHASES]
+        return [dag_id for dag_id in ids if ti.get_dr_count(dag_id=dag_id, states=_ACTIVE)]
 
 
 class RequestTrainingOperator(PhaseOperator):

@@ -6,65 +6,99 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
+
 from include.errors import DataContractError
-from plugins.operators.base import PhaseOperator, facts_of, failures_in_airflows_words, unknown
+from plugins.links import MlflowRunLink
+from plugins.operators.base import (
+    PARTITION_KEY,
+    PhaseOperator,
+    asked_by_a_person,
+    errors_for_airflow,
+    facts_of,
+    unknown,
+)
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+PREPARED = "prepared"
+"""XCom key: what every later task of a training needs."""
+
 
 class PrepareTrainingOperator(PhaseOperator):
-    """Pin the training set's lake versions, open the MLflow run, list the trials.
+    """Pin the training set's lake versions and the configuration, open the MLflow run, list the
+    trials.
 
-    **Idempotent**: the same data and configuration find the same MLflow run; when that run is
-    finished there are no trials left, and the tasks after this one are skipped. **XCom**: the
-    trials, a list of {candidate, number}; under the key `prepared` the training (run id,
-    versions, partitions). **Retries**: when MLflow or the lake does not answer.
+    Started by an event, it is skipped when this very training (same data, same configuration) is
+    done. **Idempotent**: a retry finds the MLflow run that its first attempt opened. **XCom**: the
+    trials, a list of {candidate, number}; under the key `prepared` the training (run id, versions,
+    partitions, configuration: about 5 kB). **Retries**: when MLflow or the lake does not answer.
+
+    :param partition: the as-of partition (templated; by default the run's key)
+    :param trials: trials per candidate (templated; empty as configured)
     """
 
+    template_fields: Sequence[str] = ("partition", "trials")
+    operator_extra_links = (MlflowRunLink(),)
+
+    def __init__(
+        self,
+        *,
+        partition: str = PARTITION_KEY,
+        trials: str = "{{ params.trials or '' }}",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.partition = partition
+        self.trials = trials
+
     def execute(self, context: Context) -> list[dict[str, Any]]:
-        """Prepare the training as of the run's partition key, or the latest partition."""
+        """Prepare the training as of the run's partition key."""
         from include.train_tune.prepare import prepare
         from include.train_tune.request import is_finished, training_name
 
-        params = context["params"]
-        with failures_in_airflows_words():
-            as_of = self._as_of(context)
-            use_case = self.config.with_trials(params.get("trials"))
-            name = training_name(use_case, as_of, self.lake)
-            if params.get("again"):
-                name += f"-{context['run_id']}"
-            prepared = prepare(use_case, as_of, self.lake, self.registry, name)
-        self.log.info("%s", asdict(prepared))
-        context["ti"].xcom_push(key="prepared", value=asdict(prepared))
-        if is_finished(self.registry, prepared.run_id):
-            self.log.info("This training has been done: MLflow run %s", prepared.run_id)
-            return []
+        with errors_for_airflow():
+            key = self.checked_key(self.partition)
+            features = self.lake.table(self.use_case, "features").partitions()
+            if key not in features:
+                raise unknown("Partition", key, f"{self.use_case}.features", features)
+            use_case = self.config.with_trials(int(self.trials) if self.trials else None)
+            name = training_name(use_case, key, self.lake)
+            if asked_by_a_person(context):
+                run = context["dag_run"]
+                name += f"-{run.run_id}-{run.clear_number or 0}"
+            elif is_finished(self.registry, self.use_case, name):
+                raise AirflowSkipException(f"up to date: training {name} as of {key} is done.")
+            try:
+                prepared = prepare(use_case, key, self.lake, self.registry, name)
+            except DataContractError as error:
+                self._remember_refusal(key, name, error, context)
+                raise
+        self.log.info("%s", {k: v for k, v in asdict(prepared).items() if k != "configuration"})
+        context["ti"].xcom_push(key=PREPARED, value=asdict(prepared))
+        self.mlflow_run_id = prepared.run_id
         return prepared.trials
 
-    def _as_of(self, context: Context) -> str:
-        features = self.lake.table(self.use_case, "features").partitions()
-        key: str | None = context.get("partition_key")
-        if key is not None and key not in features:
-            raise unknown("Partition", key, f"{self.use_case}.features", features)
-        if not features:
-            raise DataContractError(
-                f"{self.use_case}.features has nothing yet. Land data first: "
-                f"{self.use_case}__ingest_label takes it in."
-            )
-        if key is None:
-            self.log.info("No partition key: training as of the latest partition, %s", features[-1])
-        return key or features[-1]
+    def _remember_refusal(
+        self, key: str, name: str, error: DataContractError, context: Context
+    ) -> None:
+        from include.due.definitions import digest_63
+        from include.due.state import refuse
+
+        sources = {"training": digest_63(name.encode())}
+        words, writer = str(error), self.writer(context)
+        refuse(self.use_case, "training", key, sources, words, self.lake, writer)
 
 
 class RunTrialOperator(PhaseOperator):
     """Fit and score one configuration; mapped over the trials.
 
     **Idempotent**: a trial that is complete in the Optuna study is not run again. **XCom**:
-    candidate, number, value, parameters. **Retries**: a killed trial is marked failed and run
-    again.
+    candidate, number, value, parameters. **Retries**: a killed trial is run again with the
+    configuration that it had.
 
-    :param prepared: what `PrepareTrainingOperator` returned (templated)
+    :param prepared: what `PrepareTrainingOperator` pushed (templated)
     :param candidate: the estimator's name (templated)
     :param number: the trial's number within its candidate, from 0 (templated)
     """
@@ -81,9 +115,9 @@ class RunTrialOperator(PhaseOperator):
         """Run the trial."""
         from include.train_tune.trial import run_trial
 
-        with failures_in_airflows_words():
+        with errors_for_airflow():
             done = run_trial(
-                self.config,
+                self.use_case,
                 self.prepared,
                 self.candidate,
                 int(self.number),
@@ -100,18 +134,18 @@ class FinishTrainingOperator(PhaseOperator):
     """Fit the best configuration, score it beside the baselines, package, sign and register it as
     challenger.
 
-    **Idempotent**: one training run gives one model version. **XCom**: version, run id,
-    candidate, metrics of model, dummy and linear. **Retries**: when MLflow or the lake does not
-    answer.
+    Goes on without the trials that failed, if enough completed. **Idempotent**: one training run
+    gives one model version. **XCom**: version, run id, candidate, metrics of model, dummy and
+    linear, trials. **Retries**: when MLflow or the lake does not answer.
 
-    :param prepared: what `PrepareTrainingOperator` returned (templated)
+    :param prepare_task_id: the task that prepared the training
     """
 
-    template_fields: Sequence[str] = ("prepared",)
+    operator_extra_links = (MlflowRunLink(),)
 
-    def __init__(self, *, prepared: Any, **kwargs: Any) -> None:
+    def __init__(self, *, prepare_task_id: str, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.prepared = prepared
+        self.prepare_task_id = prepare_task_id
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Finish the training."""
@@ -120,21 +154,49 @@ class FinishTrainingOperator(PhaseOperator):
 
         from include.train_tune.finish import finish
 
+        prepared = context["ti"].xcom_pull(task_ids=self.prepare_task_id, key=PREPARED)
+        if prepared is None:
+            raise AirflowFailException(f"{self.prepare_task_id} failed: nothing to finish.")
         settings = self.lake_hook.settings
-        with (
-            failures_in_airflows_words(),
-            tempfile.TemporaryDirectory(prefix="flywheel-") as folder,
-        ):
+        with errors_for_airflow(), tempfile.TemporaryDirectory(prefix="flywheel-") as folder:
             trained = facts_of(
                 finish(
-                    self.config,
-                    self.prepared,
+                    self.use_case,
+                    prepared,
                     self.lake,
                     self.registry,
                     settings.optuna_storage,
                     Path(folder),
                 )
             )
+        self.mlflow_run_id = trained["run_id"]
         self.log.info("%s", trained)
+        self.log.info("%s of %s trials completed", trained["trials_completed"], trained["trials"])
         self.emit(context, trained["as_of"], {"model_version": trained["version"]})
         return trained
+
+
+class CloseTrainingOperator(PhaseOperator):
+    """Mark the MLflow run of a training that did not finish as failed: it does not count as asked.
+
+    A teardown: it runs whatever became of the others, and does not decide how the Dag run ends.
+    **Idempotent**: a finished training is left. **XCom**: none. **Retries**: when MLflow does not
+    answer.
+
+    :param prepare_task_id: the task that prepared the training
+    """
+
+    def __init__(self, *, prepare_task_id: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.prepare_task_id = prepare_task_id
+
+    def execute(self, context: Context) -> None:
+        """Look how the training ended."""
+        from include.train_tune.request import close
+
+        prepared = context["ti"].xcom_pull(task_ids=self.prepare_task_id, key=PREPARED)
+        if prepared is None:
+            raise AirflowSkipException("No training was begun.")
+        with errors_for_airflow():
+            status = close(self.registry, prepared["run_id"])
+        self.log.info("Training run %s: %s", prepared["run_id"], status)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from plugins.operators.base import PartitionOperator
+from plugins.links import ValidationResultLink
+from plugins.operators.partition import PartitionOperator
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+    from include.due.wanted import Wanted
     from include.validate_clean.validate import Cleaned
 
 
@@ -19,6 +21,15 @@ class ValidateCleanOperator(PartitionOperator):
     **Idempotent**: replaces the partition. **XCom**: rows in, quarantined and clean, reasons,
     versions. **Retries**: when the lake does not answer; a refused batch fails at once.
     """
+
+    stage, source = "clean", "raw"
+    operator_extra_links = (ValidationResultLink(),)
+
+    def wanted(self, key: str) -> Wanted:
+        """Say what the partition would be made from now."""
+        from include.due.wanted import wanted_clean
+
+        return wanted_clean(self.config, self.lake, [key])
 
     def process(self, context: Context) -> Cleaned:
         """Validate, quarantine, clean and publish the partition."""

@@ -3,29 +3,91 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from typing import Any
+import os
+import time
+from collections.abc import AsyncIterator, Mapping
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 
-POLL_S = 0.5
+from include.errors import FlywheelError
+from include.settings import Settings
+
+if TYPE_CHECKING:
+    from include.ingest_label.landing import Landing
+    from include.use_cases.schema import UseCase
+
+# A program that copies a file writes it in pieces; between two of them a busy disk or a network
+# takes some tenths of a second, seldom more than one. Each second here is a second that every
+# landed file waits.
+STILL_S = 1.0
+OUTAGE_DELAY_S = 30.0  # a store that is back is noticed within this time
+LOG_EVERY_S = 60.0
+CHANGED_LIMIT = 20  # names in an event: Airflow keeps its payload in the database
+
+
+class Stillness:
+    """Tells which partitions have changed and then held still, each for itself.
+
+    :param still_s: seconds for which a partition must have held still, over two looks at least
+    """
+
+    def __init__(self, still_s: float = STILL_S) -> None:
+        self._still_s = still_s
+        self._reported: dict[str, int] = {}
+        self._since: dict[str, tuple[int, float]] = {}
+
+    def settled(self, seen: Mapping[str, int], at_s: float) -> list[str]:
+        """Take one look, and name what is to be reported now: once for each change.
+
+        What has gone is not reported, since there is nothing to ingest. When it comes back as it
+        was, that is not a change.
+
+        :param seen: fingerprint of each partition that has landed
+        :param at_s: when it was seen, on a clock that never goes back
+        """
+        before, self._since = self._since, {}
+        changed = []
+        for name, fingerprint in seen.items():
+            if self._reported.get(name) == fingerprint:
+                continue
+            held, since_s = before.get(name, (None, at_s))
+            if held != fingerprint:  # this is the first look at it
+                self._since[name] = (fingerprint, at_s)
+            elif at_s - since_s < self._still_s:
+                self._since[name] = (fingerprint, since_s)
+            else:
+                self._reported[name] = fingerprint
+                changed.append(name)
+        return sorted(changed)
+
+    def interrupted(self) -> None:
+        """Forget what was about to settle: while nobody looked it may have changed."""
+        self._since = {}
 
 
 class LandedFilesTrigger(BaseEventTrigger):
-    """Fires when the landed files have changed and then held still for one look.
+    """Fires when files of a partition have changed and then held still for a second.
 
     Holding still matters: a file that is being copied in changes from look to look, and ingesting
-    half of it would be refused as malformed. After a restart it fires once for what is there;
-    ingest then finds that everything is processed and does nothing.
+    half of it would be refused as malformed. A partition that is complete does not wait for another
+    that is still being copied. After a restart it fires once for what is there; ingest then finds
+    that everything is processed and does nothing.
+
+    While the landing cannot be looked at, it waits longer and longer, up to 30 seconds, and logs at
+    most one line a minute.
 
     :param use_case: name of the use case
-    :param poll_s: seconds between two looks
+    :param poll_s: seconds between two looks; by default `FLYWHEEL_LANDING_POLL_S`, or 0.5
     """
 
-    def __init__(self, use_case: str, poll_s: float = POLL_S) -> None:
+    def __init__(self, use_case: str, poll_s: float | None = None) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.use_case = use_case
-        self.poll_s = poll_s
+        self.poll_s = Settings.from_env().landing_poll_s if poll_s is None else poll_s
+        self._known: tuple[tuple[int, ...], UseCase] | None = None
+        self._logged_s: float | None = None
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Tell the triggerer how to make this trigger."""
@@ -33,33 +95,27 @@ class LandedFilesTrigger(BaseEventTrigger):
         return path, {"use_case": self.use_case, "poll_s": self.poll_s}
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Yield an event for each change of the landed files that has settled."""
-        reported: dict[str, int] = {}
-        before: dict[str, int] = {}
+        """Yield an event for the changes that have settled since the look before."""
+        stillness, delay_s = Stillness(), self.poll_s
         while True:
             try:
-                now = await asyncio.to_thread(self._look)
-            except Exception:
+                seen = await asyncio.to_thread(self._look)
+            except Exception as error:
                 # The landing store may be away for a while; the watcher must outlive that.
-                self.log.exception(
-                    "Cannot look at the landing area of %s; trying again", self.use_case
-                )
-                await asyncio.sleep(self.poll_s)
-                continue  # what was not seen has not held still
-            if now and now == before and now != reported:
-                changed = sorted(name for name in now if now[name] != reported.get(name))
-                reported = now
-                facts = {"changed": changed[:20], "count": len(changed)}
+                stillness.interrupted()
+                delay_s = min(2 * delay_s, max(OUTAGE_DELAY_S, self.poll_s))
+                self._log_outage(error, delay_s)
+                await _sleep(delay_s)
+                continue
+            delay_s = self.poll_s
+            if changed := stillness.settled(seen, _clock()):
+                facts = {"changed": changed[:CHANGED_LIMIT], "count": len(changed)}
                 yield TriggerEvent(facts)  # type: ignore[no-untyped-call]
-            before = now
-            await asyncio.sleep(self.poll_s)
+            await _sleep(self.poll_s)
 
     def _look(self) -> dict[str, int]:
         """Give the fingerprint of everything that has landed, by pattern and partition."""
-        from include.use_cases.loader import get
-        from plugins.hooks.lake import LakeHook
-
-        landing, use_case = LakeHook().landing, get(self.use_case)
+        use_case = self._configured()
         patterns = [use_case.ingest.landing]
         patterns += [reference.landing for reference in use_case.ingest.references.values()]
         patterns += [use_case.labels.landing] if use_case.labels else []
@@ -67,5 +123,45 @@ class LandedFilesTrigger(BaseEventTrigger):
         return {
             f"{pattern} {partition}".strip(): fingerprint
             for pattern in patterns
-            for partition, fingerprint in landing.partitions(pattern, grain).items()
+            for partition, fingerprint in self._landing.partitions(pattern, grain).items()
         }
+
+    @cached_property
+    def _landing(self) -> Landing:
+        from plugins.hooks.lake import LakeHook
+
+        return LakeHook().landing
+
+    def _configured(self) -> UseCase:
+        """Read the use case again when its YAML has changed; to compare costs one `stat`."""
+        from include.use_cases.loader import YAML_NAME, get, root
+
+        path = root() / self.use_case / YAML_NAME
+        try:
+            held: os.stat_result | None = path.stat()
+        except OSError:
+            held = None  # `get` says what is missing
+        stamp = (held.st_mtime_ns, held.st_ctime_ns, held.st_ino, held.st_size) if held else ()
+        if self._known is None or self._known[0] != stamp:
+            self._known = stamp, get(self.use_case)
+        return self._known[1]
+
+    def _log_outage(self, error: Exception, delay_s: float) -> None:
+        now_s = _clock()
+        if self._logged_s is not None and now_s - self._logged_s < LOG_EVERY_S:
+            return
+        self._logged_s = now_s
+        self.log.warning(
+            "Cannot look at the landing area of %s; trying again in %.1f s, and logging at most "
+            "once a minute: %s",
+            self.use_case,
+            delay_s,
+            error,
+            # An error that Flywheel raises on purpose says all there is to say.
+            exc_info=None if isinstance(error, FlywheelError) else error,
+        )
+
+
+# Named so that a test can put a clock of its own in their place.
+_clock = time.monotonic
+_sleep = asyncio.sleep

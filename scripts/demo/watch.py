@@ -17,6 +17,7 @@ REST_S = 4.0
 about 2 s."""
 
 WORK = {
+    "ingest_references": "references ingested",
     "ingest_rows": "ingested",
     "ingest_labels": "labelled",
     "validate_and_clean": "validated and cleaned",

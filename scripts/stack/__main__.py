@@ -37,10 +37,8 @@ def status(stack: Stack, options: argparse.Namespace) -> int:
         count, code = now.restarts.get(name, (0, None))
         note = f" (restarted {count} times, last exit code {code})" if count else ""
         print(f"  {name:<14} {words}{note}")
-    if not now.running:
-        print(
-            "The stack's manager is gone: ended parts stay ended. Run `make down`, then `make up`."
-        )
+    if now.manager:
+        print(now.manager)
     print(f"  memory         {stack.memory_bytes() / 2**30:.2f} GiB")
     print_addresses(stack)
     return 0 if now.healthy else 1

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 
 from include.errors import ServiceUnavailable
 from include.registry.signing import ensure_keys
 from include.settings import Settings
-from scripts.stack import secret_files
+from scripts.stack import layout, secret_files
 from scripts.stack.environment import airflow_environment, base_environment
 from scripts.stack.settings import REPO, StackSettings, program
 
@@ -21,7 +22,10 @@ def prepare(settings: StackSettings) -> None:
     ------
     ServiceUnavailable
         A database could not be brought to the installed version; with the end of its log.
+    ConfigError
+        The home was made by an earlier version whose state this one cannot read.
     """
+    layout.check(settings)
     for folder in (settings.home, settings.airflow_home, settings.mlflow_home, settings.logs):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     settings.run.mkdir(mode=0o700, exist_ok=True)
@@ -32,13 +36,14 @@ def prepare(settings: StackSettings) -> None:
     if "://" not in library.landing_uri:
         (settings.home / "landing").mkdir(mode=0o700, exist_ok=True)
     _migrate(settings, base)
+    layout.write(settings)
 
 
 def _migrate(settings: StackSettings, base: dict[str, str]) -> None:
     commands = {
         # Before anything starts: servers that find an empty database race to fill it, and fail.
         "airflow-migrate": (
-            [program("airflow"), "db", "migrate"],
+            [sys.executable, "-m", "scripts.stack.airflow_database"],
             {**base, **airflow_environment(settings)},
         ),
         "mlflow-migrate": (

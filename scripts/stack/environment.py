@@ -75,7 +75,10 @@ def airflow_environment(settings: StackSettings) -> dict[str, str]:
             # A paused Dag loses the asset events that should have started it.
             "dags_are_paused_at_creation": False,
             "auth_manager": _AUTH_MANAGER,  # users and passwords from this stack's own files
-            "simple_auth_manager_users": f"{secret_files.ADMIN}:admin",
+            # `op` is the least role that may create an asset event.
+            "simple_auth_manager_users": (
+                f"{secret_files.ADMIN}:admin,{secret_files.HOUSEKEEPING}:op"
+            ),
             "simple_auth_manager_passwords_file": settings.password_file,  # else Airflow prints one
             "execution_api_server_url": f"{settings.airflow_url}/execution/",  # for the port
             "fernet_key": secret_files.read(settings, "fernet_key"),
@@ -129,6 +132,15 @@ def airflow_environment(settings: StackSettings) -> dict[str, str]:
                 "port": settings.mlflow_port,
                 "login": PIPELINE,
                 "password": secret_files.mlflow_password(settings, PIPELINE),
+            }
+        ),
+        "AIRFLOW_CONN_FLYWHEEL_AIRFLOW": json.dumps(
+            {
+                "conn_type": "http",
+                "host": HOST,
+                "port": settings.airflow_port,
+                "login": secret_files.HOUSEKEEPING,
+                "password": secret_files.airflow_password(settings, secret_files.HOUSEKEEPING),
             }
         ),
         "AIRFLOW_CONN_FLYWHEEL_SERVING": settings.serving_url,

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import multiprocessing
-import os
 import shlex
+import signal
 import sys
-from pathlib import Path
 
 import honcho.manager
 from honcho.printer import Printer
 
+from scripts.stack import processes
+from scripts.stack.keep import REST_S, STOP_S
 from scripts.stack.parts import Part, parts
 from scripts.stack.settings import REPO, StackSettings
 
-STOP_S = 20
-"""honcho kills so long after the first part has stopped; its own 5 s are too few for Airflow."""
+KILL_S = STOP_S + 2 * REST_S + 5
+"""honcho kills the keepers so long after the first has stopped; each kills its part before that."""
 
 
 def build(settings: StackSettings, wanted: list[Part]) -> honcho.manager.Manager:
@@ -23,9 +24,9 @@ def build(settings: StackSettings, wanted: list[Part]) -> honcho.manager.Manager
     manager = honcho.manager.Manager(Printer(sys.stdout, time_format="%Y-%m-%d %H:%M:%S"))
     for part in wanted:
         state = settings.run / f"{part.name}.json"
-        keeper = [sys.executable, "-I", "-S", str(Path(__file__).with_name("keep.py"))]
+        keeper = [sys.executable, "-I", "-S", str(processes.KEEPER)]
         keeper += ["--log", str(settings.log(part.name)), "--state", str(state)]
-        keeper += ["--manager", str(os.getpid()), "--", *part.command]
+        keeper += ["--", *part.command]
         # exec: the signal goes to the keeper's group, no shell stands in between.
         manager.add_process(
             part.name, f"exec {shlex.join(keeper)}", env=part.environment, cwd=str(REPO)
@@ -37,10 +38,13 @@ def main() -> None:
     """Run the stack of this environment until SIGTERM."""
     # honcho's watchers need no import of their own; Python 3.14's default would do one each.
     multiprocessing.set_start_method("fork")
-    honcho.manager.KILL_WAIT = STOP_S
+    honcho.manager.KILL_WAIT = KILL_S
     settings = StackSettings.from_env()
     manager = build(settings, parts(settings))
     manager.loop()
+    if manager.returncode not in (128 + signal.SIGTERM, 128 + signal.SIGINT):
+        # It was not told to stop, so a keeper was killed: its part must not run on alone.
+        processes.sweep(settings.home, grace_s=STOP_S)
     sys.exit(manager.returncode)
 
 

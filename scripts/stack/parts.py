@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import socket
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
 import httpx
 
+from scripts.stack import processes
 from scripts.stack.environment import (
     airflow_environment,
     base_environment,
@@ -24,6 +26,15 @@ _AIRFLOW_COMPONENTS = {
     "dag-processor": ("dag_processor", "latest_dag_processor_heartbeat"),
     "triggerer": ("triggerer", "latest_triggerer_heartbeat"),
 }
+
+PORTS = {
+    "api-server": "airflow_port",
+    "log-server": "log_port",
+    "mlflow": "mlflow_port",
+    "serving": "serving_port",
+}
+"""The parts that listen, and the setting that holds the port of each."""
+_UNKNOWN = dict.fromkeys(_AIRFLOW_COMPONENTS, "unknown: the api-server does not say")
 
 
 @dataclass(frozen=True)
@@ -84,19 +95,47 @@ def health(settings: StackSettings, started_at: dict[str, float]) -> dict[str, s
         "mlflow": _answers(f"{settings.mlflow_url}/health"),
         "serving": _answers(f"{settings.serving_url}/health"),
     }
-    try:
-        response = _get(f"{settings.airflow_url}/api/v2/monitor/health")
-        response.raise_for_status()
-        report = response.json()
-    except (httpx.HTTPError, ValueError) as error:
-        answers["api-server"] = _words(error)
-        answers |= dict.fromkeys(_AIRFLOW_COMPONENTS, "unknown: the api-server does not say")
-    else:
-        database = report["metadatabase"]["status"]
-        answers["api-server"] = HEALTHY if database == HEALTHY else f"its database is {database}"
-        for name, (key, heartbeat) in _AIRFLOW_COMPONENTS.items():
-            answers[name] = _component(report[key], heartbeat, started_at.get(name, 0.0))
+    answers |= _airflow(f"{settings.airflow_url}/api/v2/monitor/health", started_at)
     return {name: answers[name] for name in NAMES}
+
+
+def _airflow(url: str, started_at: Mapping[str, float]) -> dict[str, str]:
+    try:
+        report = _get(url).raise_for_status().json()
+        database = report["metadatabase"]["status"]
+        components = {
+            name: _component(report[key], heartbeat, started_at.get(name, 0.0))
+            for name, (key, heartbeat) in _AIRFLOW_COMPONENTS.items()
+        }
+    except (httpx.HTTPError, ValueError) as error:
+        return {"api-server": _words(error), **_UNKNOWN}
+    except (KeyError, TypeError, AttributeError):  # JSON, but another program's
+        return {"api-server": f"does not answer as Airflow does at {url}", **_UNKNOWN}
+    own = HEALTHY if database == HEALTHY else f"its database is {database}"
+    return {"api-server": own, **components}
+
+
+def strangers(settings: StackSettings, pids: Mapping[str, int | None]) -> dict[str, str]:
+    """Return, for each part on whose port another process listens, which process that is.
+
+    When that is the api-server's port, nothing is known of Airflow's other components.
+
+    Parameters
+    ----------
+    settings
+        The stack that is asked.
+    pids
+        The process id of each part; None, or absent, when it does not run.
+    """
+    ports = {name: getattr(settings, setting) for name, setting in PORTS.items()}
+    found = processes.strangers({port: pids.get(name) for name, port in ports.items()})
+    words = {
+        name: f"its port {port} is held by {found[port]}, which is not this part: stop that process"
+        for name, port in ports.items()
+        if port in found
+    }
+    # What another program says of Airflow's other components is not believed.
+    return {**_UNKNOWN, **words} if "api-server" in words else words
 
 
 def _component(report: dict[str, str | None], heartbeat: str, started_at: float) -> str:

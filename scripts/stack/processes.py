@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import psutil
@@ -12,11 +13,15 @@ import psutil
 from include.errors import ConfigError
 from scripts.stack.settings import HOST, MARKER, StackSettings
 
+KEEPER = Path(__file__).with_name("keep.py")
+MANAGER = "scripts.stack.manager"
 _GONE = (psutil.NoSuchProcess, psutil.ZombieProcess)
+_ENDING_S = 0.3
+_REACHED_BY_LOOPBACK = {HOST, "0.0.0.0", "::", f"::ffff:{HOST}"}  # noqa: S104 - compared, not bound
 
 
 def alive(process: psutil.Process) -> bool:
-    """Whether it still runs; a zombie, which only its parent can bury, does not."""
+    """Whether it still runs. A zombie counts as stopped; only its parent can reap it."""
     try:
         return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:
@@ -30,7 +35,7 @@ def of_home(home: Path) -> list[psutil.Process]:
     for process in psutil.process_iter():
         try:
             marked = process.environ().get(MARKER) == str(home)
-        except (*_GONE, psutil.AccessDenied):  # another user's process is none of ours
+        except (*_GONE, psutil.AccessDenied):  # skip processes of other users
             continue
         if marked and process.pid not in own and alive(process):
             found.append(process)
@@ -47,6 +52,9 @@ def wait_gone(process: psutil.Process, within_s: float) -> None:
 def sweep(home: Path, grace_s: float) -> list[str]:
     """Stop every process of this home: SIGTERM, and SIGKILL after `grace_s` seconds.
 
+    The manager and the keepers are told first: they stop their parts in order, and start none
+    again.
+
     Returns
     -------
     list of str
@@ -57,9 +65,14 @@ def sweep(home: Path, grace_s: float) -> list[str]:
     told: set[int] = set()
     while left := of_home(home):
         kill = time.monotonic() >= end
+        supervisors = [process for process in left if _supervises(process)]
         for process in left:
             try:
                 stopped.setdefault(process.pid, f"{process.name()} ({process.pid})")
+            except _GONE:
+                continue
+        for process in left if kill else supervisors or left:
+            try:
                 if kill:
                     process.kill()
                 elif process.pid not in told:
@@ -69,6 +82,14 @@ def sweep(home: Path, grace_s: float) -> list[str]:
                 continue
         time.sleep(0.2)
     return list(stopped.values())
+
+
+def _supervises(process: psutil.Process) -> bool:
+    try:
+        words = process.cmdline()
+    except (*_GONE, psutil.AccessDenied):
+        return False
+    return str(KEEPER) in words or MANAGER in words
 
 
 def memory_bytes(home: Path) -> int:
@@ -102,13 +123,97 @@ def check_ports(settings: StackSettings) -> None:
         )
 
 
-def _holder(port: int) -> str:
+def strangers(ports: Mapping[int, int | None]) -> dict[int, str]:
+    """Return, in words, who listens on a port instead of the part that should.
+
+    Parameters
+    ----------
+    ports
+        By port, the process id of the part; None when it does not run.
+
+    Returns
+    -------
+    dict
+        By port, who listens there. A port is absent when the part (its process or a descendant)
+        listens on it, or nobody does.
+    """
     try:
-        for connection in psutil.net_connections(kind="tcp"):
-            listening = connection.status == psutil.CONN_LISTEN
-            if listening and connection.laddr.port == port and connection.pid:
-                name = " ".join(psutil.Process(connection.pid).cmdline())[:80]
-                return f"; held by process {connection.pid}: {name}"
-    except (psutil.AccessDenied, psutil.NoSuchProcess):
-        pass  # only a courtesy: macOS shows it to root alone
-    return ""
+        found = _strangers_by_system(ports)
+        if None in found.values():
+            # Of another user, or of a process that is just ending: that one is gone by then.
+            time.sleep(_ENDING_S)
+            found = _strangers_by_system(ports)
+    except psutil.AccessDenied:  # macOS shows connections of all processes to root alone
+        return _strangers_by_family(ports)
+    return {port: _described(pid) for port, pid in found.items()}
+
+
+def _strangers_by_system(ports: Mapping[int, int | None]) -> dict[int, int | None]:
+    connections = psutil.net_connections(kind="tcp")
+    found = {}
+    for port, part in ports.items():
+        holders = {
+            connection.pid
+            for connection in connections
+            if connection.status == psutil.CONN_LISTEN
+            and connection.laddr.port == port
+            and connection.laddr.ip in _REACHED_BY_LOOPBACK
+        }
+        if holders and not any(_belongs(pid, part) for pid in holders):
+            found[port] = min(holders, key=lambda pid: pid or 0)
+    return found
+
+
+def _strangers_by_family(ports: Mapping[int, int | None]) -> dict[int, str]:
+    found = {}
+    for port, part in ports.items():
+        if not _family_listens(part, port) and _accepts(port):
+            found[port] = f"another process (this system names it to root: `sudo lsof -i :{port}`)"
+    return found
+
+
+def _family_listens(part: int | None, port: int) -> bool:
+    try:
+        leader = psutil.Process(part) if part else None
+        family = [leader, *leader.children(recursive=True)] if leader else []
+    except psutil.NoSuchProcess:
+        return False
+    for process in family:
+        try:
+            connections = process.net_connections(kind="tcp")
+        except (*_GONE, psutil.AccessDenied):
+            continue
+        if any(c.status == psutil.CONN_LISTEN and c.laddr.port == port for c in connections):
+            return True
+    return False
+
+
+def _accepts(port: int) -> bool:
+    try:
+        socket.create_connection((HOST, port), timeout=1).close()
+    except OSError:
+        return False
+    return True
+
+
+def _belongs(pid: int | None, part: int | None) -> bool:
+    if pid is None or part is None:
+        return False
+    try:
+        return pid == part or part in {parent.pid for parent in psutil.Process(pid).parents()}
+    except psutil.NoSuchProcess:
+        return False
+
+
+def _described(pid: int | None) -> str:
+    if pid is None:
+        return "a process of another user"
+    try:
+        return f"process {pid} ({' '.join(psutil.Process(pid).cmdline())[:80]})"
+    except (*_GONE, psutil.AccessDenied):
+        return f"process {pid}"
+
+
+def _holder(port: int) -> str:
+    who = strangers({port: None}).get(port)
+    return f"; held by {who}" if who else ""

@@ -12,6 +12,7 @@ from include.tracking_server.users import USERS as MLFLOW_USERS
 from scripts.stack.settings import StackSettings
 
 ADMIN = "admin"
+HOUSEKEEPING = "housekeeping"
 
 
 def ensure(settings: StackSettings) -> None:
@@ -23,7 +24,9 @@ def ensure(settings: StackSettings) -> None:
     _write_once(settings.secrets / "api_secret_key", secrets.token_hex(32))
     fernet = base64.urlsafe_b64encode(secrets.token_bytes(32)).decode()
     _write_once(settings.secrets / "fernet_key", fernet)
-    _write_once(settings.password_file, json.dumps({ADMIN: secrets.token_urlsafe(18)}))
+    users = (ADMIN, HOUSEKEEPING)
+    passwords = {user: secrets.token_urlsafe(18) for user in users}
+    _write_once(settings.password_file, json.dumps(passwords))
     _write_once(settings.secrets / "mlflow_secret_key", secrets.token_hex(32))
     for user in MLFLOW_USERS:
         _write_once(mlflow_password_file(settings, user), secrets.token_urlsafe(18))
@@ -34,9 +37,9 @@ def read(settings: StackSettings, name: str) -> str:
     return (settings.secrets / name).read_text().strip()
 
 
-def admin_password(settings: StackSettings) -> str:
-    """Return the password of Airflow's user `admin`."""
-    return str(json.loads(settings.password_file.read_text())[ADMIN])
+def airflow_password(settings: StackSettings, user: str = ADMIN) -> str:
+    """Return the password of one of Airflow's users."""
+    return str(json.loads(settings.password_file.read_text())[user])
 
 
 def mlflow_password_file(settings: StackSettings, user: str) -> Path:

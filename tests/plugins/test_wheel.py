@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 from airflow.sdk import Asset, StartOfDayMapper, StartOfMonthMapper
 
 from include.use_cases.loader import get
+from plugins.phases import PHASES
 from plugins.triggers.landed_files import LandedFilesTrigger
-from plugins.wheel import MAPPERS, WheelAssets, assets_of, dag_arguments, force_param, when
+from plugins.wheel import MAPPERS, WheelAssets, assets_of, dag_arguments, when
 
 
 def test_assets_are_named_after_the_use_case():
@@ -15,6 +18,19 @@ def test_assets_are_named_after_the_use_case():
     names = {field: getattr(assets, field).name for field in WheelAssets.__dataclass_fields__}
     assert names == {field: f"weather_regimes.{field}" for field in names}
     assert {getattr(assets, field).group for field in names} == {"weather_regimes"}
+
+
+def test_uris_are_the_same_wherever_the_lake_is(monkeypatch):
+    """The same asset is a folder on one machine and a bucket on another."""
+    found = []
+    for home, lake in (("/one", "s3://bucket/lake"), ("/two", "")):
+        monkeypatch.setenv("FLYWHEEL_HOME", home)
+        monkeypatch.setenv("FLYWHEEL_LAKE_URI", lake)
+        assets = assets_of(get("air_time"))
+        found.append({name: getattr(assets, name).uri for name in WheelAssets.__dataclass_fields__})
+    assert found[0] == found[1]
+    assert found[0]["raw"] == "flywheel://air_time/raw"
+    assert len(set(found[0].values())) == len(found[0])
 
 
 def test_only_the_landing_is_watched_and_by_its_own_use_case():
@@ -65,13 +81,34 @@ def test_arguments_name_use_case_phase_and_owner():
     assert found["doc_md"] == "### Train"
 
 
+@pytest.mark.parametrize("phase", sorted(PHASES))
+def test_limits_and_pool_are_the_phases(phase):
+    found, limits = dag_arguments(get("air_time"), phase, None), PHASES[phase]
+    defaults = found["default_args"]
+    assert (found["max_active_runs"], found["dagrun_timeout"]) == (
+        limits.active_runs,
+        limits.run_timeout,
+    )
+    assert (defaults["pool"], defaults["retries"], defaults["execution_timeout"]) == (
+        phase,
+        limits.retries,
+        limits.task_timeout,
+    )
+
+
+def test_retries_wait_longer_each_time_and_never_long():
+    defaults = dag_arguments(get("air_time"), "feature", None)["default_args"]
+    assert defaults["retry_exponential_backoff"]
+    assert defaults["retry_delay"] == timedelta(seconds=10)
+    assert defaults["max_retry_delay"] == timedelta(minutes=5)
+
+
+def test_a_phase_without_limits_has_no_dags():
+    with pytest.raises(KeyError, match="deploi"):
+        dag_arguments(get("air_time"), "deploi", None)
+
+
 def test_defaults_are_not_shared_between_dags():
     first, second = (dag_arguments(get("air_time"), "deploy", None) for _ in range(2))
     first["default_args"]["retries"] = 99
     assert second["default_args"]["retries"] == 3
-
-
-def test_force_is_off_unless_asked_for():
-    param = force_param()
-    assert param.value is False
-    assert param.schema["type"] == "boolean"

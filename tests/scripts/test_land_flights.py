@@ -7,9 +7,8 @@ import pandas as pd
 import pytest
 
 from include.errors import ConfigError
-from include.ingest_label.ingest import find_unprocessed
+from include.ingest_label.ingest import wanted_labels, wanted_raw, wanted_reference
 from include.ingest_label.landing import Landing
-from include.lake.table import Lake
 from include.use_cases.loader import ROOT, load
 from scripts import land_flights
 
@@ -42,14 +41,21 @@ def test_outcomes_land_later_for_the_same_flights(tmp_path: Path) -> None:
 def test_what_lands_is_what_the_use_cases_look_for(tmp_path: Path) -> None:
     land_flights.land_rows(tmp_path / "landing", "2013-01")
     land_flights.land_outcomes(tmp_path / "landing", "2013-01")
-    landing, lake = Landing(str(tmp_path / "landing")), Lake(str(tmp_path / "lake"))
+    landing = Landing(str(tmp_path / "landing"))
     for name, labels, references in (
         ("flight_delays", ["2013-01"], ["weather/2013-01", "planes"]),
         ("air_time", ["2013-01"], ["weather/2013-01", "planes"]),
         ("weather_regimes", [], []),
     ):
-        work = find_unprocessed(load(ROOT / name), landing, lake)
-        assert (work.raw, work.labels, work.references) == (["2013-01"], labels, references)
+        use_case = load(ROOT / name)
+        found = [
+            f"{reference}/{key}".removesuffix("/all")
+            for reference in use_case.ingest.references
+            for key in wanted_reference(use_case, reference, landing)
+        ]
+        assert list(wanted_raw(use_case, landing)) == ["2013-01"]
+        assert list(wanted_labels(use_case, landing)) == labels
+        assert found == references
 
 
 def test_no_draft_is_left_and_none_would_be_taken(tmp_path: Path) -> None:

@@ -1,16 +1,20 @@
+import json
 import os
 import re
 import shutil
 import subprocess
 import sys
+from importlib.metadata import distributions
 
 import pytest
 import yaml
+from packaging.utils import canonicalize_name
 
 from scripts.stack.settings import REPO
 
 MAKEFILE = (REPO / "Makefile").read_text()
-TARGETS = re.search(r"^\.PHONY: (.+)$", MAKEFILE, re.MULTILINE)[1].split()
+PHONY = re.search(r"^\.PHONY: ((?:.+\\\n)*.+)$", MAKEFILE, re.MULTILINE)[1]
+TARGETS = PHONY.replace("\\\n", " ").split()
 
 
 def make(*arguments, cwd=REPO):
@@ -29,7 +33,7 @@ def checkout(tmp_path):
 
 @pytest.mark.parametrize("arguments", [(), ("help",)])
 def test_every_target_is_listed_with_what_it_does(arguments):
-    listed = re.findall(r"^  make (\w+) +\S", make(*arguments).stdout, re.MULTILINE)
+    listed = re.findall(r"^  make ([\w-]+) +\S", make(*arguments).stdout, re.MULTILINE)
 
     assert sorted(listed) == sorted(TARGETS)
 
@@ -102,3 +106,21 @@ def test_commit_hooks_run_targets_and_fetch_nothing():
     entries = [hook["entry"].split() for hook in config["repos"][0]["hooks"]]
     assert [entry[0] for entry in entries] == ["make"] * len(entries)
     assert {entry[1] for entry in entries} <= set(TARGETS)
+
+
+def test_the_bill_of_materials_names_each_installed_package_with_its_version(tmp_path):
+    """The recipe as it stands, into another file; without the sync that comes before it."""
+    installed = f"{sys.prefix}/.installed"
+    recipe = make("--dry-run", f"--old-file={installed}", f"VENV={sys.prefix}", "sbom").stdout
+    assert recipe.count("sbom.json") == 1
+    file = tmp_path / "sbom.json"
+
+    command = recipe.replace("sbom.json", str(file))
+    done = subprocess.run(command, shell=True, capture_output=True, text=True)  # noqa: S602
+
+    assert done.returncode == 0, f"{done.stderr}\nNot installed? Run `make venv`."
+    bill = json.loads(file.read_text())
+    assert bill["bomFormat"] == "CycloneDX"
+    listed = {(canonicalize_name(each["name"]), each["version"]) for each in bill["components"]}
+    expected = {(canonicalize_name(d.metadata["Name"]), d.version) for d in distributions()}
+    assert listed == expected

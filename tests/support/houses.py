@@ -7,6 +7,7 @@ from pathlib import Path
 
 from include.lake.table import Lake
 from include.registry.client import Registry
+from include.registry.ledger import Ledger
 from include.use_cases.schema import UseCase
 from tests.support.lakes import tiny_lake
 from tests.support.packages import tiny_use_case
@@ -22,6 +23,11 @@ class House:
     registry: Registry
     optuna: str
     work: Path
+
+    @property
+    def ledger(self) -> Ledger:
+        """The promotion ledger, in the lake."""
+        return Ledger(self.lake, self.use_case.name, self.registry.verify_key)
 
 
 def make_house(where: Path, task: str = "classification") -> House:

@@ -8,8 +8,9 @@ from pathlib import Path
 import pandas as pd
 import pyarrow as pa
 
+from include.due.definitions import DEFINITION, definition_of
 from include.lake.frames import arrow_schema, to_arrow
-from include.lake.records import Writer
+from include.lake.records import Input, Writer
 from include.lake.table import Lake
 from include.use_cases.schema import UseCase
 from tests.support.packages import tiny_rows
@@ -22,16 +23,27 @@ def publish(
     month: str,
     frame: pd.DataFrame,
     columns: Mapping[str, str],
+    made_from: str | None = None,
 ) -> None:
-    """Publish a frame's columns as one partition, with a token that is higher each time."""
+    """Publish a frame's columns as one partition, with a token that is higher each time.
+
+    With `made_from` it says that it was made from that month of that stage, by the definition of
+    today: so it is up to date.
+    """
     table = lake.table(use_case.name, stage)
-    token = (table.partition_version(month) or 0) + 1
+    known = table.partition_version(month) is not None
+    token = table.facts(month)["token"] + 1 if known else 1
     schema: pa.Schema = arrow_schema(columns)
+    inputs: list[Input] = []
+    if made_from is not None:
+        inputs = [lake.table(use_case.name, made_from).read_input(month)[1]]
     table.publish(
         to_arrow(frame[list(columns)], schema),
         partition=month,
         schema=schema,
         writer=Writer(run_id="test", attempt=1, token=token, code_version="test"),
+        inputs=inputs,
+        consumed={DEFINITION: definition_of(use_case, stage)} if inputs else None,
     )
 
 
@@ -49,7 +61,7 @@ def fill(
     rows = tiny_rows(month=month, seed=int(month[-2:])) if rows is None else rows
     columns = dict(use_case.ingest.columns)
     publish(lake, use_case, "clean", month, rows, columns)
-    publish(lake, use_case, "features", month, rows, columns)
+    publish(lake, use_case, "features", month, rows, columns, made_from="clean")
     if labelled and use_case.labels is not None:
         kind = "int64" if use_case.task == "classification" else "float64"
         frame = rows.assign(label=rows["outcome"].astype(kind))

@@ -14,6 +14,7 @@ import pyarrow as pa
 from include.lake.frames import arrow_schema, to_arrow
 from include.lake.table import Lake, Published, Writer
 from include.registry.client import Registry
+from include.registry.ledger import Ledger
 from include.use_cases.schema import UseCase
 from tests.support.packages import make_package, tiny_rows, tiny_use_case
 from tests.support.registries import local_registry
@@ -30,6 +31,18 @@ class World:
     lake: Lake
     registry: Registry
     tokens: count[int] = field(default_factory=lambda: count(1))
+
+    @property
+    def ledger(self) -> Ledger:
+        """The promotion ledger, in the lake."""
+        return Ledger(self.lake, self.use_case.name, self.registry.verify_key)
+
+    @property
+    def champion(self) -> str:
+        """The version that serves."""
+        current = self.ledger.current()
+        assert current is not None, "crown() a champion first"
+        return current.version
 
     def writer(self, run_id: str = "run") -> Writer:
         """Return a writer that has overtaken all earlier ones."""
@@ -66,7 +79,18 @@ class World:
         made = make_package(folder, use_case=self.use_case, run_id=run_id, **package)
         tags = {"as_of": as_of, "holdout_partition": holdout}
         version = self.registry.register(name, run_id, made.folder, tags)
-        self.registry.promote(name, version)
+        serves = self.ledger.current()
+        promotion = self.ledger.promote(
+            version=version,
+            instead_of=serves.version if serves else None,
+            facts=self.registry.details(name, version)["tags"],
+            who="tests",
+            why="crowned",
+            evidence={},
+            run_id=run_id,
+            signing_key=self.registry.signing_key,
+        )
+        self.registry.follow(name, promotion)
         return version
 
 

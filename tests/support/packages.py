@@ -113,10 +113,13 @@ def make_package(
     run_id: str = "run-1",
     estimator: str | None = None,
     seed: int = 0,
+    example: dict[str, Any] | None = None,
+    request_rows: pd.DataFrame | None = None,
 ) -> TinyPackage:
     """Train on 400 rows and write a signed package to `where/package`, keys to `where/keys`.
 
-    Takes about 0.2 s. `estimator` names a candidate; the use case's first by default.
+    Takes about 0.2 s. `estimator` names a candidate; the use case's first by default. Serving
+    learns from `request_rows` what requests usually hold.
     """
     use_case = use_case or tiny_use_case(task)
     keys = where / "keys"
@@ -151,10 +154,11 @@ def make_package(
         where / "package",
         estimator=model,
         use_case=use_case,
-        example={"x": 0.5, "z": -0.5, "colour": "red"},
+        example=example or {"x": 0.5, "z": -0.5, "colour": "red"},
         holdout_X=X,
         facts=facts,
         run_id=run_id,
         signing_key=keys / "signing.pem",
+        request_rows=request_rows,
     )
     return TinyPackage(where / "package", use_case, keys / "signing.pem", keys / "verify.pem")

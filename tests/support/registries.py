@@ -8,7 +8,9 @@ from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
+from include.lake.table import Lake
 from include.registry.client import Registry
+from include.registry.ledger import Ledger, Promotion
 from include.registry.signing import ensure_keys
 
 
@@ -39,3 +41,28 @@ def local_registry(where: Path, use_cases: Sequence[str] = ("tiny",)) -> Registr
     for name in use_cases:
         registry.client.create_experiment(name, artifact_location=str(where / "artifacts" / name))
     return registry
+
+
+def ledger_of(registry: Registry, lake: Lake, use_case: str = "tiny") -> Ledger:
+    """Return the promotion ledger in a lake, read with the registry's key."""
+    return Ledger(lake, use_case, registry.verify_key)
+
+
+def make_champion(
+    registry: Registry, lake: Lake, version: str, use_case: str = "tiny"
+) -> Promotion:
+    """Make a version champion as the phase deploy does: in the ledger, and the aliases follow."""
+    ledger = ledger_of(registry, lake, use_case)
+    current = ledger.current()
+    promotion = ledger.promote(
+        version=version,
+        instead_of=current.version if current else None,
+        facts=registry.details(use_case, version)["tags"],
+        who="a test",
+        why="better",
+        evidence={},
+        run_id=f"deploy {version}",
+        signing_key=registry.signing_key,
+    )
+    registry.follow(use_case, promotion)
+    return promotion

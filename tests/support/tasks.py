@@ -14,7 +14,7 @@ from unittest.mock import Mock, create_autospec
 import pytest
 from airflow.sdk import Asset, BaseOperator
 from airflow.sdk.bases.operator import ExecutorSafeguard
-from airflow.sdk.exceptions import AirflowFailException
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 from airflow.sdk.execution_time.context import OutletEventAccessors
 
 from include.errors import ConfigError, DataContractError, ServiceUnavailable
@@ -26,7 +26,7 @@ OUTLET = Asset(name="weather_regimes.test")
 FAILURES = [
     pytest.param(ConfigError("a rule of the file"), AirflowFailException, id="config"),
     pytest.param(DataContractError("a rule of the data"), AirflowFailException, id="data"),
-    pytest.param(StaleAttempt("a later attempt was faster"), AirflowFailException, id="stale"),
+    pytest.param(StaleAttempt("a later attempt was faster"), AirflowSkipException, id="stale"),
     pytest.param(ServiceUnavailable("nobody answers"), ServiceUnavailable, id="service"),
 ]
 """An error of the library, and what Airflow sees: only a service's silence is worth a retry."""
@@ -34,14 +34,35 @@ FAILURES = [
 
 @dataclass
 class Attempt:
-    """What operators use of a task instance; `pushed` are the XComs beside the returned one."""
+    """What operators use of a task instance.
+
+    Attributes
+    ----------
+    number : int
+        Of the attempt, from 1.
+    run : int
+        Of the Dag run, from 1: a later run has a higher number.
+    pushed : dict
+        XComs beside the returned one, by key.
+    pulled : dict
+        What `xcom_pull` finds, by key.
+    active : dict
+        Number of queued and running runs, by Dag.
+    """
 
     number: int = 1
+    run: int = 1
     pushed: dict[str, Any] = field(default_factory=dict)
+    pulled: dict[str, Any] = field(default_factory=dict)
+    active: dict[str, int] = field(default_factory=dict)
     dag_id: str = "weather_regimes__test"
-    run_id: str = "manual__1"
     task_id: str = "do"
     map_index: int = 3
+
+    @property
+    def run_id(self) -> str:
+        """Airflow's id of the Dag run."""
+        return f"manual__{self.run}"
 
     @property
     def try_number(self) -> int:
@@ -51,21 +72,55 @@ class Attempt:
     @property
     def start_date(self) -> datetime:
         """Each attempt starts 10 s after the former, as Airflow's retries do."""
-        return START + timedelta(seconds=10 * (self.number - 1))
+        return START + timedelta(hours=self.run - 1, seconds=10 * (self.number - 1))
 
     def xcom_push(self, key: str, value: Any) -> None:
         """Keep what is pushed."""
         self.pushed[key] = value
 
+    def xcom_pull(self, task_ids: Any = None, key: str = "return_value") -> Any:
+        """Return what is there for a key; of several tasks a list."""
+        found = self.pulled.get(key)
+        return found if isinstance(task_ids, str) or found is None else list(found)
+
+    def get_dr_count(self, dag_id: str, states: list[str]) -> int:
+        """Count Dag runs that are queued or running."""
+        assert states == ["queued", "running"]
+        return self.active.get(dag_id, 0)
+
 
 def make_context(
-    *, attempt: int = 1, key: str | None = None, run_type: str = "manual", **params: Any
+    *,
+    attempt: int = 1,
+    run: int = 1,
+    key: str | None = None,
+    run_type: str = "manual",
+    clear_number: int = 0,
+    user: str | None = None,
+    conf: dict[str, Any] | None = None,
+    pulled: dict[str, Any] | None = None,
+    active: dict[str, int] | None = None,
+    **params: Any,
 ) -> dict[str, Any]:
-    """Make a task's context, with Airflow's own accessors of outlet events."""
+    """Make a task's context, with Airflow's own accessors of outlet events.
+
+    `params` are those of the Dag's form, as they stand in this run; `conf` is what REST was given.
+    """
+    ti = Attempt(attempt, run, pulled=pulled or {}, active=active or {})
+    dag_run = SimpleNamespace(
+        run_type=run_type,
+        partition_key=key,
+        conf=conf,
+        clear_number=clear_number,
+        triggering_user_name=user,
+        dag_id=ti.dag_id,
+        run_id=ti.run_id,
+    )
     return {
-        "ti": Attempt(attempt),
-        "run_id": "manual__1",
-        "dag_run": SimpleNamespace(run_type=run_type),
+        "ti": ti,
+        "run_id": ti.run_id,
+        "dag_run": dag_run,
+        "dag": SimpleNamespace(params=params),
         "params": params,
         "partition_key": key,
         "outlet_events": OutletEventAccessors(),
@@ -73,9 +128,15 @@ def make_context(
 
 
 def execute(operator: BaseOperator, context: dict[str, Any]) -> Any:
-    """Call `execute` as the task runner does: Airflow refuses it from anywhere else."""
+    """Render, prepare and run a copy of an operator, as the task runner does.
+
+    Airflow refuses `execute` from anywhere else, hence the sentinel.
+    """
+    task = operator.prepare_for_execution()
+    task.render_template_fields(context)
+    task.pre_execute(context)
     name = f"{type(operator).__name__}__sentinel"
-    return operator.execute(context, **{name: ExecutorSafeguard.sentinel_value})
+    return task.execute(context, **{name: ExecutorSafeguard.sentinel_value})
 
 
 def emitted(context: dict[str, Any], outlet: Asset = OUTLET) -> tuple[set[str], dict[str, Any]]:

@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from include.deploy.apply import apply
-from include.deploy.compare import compare, decide
+from include.deploy.apply import promote, reject
+from include.deploy.compare import Verdict, compare, decide
+from include.errors import ConfigError, DataContractError
 from include.modelling.estimators import defaults, make
 from include.modelling.metrics import Judged
 from include.modelling.training_set import load_training_set
@@ -17,6 +18,7 @@ from include.registry.package import write_package
 from tests.support.houses import House, make_house
 from tests.support.lakes import fill
 from tests.support.packages import tiny_rows, tiny_use_case
+from tests.support.registries import ledger_of, make_champion
 
 ROWS = 2_000
 RNG = np.random.default_rng(0)
@@ -196,12 +198,32 @@ def _register(house: House, name: str, noise: float = 0.0, columns=None, as_of="
         run_id=run_id,
         signing_key=house.registry.signing_key,
     )
-    return house.registry.register("tiny", run_id, folder, {})
+    tags = {"as_of": as_of, "holdout_partition": training.holdout_partition}
+    return house.registry.register("tiny", run_id, folder, tags)
+
+
+def _champion(house: House) -> str | None:
+    current = ledger_of(house.registry, house.lake).current()
+    return current.version if current else None
+
+
+def _compare(house: House, version: str, use_case=None) -> Verdict:
+    return compare(
+        use_case or house.use_case, version, _champion(house), house.lake, house.registry
+    )
+
+
+def _apply(house: House, version: str, verdict: Verdict, run_id: str | None = None) -> str | None:
+    ledger = ledger_of(house.registry, house.lake)
+    models = (house.use_case, version, asdict(verdict), house.registry, ledger)
+    if verdict.promote:
+        return promote(*models, who="ann", run_id=run_id or f"deploy {version}")
+    return reject(*models)
 
 
 def _deploy(house: House, version: str):
-    verdict = compare(house.use_case, version, house.lake, house.registry)
-    return verdict, apply(house.use_case, version, asdict(verdict), house.registry)
+    verdict = _compare(house, version)
+    return verdict, _apply(house, version, verdict)
 
 
 def _state(house: House, version: str):
@@ -257,10 +279,10 @@ def test_a_better_challenger_takes_over_and_the_champion_is_kept_as_previous(hou
 
 def test_the_holdout_is_that_of_the_lake_the_challenger_was_trained_on(house):
     version = _register(house, "first")
-    before = compare(house.use_case, version, house.lake, house.registry)
+    before = _compare(house, version)
     fill(house.lake, house.use_case, "2024-02", tiny_rows(month="2024-02", seed=9, shift=5.0))
     fill(house.lake, house.use_case, "2024-03")
-    assert compare(house.use_case, version, house.lake, house.registry) == before
+    assert _compare(house, version) == before
 
 
 def test_a_champion_of_features_that_are_gone_is_compared_by_the_dummy(house):
@@ -269,7 +291,7 @@ def test_a_champion_of_features_that_are_gone_is_compared_by_the_dummy(house):
     use_case = tiny_use_case(features={"inputs": ["x"], "numeric": ["x"]})
     new = _register(house, "new", columns=["x"])
 
-    verdict = compare(use_case, new, house.lake, house.registry)
+    verdict = _compare(house, new, use_case)
 
     assert verdict.champion is None
     assert verdict.champion_version == old
@@ -285,9 +307,133 @@ def test_a_champion_that_may_have_seen_the_holdout_is_noted(house):
     _deploy(house, later)
     earlier = _register(house, "earlier", as_of="2024-02")
 
-    verdict = compare(house.use_case, earlier, house.lake, house.registry)
+    verdict = _compare(house, earlier)
 
     assert verdict.reasons[0] == (
         f"champion (version {later}) was trained as of 2024-03, after the challenger (2024-02): "
         "it may know these rows"
     )
+
+
+# Promoting and rejecting, in the ledger
+
+
+@pytest.fixture
+def two(house: House) -> tuple[House, str, str]:
+    """Give a house with two versions of one model, `1` and `2`; nothing serves."""
+    return house, _register(house, "one"), _register(house, "two")
+
+
+def _verdict(promotes: bool, champion: str | None, reason: str = "said so") -> Verdict:
+    return Verdict(
+        promote=promotes,
+        reasons=[reason],
+        metric="roc_auc",
+        challenger=0.9,
+        champion=None if champion is None else 0.8,
+        dummy=0.5,
+        effect=0.1,
+        confidence_low=0.05,
+        rows=400,
+        holdout_partition="2024-02",
+        champion_version=champion,
+    )
+
+
+def test_a_promotion_is_written_down_with_the_verdict_as_evidence(two):
+    house, first, second = two
+    _apply(house, first, _verdict(True, None))
+    assert _apply(house, second, _verdict(True, first, "better by 0.1"), "run-9") == second
+
+    entry = ledger_of(house.registry, house.lake).current()
+    tags = house.registry.details("tiny", second)["tags"]
+    assert (entry.version, entry.previous, entry.number) == (second, first, 2)
+    assert (entry.who, entry.why, entry.run_id) == ("ann", "better by 0.1", "run-9")
+    assert (entry.as_of, entry.holdout_partition) == ("2024-02", "2024-02")
+    assert entry.package_sha256 == tags["package_sha256"]
+    evidence = asdict(_verdict(True, first))
+    del evidence["reasons"]  # they are `why`
+    assert json.loads(entry.evidence) == evidence
+
+
+def test_a_verdict_against_another_champion_than_serves_is_refused(two):
+    """Two runs compared with the same champion: the slower one must compare again."""
+    house, first, second = two
+    _apply(house, first, _verdict(True, None))
+    third = _register(house, "three")
+    _apply(house, second, _verdict(True, first))
+
+    with pytest.raises(DataContractError, match=r"judged against champion 1, but 2 serves now"):
+        _apply(house, third, _verdict(True, first))
+    assert _state(house, third)[0] == [third, second, first]
+    assert house.registry.judged("tiny", third) is None
+
+
+def test_a_verdict_of_no_cannot_promote(two):
+    house, first, _ = two
+    verdict = asdict(_verdict(False, None))
+    ledger = ledger_of(house.registry, house.lake)
+    with pytest.raises(ConfigError, match="the verdict on version 1 is not to promote it"):
+        promote(house.use_case, first, verdict, house.registry, ledger, who="ann", run_id="run")
+    assert ledger.current() is None
+
+
+def test_a_run_that_died_between_ledger_and_registry_is_done_to_its_end(two, monkeypatch):
+    house, first, second = two
+    _apply(house, first, _verdict(True, None))
+    with monkeypatch.context() as patch:
+        patch.setattr(house.registry, "follow", _dies)
+        with pytest.raises(KeyboardInterrupt):
+            _apply(house, second, _verdict(True, first))
+    assert house.registry.version_of("tiny", "champion") == first
+    entries = ledger_of(house.registry, house.lake).entries()
+
+    assert _apply(house, second, _verdict(True, first)) == second
+
+    assert _state(house, second)[0] == [None, second, first]
+    assert ledger_of(house.registry, house.lake).entries() == entries
+
+
+def _dies(*_args, **_kwargs):
+    raise KeyboardInterrupt
+
+
+def test_a_new_run_after_one_that_died_there_finds_a_champion_and_puts_the_registry_right(
+    two, monkeypatch
+):
+    """Else the version would count as not judged, and be sent to the gate for ever."""
+    house, _, second = two
+    with monkeypatch.context() as patch:
+        patch.setattr(house.registry, "follow", _dies)
+        with pytest.raises(KeyboardInterrupt):
+            _apply(house, second, _verdict(True, None))
+    assert house.registry.judged("tiny", second) is None
+
+    verdict, champion = _deploy(house, second)
+
+    assert (verdict.promote, champion) == (False, second)
+    aliases, tags = _state(house, second)
+    assert aliases == [None, second, None]
+    assert (tags["verdict"], tags["reasons"]) == ("promoted", "said so")
+
+
+def test_rejecting_before_there_is_a_champion_leaves_none(two):
+    house, first, second = two
+    assert _apply(house, second, _verdict(False, None, "no better than the dummy")) is None
+    assert _state(house, second)[0] == [None, None, None]
+    assert house.registry.judged("tiny", second) == "rejected"
+    assert house.registry.judged("tiny", first) is None
+
+
+def test_the_champion_compared_with_is_the_one_named_and_not_the_alias(two):
+    """Aliases may lag behind the ledger, or have been moved by somebody."""
+    house, first, second = two
+    make_champion(house.registry, house.lake, first)
+    bad = _register(house, "bad", noise=0.48)
+    house.registry.client.set_registered_model_alias("tiny", "champion", bad)
+
+    verdict = compare(house.use_case, second, first, house.lake, house.registry)
+
+    assert verdict.champion_version == first
+    assert verdict.champion == verdict.challenger, "two models of the same rows"
+    assert not verdict.promote

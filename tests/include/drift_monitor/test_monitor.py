@@ -7,15 +7,25 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from include.batch_predict.predict import predict_partition
-from include.drift_monitor.monitor import Monitored, monitor_partition, unmonitored
+from include.drift_monitor.monitor import Monitored, monitor_partition
+from include.due.state import states
+from include.due.wanted import wanted_monitoring
 from include.errors import DataContractError
+from include.lake.content import content_version
 from tests.support.monitored import World, make_world
 
 MARCH = "2024-03"
 
 
 def predict(world: World, month: str = MARCH) -> None:
-    predict_partition(world.use_case, month, world.lake, world.registry, world.writer())
+    predict_partition(
+        world.use_case, month, world.champion, world.lake, world.registry, world.writer()
+    )
+
+
+def due(world: World) -> list[str]:
+    found = states("tiny", "monitoring", wanted_monitoring(world.use_case, world.lake), world.lake)
+    return [key for key, state in found.items() if state.due]
 
 
 def monitor(world: World, month: str = MARCH) -> Monitored:
@@ -37,33 +47,25 @@ def world(tmp_path: Path) -> World:
     return made
 
 
-def test_without_predictions_there_is_no_model(tmp_path: Path):
-    world = make_world(tmp_path)
-    world.land(MARCH, rows=300)
-    found = monitor(world)
-    assert found == Monitored(
-        partition=MARCH, verdict="no_model", drifted_features=[], prediction_drift=None,
-        performance=None, performance_reference=None, performance_verdict=None,
-        model_version=None, rows=300, version=0, partition_version=found.partition_version,
-        reasons=["no predictions: there was no champion when this partition was scored"],
-        report_run_id=None,
-    )  # fmt: skip
-    rows = stored(world)
-    assert rows[["kind", "verdict", "flagged", "rows_current"]].values.tolist() == [
-        ["summary", "no_model", False, 300]
-    ]
-    assert unmonitored(world.use_case, world.lake) == []
+def test_without_predictions_there_is_nothing_to_monitor(world: World):
+    rows = world.land(MARCH, rows=300)
+    world.land_outcomes(MARCH, rows)
+    assert due(world) == []
+    with pytest.raises(DataContractError, match=r"tiny\.predictions has nothing yet"):
+        monitor(world)
+    assert not world.lake.table("tiny", "monitoring").exists()
+    world.land("2024-04", rows=300)
+    predict(world, "2024-04")
+    with pytest.raises(DataContractError, match=r"partition \['2024-03'\] must be .*'2024-04'"):
+        monitor(world)
 
 
 def test_outcomes_of_a_partition_nobody_scored_change_nothing(tmp_path: Path):
     world = make_world(tmp_path)
     rows = world.land(MARCH, rows=300)
-    monitor(world)
-    world.crown()
     world.land_outcomes(MARCH, rows)
-    assert unmonitored(world.use_case, world.lake) == [MARCH]
-    assert monitor(world).verdict == "no_model"
-    assert unmonitored(world.use_case, world.lake) == []
+    world.crown(as_of=MARCH, holdout=MARCH)  # it learned from March, and does not score it
+    assert due(world) == []
 
 
 def test_the_same_as_ever_is_stable(world: World):
@@ -116,15 +118,15 @@ def test_outcomes_that_come_true_are_stable(world: World):
     rows = world.land(MARCH, rows=400, seed=1)
     predict(world)
     monitor(world)
-    assert unmonitored(world.use_case, world.lake) == []
+    assert due(world) == []
     world.land_outcomes(MARCH, rows)
-    assert unmonitored(world.use_case, world.lake) == [MARCH]
+    assert due(world) == [MARCH]
     found = monitor(world)
     scores = world.lake.table("tiny", "predictions").read([MARCH]).to_pandas()["score"]
     assert found.performance == pytest.approx(roc_auc_score(rows["outcome"], scores))
     assert found.performance_reference == 0.75
     assert (found.verdict, found.performance_verdict) == ("stable", "stable")
-    assert unmonitored(world.use_case, world.lake) == []
+    assert due(world) == []
     row = stored(world).set_index("kind").loc["performance"]
     assert (row["name"], row["flagged"], row["rows_current"]) == ("roc_auc", False, 400)
     assert row["value"] == found.performance
@@ -224,6 +226,8 @@ def test_again_gives_the_same_rows_and_the_same_run(world: World):
     pd.testing.assert_frame_equal(
         after.drop(columns="computed_at"), before.drop(columns="computed_at")
     )
+    assert (first.changed, again.changed) == (True, False)
+    assert again.partition_version == first.partition_version
     assert again.report_run_id == first.report_run_id
     assert again.reasons == first.reasons
 
@@ -258,20 +262,64 @@ def test_what_is_new_is_found_by_version(world: World):
     for month in ("2024-03", "2024-04"):
         world.land(month, rows=300)
         predict(world, month)
-    assert unmonitored(world.use_case, world.lake) == ["2024-03", "2024-04"]
+    assert due(world) == ["2024-03", "2024-04"]
     monitor(world, "2024-03")
-    assert unmonitored(world.use_case, world.lake) == ["2024-04"]
+    assert due(world) == ["2024-04"]
     monitor(world, "2024-04")
     world.land("2024-03", rows=310)
-    assert unmonitored(world.use_case, world.lake) == ["2024-03"]
+    assert due(world) == ["2024-03"]
     monitor(world, "2024-03")
-    predict(world, "2024-03")
-    assert unmonitored(world.use_case, world.lake) == ["2024-03"]
+    assert due(world) == []
+    predict(world, "2024-03")  # of the new features
+    assert due(world) == ["2024-03"]
+    monitor(world, "2024-03")
+    predict(world, "2024-03")  # the same once more
+    assert due(world) == []
+
+
+def test_a_changed_threshold_is_judged_anew(world: World):
+    world.land(MARCH, rows=400, seed=1, shift=1.0)
+    predict(world)
+    assert monitor(world).verdict == "drift"
+    monitor_section = world.use_case.monitor.model_copy(update={"min_effect": 0.9})
+    world.use_case = world.use_case.model_copy(update={"monitor": monitor_section})
+    assert due(world) == [MARCH]
+    found = monitor(world)
+    assert (found.verdict, found.changed) == ("stable", True)
+    assert due(world) == []
+
+
+def test_outcomes_that_were_taken_back_are_forgotten(world: World):
+    """Monitored without them, a partition is up to date until they come, also the same ones."""
+    rows = world.land(MARCH, rows=400, seed=1)
+    predict(world)
+    world.land_outcomes(MARCH, rows)
+    with_outcomes = monitor(world)
+    world.lake.table("tiny", "labels").clear(MARCH, world.writer())
+    assert due(world) == [MARCH]
+    assert monitor(world).performance_verdict == "no_labels"
+    assert due(world) == []
+    world.land_outcomes(MARCH, rows)
+    assert due(world) == [MARCH]
+    again = monitor(world)
+    assert (again.performance, again.partition_version) == (
+        with_outcomes.performance, with_outcomes.partition_version,
+    )  # fmt: skip
+    assert due(world) == []
+
+
+def test_the_version_leaves_out_when_it_was_computed(world: World):
+    world.land(MARCH, rows=400, seed=1)
+    predict(world)
+    found = monitor(world)
+    table = world.lake.table("tiny", "monitoring")
+    rows = table.read([MARCH], table.schema().names)
+    assert found.partition_version == content_version(rows, ("computed_at",))
 
 
 def test_nothing_landed_nothing_to_monitor(tmp_path: Path):
     world = make_world(tmp_path)
-    assert unmonitored(world.use_case, world.lake) == []
+    assert due(world) == []
     with pytest.raises(DataContractError, match=r"tiny\.features has nothing yet"):
         monitor(world)
 

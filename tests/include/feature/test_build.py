@@ -8,8 +8,11 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
+from include.due.state import State, states
+from include.due.wanted import wanted_features
 from include.errors import DataContractError
-from include.feature.build import build_partition, features_schema, unprocessed_partitions
+from include.feature.build import build_partition, features_schema
+from include.lake.content import content_version
 from include.lake.frames import arrow_schema
 from include.lake.table import Lake, Writer
 from include.use_cases.loader import ROOT, load
@@ -44,6 +47,10 @@ def publish(
     )
 
 
+def state(use_case: UseCase, lake: Lake) -> State:
+    return states("churn", "features", wanted_features(use_case, lake), lake)[DAY]
+
+
 @pytest.fixture
 def filled(churn: UseCase, churn_lake: Lake) -> Lake:
     """Fill a lake with one clean partition and the plans."""
@@ -55,16 +62,18 @@ def filled(churn: UseCase, churn_lake: Lake) -> Lake:
 def test_features_table_has_key_time_and_features(
     churn: UseCase, filled: Lake, first: Writer
 ) -> None:
-    assert unprocessed_partitions(churn, filled) == [DAY]
+    assert state(churn, filled).due
     done = build_partition(churn, DAY, filled, first)
+    table = filled.table("churn", "features")
     assert json.loads(json.dumps(dataclasses.asdict(done))) == {
         "partition": DAY,
         "rows": 2,
         "columns": ["calls", "bill", "price", "plan"],
         "version": 0,
-        "partition_version": 1,
+        "partition_version": content_version(table.read(columns=table.schema().names)),
+        "changed": True,
     }
-    assert filled.table("churn", "features").read().to_pylist() == [
+    assert table.read().to_pylist() == [
         {
             "customer": 2,
             "seen_at": AT,
@@ -84,7 +93,7 @@ def test_features_table_has_key_time_and_features(
             "partition": DAY,
         },
     ]
-    assert unprocessed_partitions(churn, filled) == []
+    assert state(churn, filled).status == "up to date"
 
 
 def test_what_was_read_is_on_record(churn: UseCase, filled: Lake, first: Writer) -> None:
@@ -101,8 +110,52 @@ def test_a_new_version_of_the_clean_partition_is_work_again(
 ) -> None:
     build_partition(churn, DAY, filled, first)
     publish(filled, "clean", churn, ROWS[:1], DAY, token=2)
-    assert unprocessed_partitions(churn, filled) == [DAY]
-    assert build_partition(churn, DAY, filled, second).rows == 1
+    assert state(churn, filled).because.startswith("due: churn.clean changed")
+    done = build_partition(churn, DAY, filled, second)
+    assert (done.rows, done.changed) == (1, True)
+    assert state(churn, filled).status == "up to date"
+
+
+def test_equal_clean_rows_are_no_work(churn: UseCase, filled: Lake, first: Writer) -> None:
+    build_partition(churn, DAY, filled, first)
+    publish(filled, "clean", churn, ROWS, DAY, token=2)
+    assert state(churn, filled).status == "up to date"
+
+
+def test_a_changed_column_that_no_feature_reads_changes_no_feature(
+    churn: UseCase, churn_root: Path, filled: Lake, first: Writer, second: Writer
+) -> None:
+    path = churn_root / "churn" / "use_case.yaml"
+    text = path.read_text().replace("numeric: [calls, bill, price]", "numeric: [calls, price]")
+    path.write_text(text.replace("inputs: [plan, calls, bill]", "inputs: [plan, calls]"))
+    use_case = load(churn_root / "churn")
+    before = build_partition(use_case, DAY, filled, first)
+    publish(filled, "clean", churn, [ROWS[0], {**ROWS[1], "bill": 99.0}], DAY, token=2)
+    assert state(use_case, filled).due
+    done = build_partition(use_case, DAY, filled, second)
+    assert (done.changed, done.partition_version) == (False, before.partition_version)
+    assert state(use_case, filled).status == "up to date"
+
+
+def test_a_changed_definition_is_work_again(
+    churn: UseCase, churn_root: Path, filled: Lake, first: Writer, second: Writer
+) -> None:
+    build_partition(churn, DAY, filled, first)
+    python = churn_root / "churn" / "features.py"
+    python.write_text("def derive(frame):\n    return frame.assign(calls=frame['calls'] * 2)\n")
+    assert state(churn, filled).because.startswith("due: definition changed")
+    assert build_partition(churn, DAY, filled, second).changed
+    calls = filled.table("churn", "features").read(columns=["calls"])["calls"].to_pylist()
+    assert calls == [4.0, 2.0]
+    assert state(churn, filled).status == "up to date"
+
+
+def test_a_reference_that_lands_whole_is_no_news_for_old_partitions(
+    churn: UseCase, filled: Lake, first: Writer
+) -> None:
+    build_partition(churn, DAY, filled, first)
+    publish(filled, "reference_plans", churn, [{"plan": "a", "price": 11.0}], "all", token=2)
+    assert state(churn, filled).status == "up to date"
 
 
 def partitioned(churn_root: Path) -> UseCase:
@@ -132,16 +185,16 @@ def test_a_corrected_reference_makes_its_partition_due_again(
     use_case = partitioned(churn_root)
     publish(filled, "reference_plans", churn, [{"plan": "b", "price": 1.0}], DAY)
     build_partition(use_case, DAY, filled, first)
-    assert unprocessed_partitions(use_case, filled) == []
+    assert state(use_case, filled).status == "up to date"
     publish(filled, "reference_plans", churn, [{"plan": "b", "price": 2.0}], DAY, token=2)
     publish(filled, "reference_plans", churn, [{"plan": "c", "price": 2.0}], "2024-05-02")
-    assert unprocessed_partitions(use_case, filled) == [DAY]
+    assert state(use_case, filled).because.startswith("due: churn.reference_plans changed")
     build_partition(use_case, DAY, filled, second)
     assert filled.table("churn", "features").read(columns=["price"])["price"].to_pylist() == [
         2.0,
         9.5,
     ]
-    assert unprocessed_partitions(use_case, filled) == []
+    assert state(use_case, filled).status == "up to date"
 
 
 def test_a_key_column_that_is_a_feature_too_is_there_once() -> None:

@@ -8,16 +8,19 @@ from pathlib import Path
 
 import pytest
 
+from include.due.definitions import definition_of
+from include.due.state import states
 from include.errors import ConfigError, DataContractError
 from include.ingest_label.ingest import (
-    Work,
-    find_unprocessed,
     ingest_labels,
-    ingest_references,
+    ingest_reference,
     ingest_rows,
-    landed_partitions,
+    wanted_labels,
+    wanted_raw,
+    wanted_reference,
 )
 from include.ingest_label.landing import Landing
+from include.lake.content import content_version
 from include.lake.table import Lake, Writer
 from include.use_cases.loader import load
 from include.use_cases.schema import UseCase
@@ -53,16 +56,91 @@ def landing(folder: Path) -> Landing:
     return Landing(str(folder))
 
 
+def due(use_case: UseCase, landing: Landing, lake: Lake) -> dict[str, list[str]]:
+    """Return what is to be ingested, by table."""
+    wanted = {
+        "raw": wanted_raw(use_case, landing),
+        "labels": wanted_labels(use_case, landing),
+        "reference_plans": wanted_reference(use_case, "plans", landing),
+    }
+    found = {
+        stage: [
+            key for key, state in states(use_case.name, stage, of_stage, lake).items() if state.due
+        ]
+        for stage, of_stage in wanted.items()
+    }
+    return {stage: keys for stage, keys in found.items() if keys}
+
+
 def test_all_that_landed_is_work_until_it_is_ingested(
     churn: UseCase, landing: Landing, churn_lake: Lake, first: Writer
 ) -> None:
-    assert landed_partitions(churn, landing) == [DAY]
-    assert find_unprocessed(churn, landing, churn_lake) == Work([DAY], [DAY], ["plans"])
+    assert due(churn, landing, churn_lake) == {
+        "raw": [DAY],
+        "labels": [DAY],
+        "reference_plans": ["all"],
+    }
     ingest_rows(churn, DAY, landing, churn_lake, first)
-    assert find_unprocessed(churn, landing, churn_lake) == Work([], [DAY], ["plans"])
+    assert due(churn, landing, churn_lake) == {"labels": [DAY], "reference_plans": ["all"]}
     ingest_labels(churn, DAY, landing, churn_lake, first)
-    ingest_references(churn, landing, churn_lake, first)
-    assert find_unprocessed(churn, landing, churn_lake) == Work([], [], [])
+    ingest_reference(churn, "plans", "all", landing, churn_lake, first)
+    assert due(churn, landing, churn_lake) == {}
+
+
+def test_what_is_wanted_is_what_landed_and_how_it_is_declared(
+    churn: UseCase, landing: Landing, tmp_path: Path
+) -> None:
+    fingerprints = {
+        "raw": landing.partitions("customers/{partition}/*.csv", "day")[DAY],
+        "labels": landing.partitions("departures/{partition}/*.csv", "day")[DAY],
+        "reference_plans": landing.partitions("plans/*.csv")[""],
+    }
+    assert len(set(fingerprints.values())) == 3
+    for stage, key, wanted in (
+        ("raw", DAY, wanted_raw(churn, landing)),
+        ("labels", DAY, wanted_labels(churn, landing)),
+        ("reference_plans", "all", wanted_reference(churn, "plans", landing)),
+    ):
+        assert wanted == {
+            key: {"landing": fingerprints[stage], "definition": definition_of(churn, stage)}
+        }
+    empty = Landing(str(tmp_path / "empty"))
+    assert wanted_raw(churn, empty) == wanted_labels(churn, empty) == {}
+    assert wanted_reference(churn, "plans", empty) == {}
+
+
+def test_a_use_case_without_labels_wants_none(churn: UseCase, landing: Landing) -> None:
+    without = churn.model_copy(update={"labels": None})
+    assert wanted_labels(without, landing) == {}
+
+
+def test_files_that_land_again_with_the_same_rows_change_nothing(
+    churn: UseCase, landing: Landing, folder: Path, churn_lake: Lake, first: Writer, second: Writer
+) -> None:
+    before = ingest_rows(churn, DAY, landing, churn_lake, first)
+    path = folder / f"customers/{DAY}/a.csv"
+    path.rename(path.with_name("b.csv"))
+    assert due(churn, landing, churn_lake)["raw"] == [DAY]
+    done = ingest_rows(churn, DAY, landing, churn_lake, second)
+    assert (done.changed, done.partition_version) == (False, before.partition_version)
+    assert "raw" not in due(churn, landing, churn_lake)
+
+
+def test_a_declaration_that_changes_no_row_is_work_once(
+    churn: UseCase,
+    churn_root: Path,
+    landing: Landing,
+    churn_lake: Lake,
+    first: Writer,
+    second: Writer,
+) -> None:
+    ingest_labels(churn, DAY, landing, churn_lake, first)
+    path = churn_root / "churn" / "use_case.yaml"
+    path.write_text(path.read_text().replace('"<= 30"', '"< 31"'))
+    changed = load(churn_root / "churn")
+    assert due(changed, landing, churn_lake)["labels"] == [DAY]
+    assert not ingest_labels(changed, DAY, landing, churn_lake, second).changed
+    assert "labels" not in due(changed, landing, churn_lake)
 
 
 def test_what_lands_again_is_work_again(
@@ -72,24 +150,28 @@ def test_what_lands_again_is_work_again(
     (folder / f"customers/{DAY}/b.csv").write_text(
         "customer,seen_at,plan,calls,bill\n7,2024-05-01T00:00:00Z,gold,1,2\n"
     )
-    assert find_unprocessed(churn, landing, churn_lake).raw == [DAY]
+    assert due(churn, landing, churn_lake)["raw"] == [DAY]
     done = ingest_rows(churn, DAY, landing, churn_lake, second)
-    assert (done.rows, done.files, done.partition_version) == (3, 2, 2)
+    assert (done.rows, done.files, done.version, done.changed) == (3, 2, 1, True)
     assert churn_lake.table("churn", "raw").read()["customer"].to_pylist() == [1, 2, 7]
+    assert "raw" not in due(churn, landing, churn_lake)
 
 
 def test_rows_arrive_as_they_landed(
     churn: UseCase, landing: Landing, churn_lake: Lake, first: Writer
 ) -> None:
     done = ingest_rows(churn, DAY, landing, churn_lake, first)
+    raw = churn_lake.table("churn", "raw")
     assert dataclasses.asdict(done) == {
         "partition": DAY,
         "rows": 2,
         "files": 1,
         "version": 0,
-        "partition_version": 1,
+        "partition_version": content_version(raw.read(columns=raw.schema().names)),
+        "changed": True,
     }
-    assert churn_lake.table("churn", "raw").read().to_pylist()[1] == {
+    assert raw.facts(DAY)["facts"] == {"files": 1}
+    assert raw.read().to_pylist()[1] == {
         "customer": 2,
         "seen_at": datetime(2024, 5, 1, 23, 59, 59, tzinfo=UTC),
         "plan": None,
@@ -125,23 +207,45 @@ def test_a_changed_rule_makes_labels_work_again(
     path = churn_root / "churn" / "use_case.yaml"
     path.write_text(path.read_text().replace('"<= 30"', '"<= 60"'))
     changed = load(churn_root / "churn")
-    assert find_unprocessed(changed, landing, churn_lake).labels == [DAY]
+    assert due(changed, landing, churn_lake)["labels"] == [DAY]
     assert ingest_labels(changed, DAY, landing, churn_lake, second).positive_share == 1.0
-    assert find_unprocessed(changed, landing, churn_lake).labels == []
+    assert "labels" not in due(changed, landing, churn_lake)
 
 
 def test_references_are_published_when_they_landed(
     churn: UseCase, landing: Landing, churn_lake: Lake, first: Writer
 ) -> None:
-    [done] = ingest_references(churn, landing, churn_lake, first)
-    assert (done.name, done.partition, done.rows) == ("plans", "all", 2)
+    done = ingest_reference(churn, "plans", "all", landing, churn_lake, first)
+    assert (done.name, done.partition, done.rows, done.changed) == ("plans", "all", 2, True)
     assert churn_lake.table("churn", "reference_plans").read(
         columns=["plan", "price"]
     ).to_pylist() == [
         {"plan": "basic", "price": 9.5},
         {"plan": "gold", "price": None},
     ]
-    assert ingest_references(churn, landing, churn_lake, first) == []
+    assert "reference_plans" not in due(churn, landing, churn_lake)
+
+
+def test_a_reference_may_land_by_partition(
+    churn: UseCase,
+    churn_root: Path,
+    landing: Landing,
+    folder: Path,
+    churn_lake: Lake,
+    first: Writer,
+) -> None:
+    path = churn_root / "churn" / "use_case.yaml"
+    path.write_text(path.read_text().replace("plans/*.csv", "'plans/{partition}/*.csv'"))
+    use_case = load(churn_root / "churn")
+    for day in (DAY, "2024-05-02"):
+        (folder / "plans" / day).mkdir()
+        (folder / "plans" / day / "plans.csv").write_text(PLANS)
+    assert due(use_case, landing, churn_lake)["reference_plans"] == [DAY, "2024-05-02"]
+    done = ingest_reference(use_case, "plans", DAY, landing, churn_lake, first)
+    assert (done.partition, done.rows) == (DAY, 2)
+    assert due(use_case, landing, churn_lake)["reference_plans"] == ["2024-05-02"]
+    with pytest.raises(DataContractError, match=r"nothing landed .*'2024-05-03'"):
+        ingest_reference(use_case, "plans", "2024-05-03", landing, churn_lake, first)
 
 
 @pytest.mark.parametrize(
@@ -192,7 +296,7 @@ def test_what_breaks_the_contract_is_not_published(
     stage, ingest = {
         "customers": ("raw", partial(ingest_rows, churn, DAY)),
         "departures": ("labels", partial(ingest_labels, churn, DAY)),
-        "plans": ("reference_plans", partial(ingest_references, churn)),
+        "plans": ("reference_plans", partial(ingest_reference, churn, "plans", "all")),
     }[path.split("/")[0]]
     with pytest.raises(DataContractError, match=message):
         ingest(landing, churn_lake, first)

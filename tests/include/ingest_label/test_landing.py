@@ -8,6 +8,7 @@ import pytest
 
 from include.errors import DataContractError, ServiceUnavailable
 from include.ingest_label import landing as landing_module
+from include.ingest_label.bucket import Bucket
 from include.ingest_label.landing import Landing
 
 PATTERN = "flights/{partition}/*.csv"
@@ -51,14 +52,19 @@ def test_a_pattern_may_put_the_partition_anywhere(
     assert list(Landing(str(tmp_path)).partitions(pattern)) == [key]
 
 
-def test_a_misnamed_folder_is_told_and_stops_no_other(
+def test_a_misnamed_folder_is_told_when_asked_and_stops_no_other(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     land(tmp_path, "flights/2013-01/a.csv")
     land(tmp_path, "flights/2013-13/a.csv")
-    with caplog.at_level(logging.WARNING):
-        assert list(Landing(str(tmp_path)).partitions(PATTERN)) == ["2013-01"]
-    assert "2013-13/a.csv: not taken" in caplog.text
+    landing = Landing(str(tmp_path))
+    with caplog.at_level(logging.DEBUG):
+        assert list(landing.partitions(PATTERN)) == ["2013-01"]
+    assert caplog.text == ""  # a look twice a second must not fill the log
+    assert landing.ignored(PATTERN) == [
+        f"{tmp_path}/flights/2013-13: not taken for 'flights/{{partition}}/*.csv': '2013-13' is "
+        "not a month like '2013-06'. Rename it."
+    ]
 
 
 def test_nothing_landed_is_no_error(tmp_path: Path) -> None:
@@ -92,6 +98,14 @@ def test_files_are_read_in_the_order_of_their_names(tmp_path: Path) -> None:
     table, fingerprint = landing.read(PATTERN, "2013-01", {"count": "int64"})
     assert table["count"].to_pylist() == [1, 2, 3]
     assert fingerprint == landing.partitions(PATTERN)["2013-01"]
+
+
+def test_the_order_is_that_of_whole_paths(tmp_path: Path) -> None:
+    for path in ("a/us/1.csv", "a/us-late/1.csv", "a/us/0.csv"):
+        land(tmp_path, path)
+    assert Landing(str(tmp_path)).files("a/*/*.csv", "") == [
+        f"{tmp_path}/{path}" for path in ("a/us-late/1.csv", "a/us/0.csv", "a/us/1.csv")
+    ]
 
 
 def test_reading_what_did_not_land_says_what_did(tmp_path: Path) -> None:
@@ -128,6 +142,7 @@ def test_a_bucket_is_a_root_like_a_folder() -> None:
             "AWS_SECRET_ACCESS_KEY": "b",
         },
     )
-    assert landing._root == "bucket/landing"
-    assert landing._fs.type_name == "s3"
-    assert landing._fs.region == "eu-west-1"
+    store = landing._store
+    assert isinstance(store, Bucket)
+    assert store.filesystem.region == store.client.meta.region_name == "eu-west-1"
+    assert store.client.meta.endpoint_url == "http://127.0.0.1:1"

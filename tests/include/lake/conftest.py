@@ -8,9 +8,15 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
+from include.lake.content import content_version
 from include.lake.table import Lake, LakeTable, Published, Writer
 
 SCHEMA = pa.schema([("a", pa.int64())])
+
+
+def digest(values: Sequence[int | None]) -> int:
+    """Return the version of a partition that holds these values."""
+    return content_version(pa.table({"a": pa.array(values, pa.int64())}))
 
 
 @pytest.fixture

@@ -6,7 +6,13 @@ import numpy as np
 import pytest
 
 from include.errors import DataContractError
-from include.lake.records import Writer, commit_metadata, commit_record
+from include.lake.records import (
+    Writer,
+    append_metadata,
+    commit_metadata,
+    commit_record,
+    unchanged,
+)
 
 WRITER = Writer("r", 2, 3, "abc")
 
@@ -23,6 +29,7 @@ def test_a_commit_reads_back_flat() -> None:
     assert record == {
         "version": 4,
         "timestamp": "1970-01-01T00:00:01.500000+00:00",
+        "changed": True,
         "partition": "p",
         "fence": ["p", 3],
         "run_id": "r",
@@ -33,6 +40,26 @@ def test_a_commit_reads_back_flat() -> None:
         "inputs": [],
         "consumed": {},
         "facts": {"share": 0.5, "ok": True},
+    }
+
+
+def test_a_commit_that_wrote_no_rows_says_so() -> None:
+    metadata = commit_metadata("p", WRITER, rows=1)
+    record = commit_record({"version": 4, "timestamp": 1500, **unchanged(metadata)})
+    plain = commit_record({"version": 4, "timestamp": 1500, **metadata})
+    assert record == {**(plain or {}), "changed": False}
+
+
+def test_an_append_reads_back_with_its_run() -> None:
+    metadata = append_metadata("p", "append:r", 7, 2, "run-1")
+    assert commit_record({"version": 0, "timestamp": 0, **metadata}) == {
+        "version": 0,
+        "timestamp": "1970-01-01T00:00:00+00:00",
+        "changed": True,
+        "partition": "p",
+        "fence": ["append:r", 7],
+        "rows": 2,
+        "run_id": "run-1",
     }
 
 

@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
+from deltalake import DeltaTable
 
 from include.errors import ConfigError, DataContractError
-from include.lake.table import Input, Lake, LakeTable, Published, StaleAttempt, Writer, unprocessed
+from include.lake.table import Input, Lake, LakeTable, Published, StaleAttempt, Writer
+from tests.include.lake.conftest import digest
 
 SCHEMA = pa.schema([("a", pa.int64())])
 Publish = Callable[..., Published]
@@ -44,17 +46,18 @@ def test_a_partition_is_replaced_and_the_others_stay(table: LakeTable, publish: 
     first = publish(table, "2013-02", 1, [2, 3])
     second = publish(table, "2013-01", 1, [1])
     third = publish(table, "2013-02", 2, [9])
-    assert first == Published("flight_delays.raw", "2013-02", 0, 1, 2)
+    assert first == Published("flight_delays.raw", "2013-02", 0, digest([2, 3]), 2, changed=True)
     assert second.version == 1
-    assert third == Published("flight_delays.raw", "2013-02", 2, 2, 1)
+    assert third == Published("flight_delays.raw", "2013-02", 2, digest([9]), 1, changed=True)
     assert table.read().to_pydict() == {"a": [1, 9], "partition": ["2013-01", "2013-02"]}
     assert table.read(version=first.version).to_pydict()["a"] == [2, 3]
     assert table.read(["2013-02"], columns=["a"], version=1).to_pydict() == {"a": [2, 3]}
     assert table.read([], columns=["a"]).num_rows == 0
     assert table.partitions() == ["2013-01", "2013-02"]
     assert table.partitions(version=0) == ["2013-02"]
-    assert table.partition_versions() == {"2013-01": 1, "2013-02": 2}
-    assert table.partition_version("2013-02", version=1) == 1
+    assert table.partition_versions() == {"2013-01": digest([1]), "2013-02": digest([9])}
+    assert table.partition_version("2013-02", version=1) == digest([2, 3])
+    assert table.partition_version("2013-02", version=2) == digest([9])
     assert table.version() == 2
     assert table.schema() == SCHEMA
 
@@ -76,6 +79,70 @@ def test_the_same_attempt_publishes_once(table: LakeTable, publish: Publish) -> 
     publish(table, "2013-02", 5)
     assert publish(table, "2013-01", 5) == first
     assert table.version() == 1
+
+
+def test_equal_rows_are_not_written_again(
+    table: LakeTable, publish: Publish, tmp_path: Path
+) -> None:
+    first = publish(table, "2013-01", 1, [3, 4], consumed={"landing": 7}, facts={"files": 1})
+    before = sorted(tmp_path.rglob("*.parquet"))
+    again = publish(table, "2013-01", 2, [3, 4], consumed={"landing": 8}, facts={"files": 2})
+    assert again == Published("flight_delays.raw", "2013-01", 1, digest([3, 4]), 2, changed=False)
+    assert again.partition_version == first.partition_version
+    assert sorted(tmp_path.rglob("*.parquet")) == before
+    assert table.read(columns=["a"])["a"].to_pylist() == [3, 4]
+    # What they were made from, and by whom, is noted all the same.
+    assert table.consumed("2013-01", "landing") == 8
+    noted = table.facts("2013-01")
+    assert (noted["run_id"], noted["facts"], noted["changed"]) == ("run-2", {"files": 2}, False)
+    assert [record["changed"] for record in table.history()] == [False, True]
+    with pytest.raises(StaleAttempt, match="above 2, got 1"):
+        publish(table, "2013-01", 1, [5])
+
+
+def test_the_same_attempt_is_told_the_same_again_of_equal_rows(
+    table: LakeTable, publish: Publish
+) -> None:
+    publish(table, "2013-01", 1, [3])
+    unchanged = publish(table, "2013-01", 2, [3])
+    assert publish(table, "2013-01", 2, [3]) == unchanged
+    assert table.version() == 1
+
+
+def test_rows_that_were_there_once_are_written_when_others_came_between(
+    table: LakeTable, publish: Publish
+) -> None:
+    publish(table, "2013-01", 1, [3])
+    publish(table, "2013-01", 2, [4])
+    assert publish(table, "2013-01", 3, [3]).changed
+    table.clear("2013-01", Writer("c", 1, 4, "abc"))
+    assert publish(table, "2013-01", 5, [3]).changed
+    assert table.read(columns=["a"])["a"].to_pylist() == [3]
+
+
+def test_each_partition_has_its_own_content(table: LakeTable, publish: Publish) -> None:
+    publish(table, "2013-01", 1, [3])
+    other = publish(table, "2013-02", 1, [3])
+    assert other.changed
+    assert table.partition_versions() == dict.fromkeys(["2013-01", "2013-02"], digest([3]))
+
+
+def test_a_volatile_column_makes_no_difference(table: LakeTable) -> None:
+    schema = pa.schema([("a", pa.int64()), ("at", pa.int64())])
+
+    def publish(token: int, value: int, at: int) -> Published:
+        return table.publish(
+            pa.table([[value], [at]], schema=schema),
+            partition="2013-01",
+            schema=schema,
+            writer=Writer("r", token, token, "abc"),
+            volatile=("at",),
+        )
+
+    assert [publish(1, 5, 10).changed, publish(2, 5, 11).changed] == [True, False]
+    assert table.partition_version("2013-01") == digest([5])
+    assert table.read(columns=["at"])["at"].to_pylist() == [10]  # of the rows that stand
+    assert publish(3, 6, 12).changed
 
 
 def test_an_overtaken_attempt_is_refused(table: LakeTable, publish: Publish) -> None:
@@ -127,7 +194,7 @@ def test_the_fence_outlives_checkpoints(table: LakeTable, publish: Publish, tmp_
     assert len(list(log.glob("*.checkpoint.parquet"))) == 2
     for early in range(40):  # what is left must come out of the checkpoint
         (log / f"{early:020}.json").unlink()
-    assert table.partition_version("2013-01") == 77
+    assert table.partition_version("2013-01") == digest([1])
     assert table.consumed("2013-01", "landing") == 5
     with pytest.raises(StaleAttempt, match="above 77, got 76"):
         publish(table, "2013-01", 76)
@@ -183,7 +250,7 @@ def test_clear_takes_one_partition_away_and_fences_it(table: LakeTable, publish:
     publish(table, "2013-01", 1)
     before = publish(table, "2013-02", 1)
     cleared = table.clear("2013-01", writer)
-    assert cleared == Published("flight_delays.raw", "2013-01", 2, 9, 0)
+    assert cleared == Published("flight_delays.raw", "2013-01", 2, digest([]), 0, changed=True)
     assert table.clear("2013-01", writer) == cleared
     assert table.partitions() == ["2013-02"]
     assert table.read(["2013-01"], version=before.version).num_rows == 1
@@ -192,6 +259,29 @@ def test_clear_takes_one_partition_away_and_fences_it(table: LakeTable, publish:
     assert table.clear("2013-05", writer) is not None
     with pytest.raises(StaleAttempt, match="'2013-05' must be"):
         publish(table, "2013-05", 8)
+    assert table.partitions() == ["2013-02"]
+
+
+def test_a_clear_says_why(table: LakeTable, publish: Publish) -> None:
+    publish(table, "2013-01", 1)
+    table.clear("2013-01", Writer("c", 1, 2, "abc"), facts={"retracted": "wrong unit"})
+    record = table.facts("2013-01")
+    assert (record["rows"], record["facts"]) == (0, {"retracted": "wrong unit"})
+
+
+def test_a_cleared_partition_is_made_from_nothing(table: LakeTable, publish: Publish) -> None:
+    """Else one that was taken back would count as up to date when the same input comes again."""
+    publish(table, "2013-01", 1, consumed={"landing": 7})
+    publish(table, "2013-02", 1, consumed={"landing": 8})
+    table.clear("2013-01", Writer("c", 1, 2, "abc"))
+    assert table.consumed("2013-01", "landing") is None
+    assert table.consumed_versions("landing", ["2013-01", "2013-02"]) == {
+        "2013-01": None,
+        "2013-02": 8,
+    }
+    assert table.made_from({"2013-01": ["landing"]}) == {"2013-01": {"landing": None}}
+    publish(table, "2013-01", 3, consumed={"landing": 7})
+    assert table.consumed("2013-01", "landing") == 7
 
 
 def test_append_adds_each_sequence_once(table: LakeTable) -> None:
@@ -208,20 +298,54 @@ def test_append_adds_each_sequence_once(table: LakeTable) -> None:
     assert table.partition_version("2013-01-01") is None
 
 
-def test_unprocessed_compares_versions(lake: Lake, publish: Publish) -> None:
-    source, target = lake.table("u", "raw"), lake.table("u", "clean")
-    assert unprocessed(source, target) == []
-    publish(source, "2013-02", 1)
-    publish(source, "2013-01", 1)
-    assert unprocessed(source, target) == ["2013-01", "2013-02"]
-    for key in ("2013-01", "2013-02"):
-        rows, read = source.read_input(key, ["a"])
-        publish(target, key, 1, rows["a"].to_pylist(), inputs=[read])
-    assert unprocessed(source, target) == []
-    publish(source, "2013-02", 2)
-    assert unprocessed(source, target) == ["2013-02"]
-    source.clear("2013-02", Writer("c", 1, 3, "abc"))
-    assert unprocessed(source, target) == []
+def test_of_two_runs_with_one_sequence_the_second_gets_none(table: LakeTable) -> None:
+    def append(run_id: str, value: int) -> int | None:
+        rows = pa.table([[value]], schema=SCHEMA)
+        return table.append(
+            rows, partition="p", schema=SCHEMA, app_id="ledger", sequence=1, run_id=run_id
+        )
+
+    assert [append("one", 10), append("other", 20), append("one", 10)] == [0, None, None]
+    assert table.read(columns=["a"])["a"].to_pylist() == [10]
+    assert [record["run_id"] for record in table.history()] == ["one"]
+
+
+@pytest.mark.parametrize(("kept", "days"), [(True, 3650), (False, 30)])
+def test_the_log_of_an_appended_table_is_kept_as_long_as_asked(
+    table: LakeTable, tmp_path: Path, kept: bool, days: int
+) -> None:
+    table.append(
+        pa.table([[1]], schema=SCHEMA),
+        partition="p",
+        schema=SCHEMA,
+        app_id="r",
+        sequence=1,
+        kept=kept,
+    )
+    text = (tmp_path / f"lake/flight_delays/raw/_delta_log/{0:020}.json").read_text()
+    assert f'"delta.logRetentionDuration":"interval {days} days"' in text
+
+
+def test_what_partitions_are_made_from_comes_in_one_look(
+    lake: Lake, publish: Publish, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = lake.table("u", "clean")
+    wanted = {"2013-01": ["u.raw", "definition"], "2013-02": ["u.raw"], "2013-03": []}
+    nothing = {"2013-01": {"u.raw": None, "definition": None}, "2013-02": {"u.raw": None}}
+    assert table.made_from(wanted) == {**nothing, "2013-03": {}}  # no table yet
+    publish(table, "2013-01", 1, inputs=[Input("u.raw", 0, 30)], consumed={"definition": 4})
+    publish(table, "2013-03", 1, inputs=[Input("u.raw", 0, 31)])
+    looks = []
+    monkeypatch.setattr(
+        type(table._store), "open", lambda *_: looks.append(1) or DeltaTable(table._store.uri)
+    )
+    assert table.made_from(wanted) == {
+        "2013-01": {"u.raw": 30, "definition": 4},
+        "2013-02": {"u.raw": None},
+        "2013-03": {},
+    }
+    assert looks == [1]
+    assert table.made_from({}) == {}
 
 
 def test_read_input_names_the_state_it_read(table: LakeTable, publish: Publish) -> None:
@@ -229,4 +353,4 @@ def test_read_input_names_the_state_it_read(table: LakeTable, publish: Publish) 
     publish(table, "2013-02", 9)
     rows, read = table.read_input("2013-01", ["a"])
     assert rows.to_pydict() == {"a": [1, 2]}
-    assert read == Input("flight_delays.raw", 1, 4)
+    assert read == Input("flight_delays.raw", 1, digest([1, 2]))

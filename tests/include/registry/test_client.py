@@ -1,22 +1,28 @@
 import shutil
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from mlflow.exceptions import MlflowException
 
 from include.errors import ConfigError, DataContractError, ServiceUnavailable
+from include.lake.table import Lake
 from include.registry.client import Registry
 from tests.support.mlflow_server import LOGIN, free_port, running
 from tests.support.packages import make_package
-from tests.support.registries import local_registry
+from tests.support.registries import ledger_of, local_registry, make_champion
 
 
-def _registered(registry: Registry, where: Path, request: str = "one", seed: int = 0) -> str:
+def _registered(
+    registry: Registry, where: Path, request: str = "one", seed: int = 0, as_of: str = "2024-01"
+) -> str:
     """Train, sign with the registry's key and register; gives the version."""
     run_id = registry.run("tiny", request, "train", {})
     shutil.copytree(registry.signing_key.parent, where / request / "keys")
     made = make_package(where / request, run_id=run_id, seed=seed)
-    return registry.register("tiny", run_id, made.folder, {"as_of": "2024-01"})
+    tags = {"as_of": as_of, "holdout_partition": as_of}
+    return registry.register("tiny", run_id, made.folder, tags)
 
 
 def _aliases(registry: Registry) -> dict[str, str | None]:
@@ -90,42 +96,184 @@ def test_a_judged_version_does_not_become_challenger_again(registry, tmp_path):
     )
 
 
-def test_promotion_moves_the_aliases_and_is_idempotent(registry, tmp_path):
+def test_the_aliases_follow_the_ledger_and_following_again_changes_nothing(
+    registry, lake, tmp_path
+):
     first = _registered(registry, tmp_path, "one")
-    registry.promote("tiny", first)
+    make_champion(registry, lake, first)
     assert _aliases(registry) == {"challenger": None, "champion": first, "previous": None}
 
     second = _registered(registry, tmp_path, "two")
+    promotion = make_champion(registry, lake, second)
     for _ in range(2):
-        registry.promote("tiny", second, ["better"])
         assert _aliases(registry) == {"challenger": None, "champion": second, "previous": first}
+        tags = registry.details("tiny", second)["tags"]
+        assert (tags["verdict"], tags["reasons"]) == ("promoted", "better")
+        registry.follow("tiny", promotion)
+
+
+def test_aliases_that_are_right_are_not_written_again(registry, lake, tmp_path, monkeypatch):
+    promotion = make_champion(registry, lake, _registered(registry, tmp_path))
+    for write in (
+        "set_registered_model_alias",
+        "delete_registered_model_alias",
+        "set_model_version_tag",
+    ):
+        monkeypatch.setattr(registry.client._client, write, _must_not_be_called)
+
+    registry.follow("tiny", promotion)
+
+
+def _must_not_be_called(*args):
+    raise AssertionError(f"nothing is to be written, got {args}")
+
+
+def test_promoting_an_older_version_leaves_a_newer_challenger_alone(registry, lake, tmp_path):
+    first, second = (_registered(registry, tmp_path, name) for name in ("one", "two"))
+    make_champion(registry, lake, first)
+    assert _aliases(registry) == {"challenger": second, "champion": first, "previous": None}
+    assert (registry.judged("tiny", first), registry.judged("tiny", second)) == ("promoted", None)
+
+
+def test_a_rejected_version_that_is_promoted_all_the_same_counts_as_promoted(
+    registry, lake, tmp_path
+):
+    version = _registered(registry, tmp_path)
+    registry.reject("tiny", version, ["not better"])
+    assert registry.judged("tiny", version) == "rejected"
+
+    make_champion(registry, lake, version)
+
+    assert registry.judged("tiny", version) == "promoted"
+    assert registry.details("tiny", version)["tags"]["reasons"] == "better"
+
+
+@pytest.mark.parametrize(
+    "dies_at",
+    [
+        "set_registered_model_alias champion",
+        "set_registered_model_alias previous",
+        "set_model_version_tag verdict",
+        "set_model_version_tag reasons",
+        "delete_registered_model_alias challenger",
+    ],
+)
+def test_following_that_died_halfway_is_done_to_its_end_next_time(
+    registry, lake, tmp_path, monkeypatch, dies_at
+):
+    first, second = (_registered(registry, tmp_path, name) for name in ("one", "two"))
+    make_champion(registry, lake, first)
+    client, (method, about) = registry.client._client, dies_at.split()
+    real = getattr(client, method)
+
+    def dies(*args):
+        if about in args:
+            raise KeyboardInterrupt
+        real(*args)
+
+    monkeypatch.setattr(client, method, dies)
+    with pytest.raises(KeyboardInterrupt):
+        make_champion(registry, lake, second)
+    monkeypatch.undo()
+
+    promotion = ledger_of(registry, lake).current()
+    assert promotion.version == second, "the ledger decides, not how far the aliases came"
+    registry.follow("tiny", promotion)
+    assert _aliases(registry) == {"challenger": None, "champion": second, "previous": first}
     assert registry.details("tiny", second)["tags"]["verdict"] == "promoted"
 
 
-def test_promoting_an_older_version_leaves_a_newer_challenger_alone(registry, tmp_path):
+def test_aliases_that_somebody_moved_are_repaired_from_the_ledger(registry, lake, tmp_path):
     first, second = (_registered(registry, tmp_path, name) for name in ("one", "two"))
-    registry.promote("tiny", first)
-    assert _aliases(registry) == {"challenger": second, "champion": first, "previous": None}
+    make_champion(registry, lake, first)
+    promotion = make_champion(registry, lake, second)
+    registry.client.set_registered_model_alias("tiny", "champion", first)
+    registry.client.delete_registered_model_alias("tiny", "previous")
 
+    registry.follow("tiny", promotion)
 
-def test_a_promotion_that_died_halfway_can_be_done_again(registry, tmp_path, monkeypatch):
-    first, second = (_registered(registry, tmp_path, name) for name in ("one", "two"))
-    registry.promote("tiny", first)
-    client, real = registry.client._client, registry.client._client.set_registered_model_alias
-
-    def dies_at_champion(name, alias, version):
-        if alias == "champion":
-            raise KeyboardInterrupt
-        real(name, alias, version)
-
-    monkeypatch.setattr(client, "set_registered_model_alias", dies_at_champion)
-    with pytest.raises(KeyboardInterrupt):
-        registry.promote("tiny", second)
-    assert _aliases(registry)["champion"] == first
-    monkeypatch.undo()
-
-    registry.promote("tiny", second)
     assert _aliases(registry) == {"challenger": None, "champion": second, "previous": first}
+
+
+def test_a_first_promotion_keeps_a_previous_that_it_does_not_know(registry, lake, tmp_path):
+    """A ledger that begins with a registry that has had champions leaves what it cannot tell."""
+    first, second = (_registered(registry, tmp_path, name) for name in ("one", "two"))
+    registry.client.set_registered_model_alias("tiny", "previous", first)
+    promotion = make_champion(registry, lake, second)
+    assert promotion.previous is None
+    assert _aliases(registry)["previous"] == first
+
+
+def test_a_promotion_of_a_version_that_is_gone_is_refused(registry, lake, tmp_path):
+    promotion = make_champion(registry, lake, _registered(registry, tmp_path))
+    with pytest.raises(MlflowException, match="99"):
+        registry.follow("tiny", replace(promotion, version="99"))
+
+
+def test_a_version_is_judged_when_it_was_promoted_or_rejected(registry, lake, tmp_path):
+    first, second, third = (_registered(registry, tmp_path, name) for name in ("a", "b", "c"))
+    make_champion(registry, lake, first)
+    registry.reject("tiny", second, ["not better"])
+    verdicts = [registry.judged("tiny", version) for version in (first, second, third)]
+    assert verdicts == ["promoted", "rejected", None]
+
+
+def test_rejecting_an_older_version_leaves_a_newer_challenger_alone(registry, tmp_path):
+    first, second = (_registered(registry, tmp_path, name) for name in ("one", "two"))
+    registry.reject("tiny", first, ["not better"])
+    assert _aliases(registry)["challenger"] == second
+
+
+def test_the_newest_version_as_of_a_partition_goes_by_number(registry, tmp_path):
+    """Ten versions: '10' is newer than '9', though smaller as text."""
+    made = _registered(registry, tmp_path)
+    source = registry.client.get_model_version("tiny", made).source
+    for number in range(2, 11):
+        tags = {"as_of": "2024-02" if number == 3 else "2024-01"}
+        registry.client.create_model_version("tiny", source, tags=tags)
+
+    assert registry.newest_as_of("tiny", "2024-01") == "10"
+    assert registry.newest_as_of("tiny", "2024-02") == "3"
+    assert registry.newest_as_of("tiny", "2024-03") is None
+    assert registry.newest_as_of("other", "2024-01") is None
+    assert registry.versions("tiny") == [str(number) for number in range(1, 11)]
+
+
+def _training(registry: Registry, request: str, as_of: str, status: str | None = None) -> str:
+    tags = {"flywheel.training": "yes", "flywheel.as_of": as_of}
+    run_id = registry.run("tiny", request, request, tags)
+    if status:
+        registry.client.set_terminated(run_id, status)
+    time.sleep(0.002)  # MLflow orders runs by milliseconds
+    return run_id
+
+
+def test_trainings_tell_how_the_newest_of_each_partition_stands(registry):
+    _training(registry, "a", "2024-01", "FINISHED")
+    _training(registry, "b", "2024-02", "FAILED")
+    _training(registry, "c", "2024-02", "FINISHED")
+    _training(registry, "d", "2024-03", "FINISHED")
+    _training(registry, "e", "2024-03")
+    registry.run("tiny", "trial", "a trial is none", {"flywheel.as_of": "2024-04"})
+
+    assert registry.trainings("tiny") == {
+        "2024-01": "FINISHED",
+        "2024-02": "FINISHED",
+        "2024-03": "RUNNING",
+    }
+
+
+def test_of_very_many_trainings_the_newest_are_told(registry, monkeypatch):
+    """MLflow gives one page: what is on it must be the newest."""
+    for day in (1, 2, 3):
+        _training(registry, f"train {day}", f"2024-0{day}", "FINISHED")
+    real = registry.client._client.search_runs
+
+    def two_a_page(*args, **kwargs):
+        return real(*args, **{**kwargs, "max_results": 2})
+
+    monkeypatch.setattr(registry.client._client, "search_runs", two_a_page)
+    assert sorted(registry.trainings("tiny")) == ["2024-02", "2024-03"]
 
 
 def test_a_fetched_package_is_not_fetched_again(registry, tmp_path):
@@ -228,9 +376,11 @@ def test_against_a_real_server(tmp_path, monkeypatch):
         assert registry.version_of("tiny", "champion") is None
         version = _registered(registry, tmp_path)
         assert _registered(registry, tmp_path, "two") != version
-        registry.promote("tiny", version)
+        make_champion(registry, Lake(str(tmp_path / "lake")), version)
 
         assert _aliases(registry) == {"challenger": "2", "champion": version, "previous": None}
+        assert registry.judged("tiny", version) == "promoted"
+        assert registry.newest_as_of("tiny", "2024-01") == "2"
         model = registry.load("tiny", version)
         assert model.predict_features(model.reference)["prediction"].isin([0, 1]).all()
         with pytest.raises(DataContractError, match="no such version"):

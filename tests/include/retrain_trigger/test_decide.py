@@ -225,6 +225,34 @@ def test_monthly_budget(spent, ask):
     ).ask
 
 
+@pytest.mark.parametrize(
+    ("pending", "words"),
+    [
+        (MONTHS[:1], "2013-01"),
+        (MONTHS[:3], "2013-01, 2013-02, 2013-03"),
+        (MONTHS[:5], "2013-01, 2013-02, 2013-03 and 2 more"),
+    ],
+)
+def test_a_first_training_waits_for_what_has_landed(pending, words):
+    facts = Facts("2013-06", MONTHS[:6], "t6", pending=pending)
+    decision = decide(facts)
+    assert not decision.ask
+    assert decision.reasons[0] == f"waits for what has landed before: {words}"
+    assert decision.reasons[1].startswith("no champion yet; 6 labelled partitions")
+    assert decide(replace(facts, pending=[])).ask
+
+
+def test_a_first_training_that_is_not_due_yet_says_only_that():
+    facts = Facts("2013-06", MONTHS[:1], "t1", pending=["2013-02"])
+    assert decide(facts).reasons == [
+        "no champion yet; 1 labelled partitions up to 2013-01, 2 needed"
+    ]
+
+
+def test_a_champion_is_replaced_without_waiting():
+    assert decide(later(pending=["2013-01"], **DRIFTING)).ask
+
+
 def test_obstacles_hold_for_first_trainings_too():
     facts = Facts("2013-07-05", ["2013-07-03", "2013-07-04"], "t2", requests=[
         Request("2013-07-04", "2013-07-03", "t1"),

@@ -1,19 +1,39 @@
 """From lake and registry to a decision, and the memory of what was asked."""
 
 import json
+import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from include.batch_predict.predict import predict_partition
 from include.drift_monitor.monitor import monitor_partition
-from include.retrain_trigger.decide import Champion, Decision, Window
-from include.retrain_trigger.gather import decide, record, windows_of
+from include.due.state import refuse, states
+from include.due.wanted import wanted_clean, wanted_decisions, wanted_features
+from include.feature.build import build_partition
+from include.retrain_trigger.decide import Champion, Decision, Request, Window
+from include.retrain_trigger.gather import (
+    decide,
+    newest_labelled,
+    newest_request,
+    pending_partitions,
+    record,
+    standing_requests,
+    windows_of,
+)
+from include.validate_clean.validate import validate_and_clean
 from tests.support.monitored import World, make_world
+from tests.support.packages import tiny_rows
 
 
-def ask(world: World, run_id: str | None = None) -> Decision:
-    return decide(world.use_case, world.lake, world.registry, run_id)
+def ask(
+    world: World, key: str = "2024-03", run_id: str | None = None, active: Sequence[str] = ()
+) -> Decision:
+    champion = world.ledger.current()
+    return decide(
+        world.use_case, key, world.lake, world.registry, champion, run_id=run_id, active=active
+    )
 
 
 def write(world: World, decision: Decision, run_id: str = "run"):
@@ -26,22 +46,36 @@ def decisions(world: World) -> list[dict]:
 
 
 def month(world: World, key: str, shift: float = 0.0, labelled: bool = True) -> None:
-    """Let a month land, be scored if there is a champion, be labelled, and be monitored."""
+    """Let a month land, be labelled and, if there is a champion, be scored and monitored."""
     rows = world.land(key, rows=300, seed=int(key[-2:]), shift=shift)
-    predict_partition(world.use_case, key, world.lake, world.registry, world.writer())
     if labelled:
         world.land_outcomes(key, rows)
-    monitor_partition(
-        world.use_case, key, world.lake, world.registry, world.writer(), world.where / "reports"
-    )
+    champion = world.ledger.current()
+    if champion is not None:
+        version = champion.version
+        predict_partition(world.use_case, key, version, world.lake, world.registry, world.writer())
+        monitor_partition(
+            world.use_case, key, world.lake, world.registry, world.writer(), world.where / "reports"
+        )
 
 
-def test_nothing_landed_is_no_decision_to_file(tmp_path: Path):
+def training(world: World, as_of: str, status: str) -> None:
+    """Let a training as of a partition stand like that in MLflow."""
+    tags = {"flywheel.training": "yes", "flywheel.as_of": as_of}
+    request = f"train {as_of} {status}"
+    run_id = world.registry.run("tiny", request, request, tags)
+    if status != "RUNNING":
+        world.registry.client.set_terminated(run_id, status)
+    time.sleep(0.002)  # MLflow orders runs by milliseconds
+
+
+def test_nothing_landed_is_no_reason_to_ask(tmp_path: Path):
     world = make_world(tmp_path)
-    decision = ask(world)
-    assert decision == Decision(False, "", ["tiny has no features yet: nothing to learn from"])
-    assert write(world, decision) is None
-    assert not world.lake.table("tiny", "decisions").exists()
+    decision = ask(world, "2024-01")
+    assert (decision.ask, decision.as_of) == (False, "2024-01")
+    assert decision.reasons == ["no champion yet; 0 labelled partitions, 2 needed"]
+    assert newest_labelled(world.use_case, world.lake) is None
+    assert newest_request(world.use_case, world.lake) is None
 
 
 def test_the_first_training_is_asked_for_once(tmp_path: Path):
@@ -51,28 +85,188 @@ def test_the_first_training_is_asked_for_once(tmp_path: Path):
     month(world, "2024-02")
     month(world, "2024-03", labelled=False)
     first = ask(world)
-    assert (first.ask, first.as_of) == (True, "2024-03")
+    assert (first.ask, first.as_of) == (True, "2024-02"), "up to what can be learned from"
     assert first.signals["newest_labelled"] == "2024-02"
     assert ask(world) == first  # deciding changes nothing; recording does
     write(world, first)
-    assert ask(world).reasons[0] == "already asked for as of 2024-03"
+    assert ask(world).reasons[0] == "already asked for as of 2024-02"
 
     month(world, "2024-04", labelled=False)
-    assert ask(world).reasons[0] == "the same training set was already asked for as of 2024-03"
+    assert ask(world, "2024-04").reasons[0] == "already asked for as of 2024-02"
     rows = world.land("2024-04", rows=300)
     world.land_outcomes("2024-04", rows)
-    assert ask(world).ask
+    assert ask(world, "2024-04").ask
 
 
-def test_corrected_labels_are_another_training_set(tmp_path: Path):
+@pytest.mark.parametrize("key", ["2024-01", "2024-04", "2024-12"])
+def test_before_a_champion_every_arrival_of_a_backlog_asks_for_the_same_training(
+    tmp_path: Path, key: str
+):
+    world = make_world(tmp_path)
+    for landed in ("2024-01", "2024-02", "2024-03", "2024-04"):
+        month(world, landed)
+    assert (ask(world, key).ask, ask(world, key).as_of) == (True, "2024-04")
+
+
+def test_with_a_champion_the_decision_is_as_of_the_key(tmp_path: Path):
+    """A replayed year decides alike: what came later does not count."""
+    world = make_world(tmp_path)
+    for key in ("2024-01", "2024-02"):
+        month(world, key)
+    world.crown(as_of="2024-02", holdout="2024-02")
+    month(world, "2024-03", shift=1.5)
+    before = ask(world, "2024-03")
+    month(world, "2024-04", shift=1.5)
+    month(world, "2024-05", shift=0.0)
+
+    assert ask(world, "2024-03") == before
+    assert before.signals["drift"]["windows"] == 1
+    april, may = ask(world, "2024-04"), ask(world, "2024-05")
+    assert (april.ask, april.as_of, april.signals["drift"]["flagged"]) == (True, "2024-04", 2)
+    assert (may.ask, may.as_of, may.signals["drift"]["latest"]) == (False, "2024-05", False)
+
+
+@pytest.mark.parametrize("status", ["RUNNING", "FINISHED", "KILLED", None])
+def test_a_training_that_was_asked_for_and_has_not_failed_counts(tmp_path: Path, status):
     world = make_world(tmp_path)
     for key in ("2024-01", "2024-02"):
         month(world, key)
     write(world, ask(world))
-    world.land("2024-03", rows=300)
+    if status is not None:
+        training(world, "2024-02", status)
+    assert ask(world).reasons[0] == "already asked for as of 2024-02"
+
+
+def test_a_training_that_failed_does_not_count_until_it_is_done_again(tmp_path: Path):
+    world = make_world(tmp_path)
+    for key in ("2024-01", "2024-02"):
+        month(world, key)
+    first = ask(world)
+    write(world, first)
+    training(world, "2024-02", "FAILED")
+    assert standing_requests(world.use_case, world.lake, world.registry) == []
+    assert newest_request(world.use_case, world.lake).as_of == "2024-02", "whatever became of it"
+    assert ask(world) == first
+
+    training(world, "2024-02", "RUNNING")
     assert not ask(world).ask
-    world.land_outcomes("2024-02", world.land("2024-02", rows=300))
+
+
+def test_a_training_that_was_refused_does_not_count(tmp_path: Path):
+    world = make_world(tmp_path)
+    for key in ("2024-01", "2024-02"):
+        month(world, key)
+    first = ask(world)
+    write(world, first)
+    words = "tiny: the holdout partitions must have rows with a label"
+    refuse("tiny", "training", "2024-02", {"training": 7}, words, world.lake, world.writer())
+    assert ask(world) == first
+
+
+def test_a_failed_training_of_a_champion_does_not_use_up_the_cooldown(tmp_path: Path):
+    world = make_world(tmp_path, retrain={"when": ["age"], "max_age": "1d", "cooldown": "60d"})
+    for key in ("2024-01", "2024-02"):
+        month(world, key)
+    world.crown(as_of="2024-02", holdout="2024-01")
+    month(world, "2024-03")
+    write(world, ask(world, "2024-03"))
+    month(world, "2024-04")
+    assert ask(world, "2024-04").reasons[0].startswith("cooling down: asked as of 2024-03")
+    training(world, "2024-03", "FAILED")
+    assert ask(world, "2024-04").ask
+
+
+# What a first training waits for
+
+
+@pytest.fixture
+def landing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
+    """Give a world whose use case is on disk, so that rows can be raw and clean too."""
+    folder = tmp_path / "use_cases" / "tiny"
+    folder.mkdir(parents=True)
+    suite = "- {expectation: expect_column_values_to_not_be_null, column: x, on_failure: refuse}\n"
+    (folder / "expectations.yaml").write_text(suite)
+    monkeypatch.setenv("FLYWHEEL_USE_CASES", str(folder.parent))
+    world = make_world(tmp_path)
+    for key in ("2024-01", "2024-02"):
+        month(world, key)
+    return world
+
+
+def raw(world: World, key: str) -> None:
+    """Let a month's rows be ingested."""
+    columns = world.use_case.ingest.columns
+    rows = tiny_rows(month=key, rows=300, seed=int(key[-2:]))
+    world.publish("raw", key, rows, columns)
+
+
+def test_what_has_landed_before_and_has_no_features_yet_is_waited_for(landing):
+    raw(landing, "2024-01")
+    decision = ask(landing)
+    assert not decision.ask
+    assert decision.reasons == [
+        "waits for what has landed before: 2024-01",
+        "no champion yet; 2 labelled partitions up to 2024-02, 2 needed",
+    ]
+    validate_and_clean(landing.use_case, "2024-01", landing.lake, landing.writer())
+    assert ask(landing).reasons[0] == "waits for what has landed before: 2024-01"
+    build_partition(landing.use_case, "2024-01", landing.lake, landing.writer())
+    assert ask(landing).ask
+
+
+def test_what_landed_later_is_not_waited_for(landing):
+    raw(landing, "2024-03")
+    assert pending_partitions(landing.use_case, landing.lake, "2024-03") == ["2024-03"]
+    assert ask(landing).ask
+
+
+@pytest.mark.parametrize("stage", ["clean", "features"])
+def test_what_was_refused_is_not_waited_for(landing, stage):
+    raw(landing, "2024-01")
+    if stage == "features":
+        validate_and_clean(landing.use_case, "2024-01", landing.lake, landing.writer())
+    wanted = {"clean": wanted_clean, "features": wanted_features}[stage]
+    sources = wanted(landing.use_case, landing.lake)["2024-01"]
+    refuse("tiny", stage, "2024-01", sources, "a bad batch", landing.lake, landing.writer())
+    assert ask(landing).ask
+    # Corrected, it is another input.
+    rows = tiny_rows(month="2024-01", rows=300, seed=99)
+    landing.publish("raw", "2024-01", rows, landing.use_case.ingest.columns)
+    assert not ask(landing).ask
+
+
+def test_phases_that_run_are_waited_for_before_a_first_training_only(landing):
+    active = ["tiny__feature", "tiny__ingest_label"]
+    assert ask(landing, active=active).reasons[0] == (
+        "waits for what has landed before: tiny__feature, tiny__ingest_label"
+    )
+    landing.crown(as_of="2024-02", holdout="2024-02")
+    raw(landing, "2024-01")
+    assert "waits" not in ask(landing, active=active).reasons[0]
+
+
+# The memory of what was asked
+
+
+def test_corrected_labels_are_another_training_set(tmp_path: Path):
+    world = make_world(tmp_path)
+    for key in ("2024-01", "2024-02", "2024-03"):
+        month(world, key)
+    write(world, ask(world))
+    training(world, "2024-03", "FINISHED")
+    assert not ask(world).ask
+    month(world, "2024-04")  # and so newer labels, by which the decision is as of another month
+    world.land_outcomes("2024-02", world.land("2024-02", rows=300, seed=77))
     assert ask(world).ask
+
+
+def test_corrected_labels_of_the_month_that_was_asked_for_wait_for_the_next(tmp_path: Path):
+    world = make_world(tmp_path)
+    for key in ("2024-01", "2024-02"):
+        month(world, key)
+    write(world, ask(world))
+    world.land_outcomes("2024-01", world.land("2024-01", rows=300, seed=77))
+    assert ask(world).reasons[0] == "already asked for as of 2024-02"
 
 
 def test_a_run_that_is_retried_decides_as_it_did(tmp_path: Path):
@@ -80,15 +274,15 @@ def test_a_run_that_is_retried_decides_as_it_did(tmp_path: Path):
     world = make_world(tmp_path)
     for key in ("2024-01", "2024-02"):
         month(world, key)
-    first = ask(world, "run-1")
+    first = ask(world, run_id="run-1")
     write(world, first, "run-1")
-    assert ask(world, "run-1") == first
-    other = ask(world, "run-2")
+    assert ask(world, run_id="run-1") == first
+    other = ask(world, run_id="run-2")
     assert not other.ask
-    write(world, other, "run-2")
-    standing = world.lake.table("tiny", "decisions").version()
-    again = write(world, ask(world, "run-1"), "run-1")
-    assert again.version == standing
+    other_one = write(world, other, "run-2")
+    again = write(world, ask(world, run_id="run-1"), "run-1")
+    assert not again.changed
+    assert again.partition_version == other_one.partition_version
     assert [row["asks"] for row in decisions(world)] == [True], "asked for already: no news"
 
 
@@ -97,7 +291,8 @@ def test_the_same_decision_is_written_once(tmp_path: Path):
     month(world, "2024-01")
     first = write(world, ask(world), "run-1")
     again = write(world, ask(world), "run-2")
-    assert again == first
+    assert (first.changed, again.changed) == (True, False)
+    assert again.partition_version == first.partition_version
     assert len(decisions(world)) == 1
 
 
@@ -119,6 +314,28 @@ def test_what_is_written_says_all(tmp_path: Path):
     }
     signals = json.loads(row["signals"])
     assert signals["first_training"] == {"fires": True, "labelled_partitions": 2, "needed": 2}
+    request = newest_request(world.use_case, world.lake)
+    assert request == Request("2024-02", "2024-02", decision.signals["training_set"])
+
+
+def test_a_decision_on_a_monitored_month_is_up_to_date_until_the_report_changes(tmp_path: Path):
+    world = make_world(tmp_path)
+    for key in ("2024-01", "2024-02"):
+        month(world, key)
+    world.crown(as_of="2024-02", holdout="2024-02")
+    month(world, "2024-03", labelled=False)
+
+    def status() -> str:
+        wanted = wanted_decisions(world.use_case, world.lake)
+        return states("tiny", "decisions", wanted, world.lake)["2024-03"].status
+
+    assert status() == "due"
+    write(world, ask(world, "2024-03"))
+    assert status() == "up to date"
+    month(world, "2024-03", labelled=True)  # the outcomes come: the report says more
+    assert status() == "due"
+    write(world, ask(world, "2024-03"))  # the same words again: nothing new is written
+    assert status() == "up to date"
 
 
 def test_a_drifting_champion_is_replaced_once_there_is_something_new(tmp_path: Path):
@@ -127,27 +344,36 @@ def test_a_drifting_champion_is_replaced_once_there_is_something_new(tmp_path: P
         month(world, key)
     world.crown(as_of="2024-02", holdout="2024-02")
     month(world, "2024-03", shift=1.5, labelled=False)
-    assert ask(world).reasons == [
+    assert ask(world, "2024-03").reasons == [
         "predictions drifted in 1 of the last 1 windows (2024-03), 2 of 3 needed;"
         " the latest, 2024-03, is one of them"
     ]
     month(world, "2024-04", shift=1.5, labelled=False)
-    decision = ask(world)
+    decision = ask(world, "2024-04")
     assert not decision.ask
     assert decision.reasons[0].startswith("nothing new to learn: the newest labelled partition")
     world.land_outcomes("2024-03", world.land("2024-03", rows=300))
-    decision = ask(world)
+    decision = ask(world, "2024-04")
     assert (decision.ask, decision.as_of, decision.champion_version) == (True, "2024-04", "1")
     write(world, decision)
 
     # The new champion starts with a clean sheet.
     world.crown(as_of="2024-04", holdout="2024-03", seed=2)
     month(world, "2024-05")
-    decision = ask(world)
+    decision = ask(world, "2024-05")
     assert (decision.ask, decision.champion_version) == (False, "2")
     assert decision.signals["drift"] == {
         "fires": False, "flagged": 0, "windows": 1, "k": 2, "n": 3, "latest": False,
     }  # fmt: skip
+
+
+def test_aliases_do_not_decide_what_is_the_champion(tmp_path: Path):
+    world = make_world(tmp_path)
+    for key in ("2024-01", "2024-02"):
+        month(world, key)
+    first = world.crown(as_of="2024-02", holdout="2024-02")
+    world.registry.client.delete_registered_model_alias("tiny", "champion")
+    assert ask(world, "2024-03").champion_version == first
 
 
 def test_clustering_learns_from_every_partition(tmp_path: Path):

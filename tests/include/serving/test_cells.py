@@ -12,12 +12,15 @@ from include.serving.rejected import Rejected
 @pytest.mark.parametrize(
     ("type_", "sent", "expected"),
     [
-        ("string", "é\u0000", "é\u0000"),
+        ("string", "é ", "é "),
         ("int64", 2**63 - 1, 2**63 - 1),
         ("int64", -(2**63), -(2**63)),
         ("int64", 5.0, 5),
+        ("int64", 2.0**53, 2**53),
         ("float64", 7, 7.0),
         ("float64", -1e30, -1e30),
+        ("float64", 2**53, 2.0**53),
+        ("float64", 9.2e18, 9.2e18),
         ("bool", False, False),
         ("timestamp", "2013-01-31T05:00:00Z", datetime(2013, 1, 31, 5, tzinfo=UTC)),
         ("timestamp", "2013-01-31 00:00:00-05:00", datetime(2013, 1, 31, 5, tzinfo=UTC)),
@@ -35,6 +38,10 @@ def test_good_cells(type_: Any, sent: Any, expected: Any) -> None:
     [
         ("string", 5, "a number"),
         ("string", "\ud800", "text"),
+        ("string", "é\u0000", "text"),
+        ("int64", 2.0**53 + 2, "a number"),
+        ("float64", 2**53 + 1, "a number"),
+        ("float64", -(2**53) - 1, "a number"),
         ("int64", True, "true or false"),
         ("int64", 2**63, "a number"),
         ("int64", 1.5, "a number"),
@@ -61,6 +68,21 @@ def test_bad_cells_are_refused_without_being_repeated(type_: Any, sent: Any, kin
     assert caught.value.message.endswith(f", got {kind}.")
 
 
+@pytest.mark.parametrize(
+    ("nullable", "sent", "said"),
+    [
+        (True, ["a", " \t"], "Row 1, column 'c': must not be empty or blank text. Send null"),
+        (False, ["", "a"], "Row 0, column 'c': must not be empty or blank text."),
+    ],
+)
+def test_blank_text_where_none_may_be(nullable: bool, sent: list[str], said: str) -> None:
+    assert checked_column(sent, "c", "string", nullable=nullable) == sent
+    with pytest.raises(Rejected) as caught:
+        checked_column(sent, "c", "string", nullable=nullable, blank=False)
+    assert caught.value.message.startswith(said)
+    assert ("null" in caught.value.message) is nullable
+
+
 def test_missing_where_nothing_may_be_missing() -> None:
     with pytest.raises(Rejected, match=r"^Row 1, column 'c': must not be missing\.$"):
         checked_column([1, None], "c", "int64", nullable=False)
@@ -76,6 +98,8 @@ def test_missing_where_nothing_may_be_missing() -> None:
         (".5e1", "float64", 5.0),
         ("True", "bool", True),
         ("false", "bool", False),
+        ("5", "float64", 5),
+        ("9007199254740993", "float64", 9007199254740993),
         ("5", "string", "5"),
         ("nan", "float64", "nan"),
         ("yes", "bool", "yes"),

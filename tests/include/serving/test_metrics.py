@@ -27,6 +27,22 @@ def test_text_is_what_prometheus_reads() -> None:
     assert samples[f"{latency}_sum", "7", "tiny"] == 0.305
 
 
+def test_use_cases_that_are_gone_are_forgotten() -> None:
+    metrics = Metrics()
+    for name in ("tiny", "gone", "gone_too"):
+        metrics.answered(name, 200, model_version="7", rows=3, latency_s=0.005)
+        metrics.answered(name, 400, error_code="BAD_REQUEST")
+        metrics.out_of_range.labels(name, "x", "flagged").inc(2)
+    metrics.forget_all_but(["tiny", "new"])
+    text = metrics.text().decode()
+    assert "gone" not in text
+    assert 'flywheel_serving_predictions_total{use_case="tiny"} 3.0' in text
+    counted = (
+        'flywheel_serving_out_of_range_total{column="x",outcome="flagged",use_case="tiny"} 2.0'
+    )
+    assert counted in text
+
+
 def test_two_applications_do_not_share_counters() -> None:
     one, other = Metrics(), Metrics()
     one.log_dropped.inc()

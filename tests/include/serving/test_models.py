@@ -11,7 +11,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from include.errors import DataContractError, ServiceUnavailable
+from include.errors import ConfigError, DataContractError, ServiceUnavailable
 from include.lake.frames import arrow_schema
 from include.lake.table import Lake, Writer
 from include.serving import models as models_module
@@ -214,6 +214,50 @@ def test_the_use_cases_are_looked_for_at_each_look(
     names.append("tiny")
     models.look()
     assert version(models) == "1"
+
+
+def test_a_use_case_that_is_gone_is_dropped(registry: Any, lake: Lake, tmp_path: Path) -> None:
+    names = ["other", "tiny"]
+    models = Models(lambda: names, registry, lake, tmp_path / "champions.json")
+    models.look()
+    names.remove("tiny")
+    models.look()
+    assert models.names == ["other"]
+    assert not models.knows("tiny")
+    # What a request may still ask, if it began before.
+    assert models.live("tiny") is None
+    assert models.state("tiny")["ready"] is False
+    names.append("tiny")
+    models.look()
+    assert version(models) == "1"
+    assert registry.loads == ["1", "1"], "what comes back is verified again"
+
+
+def test_names_that_cannot_be_had_are_a_problem_and_change_nothing(
+    registry: Any, lake: Lake, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    errors: list[Exception] = []
+
+    def names() -> list[str]:
+        if errors:
+            raise errors[0]
+        return ["tiny"]
+
+    models = Models(names, registry, lake, tmp_path / "champions.json", poll_s=60)
+    models.start()
+    errors.append(ConfigError("The folder is away."))
+    for _ in range(2):
+        models._look_or_log()
+    assert models.problems == ["Looking for champions fails: The folder is away."]
+    assert caplog.text.count("Looking for champions fails") == 1, "logged when it begins"
+    assert version(models) == "1"
+    errors[0] = OSError("secret")
+    models._look_or_log()
+    assert models.problems == ["Looking for champions fails: OSError"]
+    errors.clear()
+    models._look_or_log()
+    assert models.problems == []
+    models.stop()
 
 
 def test_the_watcher_outlives_a_look_that_fails(

@@ -251,6 +251,21 @@ def test_answer_has_scores_for_classification_only() -> None:
     assert answer(frame[["prediction"]]) == {"predictions": [0, 1]}
 
 
+def test_answer_says_what_is_flagged_when_something_is() -> None:
+    frame = pd.DataFrame({"prediction": np.array([0.5, 1.5])})
+    assert answer(frame, {}) == {"predictions": [0.5, 1.5]}
+    assert answer(frame, {"x": [1]}) == {"predictions": [0.5, 1.5], "out_of_range": {"x": [1]}}
+
+
+@pytest.mark.parametrize("letter", ["a", "é"])
+def test_a_long_message_is_cut(letter: str) -> None:
+    body = Rejected(400, letter * 5_000).body()
+    assert 1_000 < len(body) <= 2_000
+    message = json.loads(body)["message"]
+    assert message.endswith(" ...")
+    assert set(message.removesuffix(" ...")) <= {letter, " ", "."}
+
+
 def test_error_body_is_mlflows() -> None:
     assert json.loads(Rejected(413, "Too much.").body()) == {
         "error_code": "PAYLOAD_TOO_LARGE",

@@ -15,11 +15,14 @@ from include.modelling.metrics import evaluate
 from include.modelling.training_set import load_training_set
 from include.train_tune import trial as trial_module
 from include.train_tune.finish import example_row, finish
-from include.train_tune.prepare import load_pinned, prepare
+from include.train_tune.prepare import configured, load_pinned, prepare
+from include.train_tune.request import close, is_finished, training_name
+from include.train_tune.studies import NUMBER, PARAMS
 from include.train_tune.trial import run_trial, threads
+from include.use_cases.loader import get
 from tests.support.houses import make_house
 from tests.support.lakes import fill
-from tests.support.packages import tiny_rows
+from tests.support.packages import TINY, tiny_rows, tiny_use_case
 
 
 def _prepare(house, request="run-1", as_of="2024-02"):
@@ -28,12 +31,13 @@ def _prepare(house, request="run-1", as_of="2024-02"):
 
 def _trial(house, prepared, candidate="logistic_regression", number=0):
     return run_trial(
-        house.use_case, prepared, candidate, number, house.lake, house.registry, house.optuna
+        house.use_case.name, prepared, candidate, number, house.lake, house.registry, house.optuna
     )
 
 
 def _finish(house, prepared):
-    return finish(house.use_case, prepared, house.lake, house.registry, house.optuna, house.work)
+    name = house.use_case.name
+    return finish(name, prepared, house.lake, house.registry, house.optuna, house.work)
 
 
 # prepare
@@ -58,6 +62,7 @@ def test_prepare_names_every_trial_and_pins_the_lake(house):
     assert run.params["holdout_partition"] == "2024-02"
     assert run.tags["flywheel.version.tiny.features"] == str(prepared["inputs"][0]["version"])
     assert run.tags["flywheel.lock_hash"] != ""
+    assert house.registry.trainings("tiny") == {"2024-02": "RUNNING"}
 
 
 def test_the_same_request_is_the_same_training_even_after_the_lake_moved_on(house):
@@ -148,6 +153,62 @@ def test_a_killed_trial_is_run_again(house, monkeypatch):
     assert study.best_value == done.value
 
 
+def test_a_trial_that_was_left_running_is_run_again_with_what_it_had_drawn(house, monkeypatch):
+    """As SIGKILL leaves it: nobody told Optuna, and the trial's run in MLflow is open."""
+    train = {**TINY["train"], "tuning": {"trials": 6}}
+    house.use_case = tiny_use_case(train=train)
+    prepared = _prepare(house)
+    with monkeypatch.context() as patch:
+        patch.setattr(optuna.Study, "tell", _dies)
+        with pytest.raises(KeyboardInterrupt):
+            _trial(house, prepared, number=5)
+    study = optuna.load_study(
+        study_name=f"tiny-{prepared['run_id']}-logistic_regression", storage=house.optuna
+    )
+    (left,) = study.trials
+    assert left.state.name == "RUNNING"
+    for number in (0, 1, 2, 3, 4):
+        _trial(house, prepared, number=number)
+
+    done = _trial(house, prepared, number=5)
+
+    assert done.params == left.user_attrs[PARAMS]
+    states = [t.state.name for t in study.get_trials() if t.user_attrs[NUMBER] == 5]
+    assert states == ["FAIL", "COMPLETE"]
+    run_id = house.registry.find_run("tiny", f"trial {prepared['run_id']} logistic_regression 5")
+    assert house.registry.client.get_run(run_id).data.metrics["mean_roc_auc"] == done.value
+
+
+def test_an_edit_of_the_use_case_while_trials_run_changes_nothing(house, tmp_path, monkeypatch):
+    """What is on disk now, under the use case's name, is not looked at: it would be refused."""
+    prepared = _prepare(house)
+    before = _trial(house, prepared)
+    root = tmp_path / "use_cases" / "tiny"
+    root.mkdir(parents=True)
+    (root / "use_case.yaml").write_text("this: is no use case any more\n")
+    monkeypatch.setenv("FLYWHEEL_USE_CASES", str(root.parent))
+    with pytest.raises(ConfigError):
+        get("tiny")
+
+    after = _trial(house, prepared, "hist_gradient_boosting")
+    trials = {"logistic_regression": before.value, "hist_gradient_boosting": after.value}
+    trained = _finish(house, prepared)
+
+    assert trained.candidate == max(trials, key=trials.__getitem__)
+    assert house.registry.load("tiny", trained.version).use_case == house.use_case
+
+
+def test_the_configuration_travels_whole(each_house):
+    prepared = json.loads(json.dumps(_prepare(each_house)))  # as XCom carries it
+    assert configured("tiny", prepared) == each_house.use_case
+
+
+def test_a_configuration_that_cannot_be_read_names_its_training(house):
+    prepared = {**_prepare(house), "configuration": "task: nonsense"}
+    with pytest.raises(ConfigError, match=f"training run {prepared['run_id']}"):
+        _trial(house, prepared)
+
+
 def test_a_clustering_that_finds_one_cluster_is_a_failed_trial_and_no_error(tmp_path, monkeypatch):
     house = make_house(tmp_path, "clustering")
     prepared = _prepare(house)
@@ -155,7 +216,7 @@ def test_a_clustering_that_finds_one_cluster_is_a_failed_trial_and_no_error(tmp_
 
     assert _trial(house, prepared, "kmeans").value is None
     with pytest.raises(
-        DataContractError, match=r"at least one completed trial.*silhouette was not defined"
+        DataContractError, match=r"at least 1 of 2 trials must complete.*silhouette was not defined"
     ):
         _finish(house, prepared)
 
@@ -209,7 +270,8 @@ def _rows_of(model):
 
 def test_finishing_twice_makes_one_version(house):
     prepared = _prepare(house)
-    _trial(house, prepared)
+    for number in (0, 1):
+        _trial(house, prepared, number=number)
 
     first, second = _finish(house, prepared), _finish(house, prepared)
 
@@ -225,8 +287,119 @@ def test_finishing_twice_makes_one_version(house):
 
 
 def test_without_a_completed_trial_there_is_nothing_to_choose(house):
-    with pytest.raises(DataContractError, match="needs at least one completed trial"):
+    with pytest.raises(DataContractError, match=r"at least 2 of 4 trials must complete.* 0 did"):
         _finish(house, _prepare(house))
+
+
+def _fail(house, prepared, candidate, number, monkeypatch):
+    """Let a trial fail as a bug or a lack of memory makes it."""
+    with monkeypatch.context() as patch:
+        patch.setattr(trial_module, "fold_values", _raises)
+        with pytest.raises(MemoryError):
+            _trial(house, prepared, candidate, number)
+
+
+def _raises(*_args, **_kwargs):
+    raise MemoryError
+
+
+@pytest.mark.parametrize(
+    ("share", "failing", "enough"),
+    [
+        (0.5, 1, True),  # 3 of 4, above
+        (0.5, 2, True),  # 2 of 4, exactly the share
+        (0.5, 3, False),  # 1 of 4, below
+        (0.75, 1, True),
+        (0.75, 2, False),
+        (0.6, 2, False),  # 2.4 of 4 needed
+        (1.0, 0, True),
+        (1.0, 1, False),
+        (0.01, 3, True),
+        (0.01, 4, False),  # nothing to choose from
+    ],
+)
+def test_a_training_goes_on_without_failed_trials_if_enough_completed(
+    house, monkeypatch, share, failing, enough
+):
+    tuning = {"trials": 2, "min_completed_share": share}
+    house.use_case = tiny_use_case(train={**TINY["train"], "tuning": tuning})
+    prepared = _prepare(house)
+    trials = [(one["candidate"], one["number"]) for one in prepared["trials"]]
+    for candidate, number in trials[:failing]:
+        _fail(house, prepared, candidate, number, monkeypatch)
+    values = {one: _trial(house, prepared, *one).value for one in trials[failing:]}
+
+    if not enough:
+        with pytest.raises(DataContractError) as refused:
+            _finish(house, prepared)
+        assert str(refused.value).startswith(
+            f"tiny: at least {share * 4:g} of 4 trials must complete "
+            f"(train.tuning.min_completed_share), {4 - failing} did in training run"
+        )
+        assert house.registry.versions("tiny") == []
+        return
+    trained = _finish(house, prepared)
+    assert (trained.trials_completed, trained.trials) == (4 - failing, 4)
+    assert trained.candidate == max(values, key=values.__getitem__)[0]
+
+
+def test_a_trial_that_failed_first_and_completed_then_counts_once(house, monkeypatch):
+    prepared = _prepare(house)
+    _fail(house, prepared, "logistic_regression", 0, monkeypatch)
+    for one in prepared["trials"]:
+        _trial(house, prepared, one["candidate"], one["number"])
+    assert _finish(house, prepared).trials_completed == 4
+
+
+# names, and how a training ends
+
+
+def test_a_training_is_named_by_its_data_and_configuration(house):
+    def name(as_of="2024-02", **changes):
+        use_case = tiny_use_case(**changes)
+        return training_name(use_case, as_of, house.lake)
+
+    first = name()
+    assert name() == first
+    assert name("2024-03") == first, "the same labelled partitions"
+    assert name("2024-01") != first
+    tuning = {"trials": 3}
+    assert name(train={**TINY["train"], "tuning": tuning}) != first
+    fill(house.lake, house.use_case, "2024-01", tiny_rows(month="2024-01", seed=1))
+    assert name() == first, "the same rows again"
+    fill(house.lake, house.use_case, "2024-01", tiny_rows(month="2024-01", seed=77))
+    assert name() != first
+
+
+def test_a_training_is_finished_when_its_model_is_registered(house):
+    assert not is_finished(house.registry, "tiny", "run-1")
+    prepared = _prepare(house)
+    _trial(house, prepared)
+    _trial(house, prepared, number=1)
+    assert not is_finished(house.registry, "tiny", "run-1")
+    _finish(house, prepared)
+    assert is_finished(house.registry, "tiny", "run-1")
+    assert close(house.registry, prepared["run_id"]) == "FINISHED"
+    assert house.registry.trainings("tiny") == {"2024-02": "FINISHED"}
+
+
+def test_a_training_that_did_not_finish_is_closed_as_failed_and_is_under_way_when_begun_again(
+    house,
+):
+    """A training under way must count as asked for, or it would be asked for once more."""
+    prepared = _prepare(house)
+    for _ in range(2):
+        assert close(house.registry, prepared["run_id"]) == "FAILED"
+    assert house.registry.trainings("tiny") == {"2024-02": "FAILED"}
+    assert not is_finished(house.registry, "tiny", "run-1")
+
+    assert _prepare(house) == prepared
+    assert house.registry.trainings("tiny") == {"2024-02": "RUNNING"}
+    for number in (0, 1):
+        _trial(house, prepared, number=number)
+    _finish(house, prepared)
+    assert _prepare(house) == prepared
+    assert house.registry.trainings("tiny") == {"2024-02": "FINISHED"}
 
 
 def test_the_example_is_a_row_without_gaps_in_json(house):

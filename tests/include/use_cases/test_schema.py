@@ -50,6 +50,7 @@ def test_durations_and_pairs_become_python_values() -> None:
     assert use_case.retrain.cooldown == timedelta(days=2)
     assert use_case.retrain.k_of_n == (1, 1)
     assert use_case.clean.noise == {"bill": (0.0, 1000.0), "calls": (0.0, 500.0)}
+    assert use_case.serve.out_of_range == "flag"
     assert use_case.clean.missing == {"bill": 0.5, "plan": "unknown", "calls": "drop"}
 
 

@@ -8,9 +8,12 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
+from include.due.state import states
+from include.due.wanted import wanted_clean
 from include.errors import DataContractError
+from include.lake.content import content_version
 from include.lake.frames import arrow_schema
-from include.lake.table import Lake, Writer, unprocessed
+from include.lake.table import Lake, Writer
 from include.use_cases.loader import load
 from include.use_cases.schema import UseCase
 from include.validate_clean.validate import validate_and_clean
@@ -39,11 +42,18 @@ def publish(use_case: UseCase, lake: Lake, rows: list[Row], token: int = 1) -> N
     )
 
 
+def status(use_case: UseCase, lake: Lake) -> str:
+    return states("churn", "clean", wanted_clean(use_case, lake), lake)[DAY].status
+
+
 def test_good_rows_are_clean_and_bad_ones_set_aside_with_the_reason(
     churn: UseCase, churn_lake: Lake, first: Writer
 ) -> None:
     publish(churn, churn_lake, ROWS)
+    assert status(churn, churn_lake) == "due"
     done = validate_and_clean(churn, DAY, churn_lake, first)
+    clean = churn_lake.table("churn", "clean")
+    rows = clean.read(columns=list(churn.ingest.columns))
     assert json.loads(json.dumps(dataclasses.asdict(done))) == {
         "partition": DAY,
         "rows_in": 5,
@@ -55,10 +65,10 @@ def test_good_rows_are_clean_and_bad_ones_set_aside_with_the_reason(
         "noise_cells": 0,
         "reasons": {"expect_column_values_to_not_be_null(plan)": 1},
         "version": 0,
-        "partition_version": 1,
+        "partition_version": content_version(rows),
         "quarantine_version": 0,
+        "changed": True,
     }
-    clean = churn_lake.table("churn", "clean")
     assert clean.schema() == arrow_schema(churn.ingest.columns)
     # Of customer 1 the last row stays.
     assert clean.read(columns=["customer", "calls"]).to_pylist() == [
@@ -68,7 +78,7 @@ def test_good_rows_are_clean_and_bad_ones_set_aside_with_the_reason(
     ]
     [bad] = churn_lake.table("churn", "quarantine").read().to_pylist()
     assert (bad["customer"], bad["reason"]) == (3, "expect_column_values_to_not_be_null(plan)")
-    assert unprocessed(churn_lake.table("churn", "raw"), clean) == []
+    assert status(churn, churn_lake) == "up to date"
 
 
 def test_all_reasons_of_a_row_are_kept(churn: UseCase, churn_lake: Lake, first: Writer) -> None:
@@ -92,6 +102,33 @@ def test_a_partition_made_good_has_no_quarantine_any_more(
     assert validate_and_clean(churn, DAY, churn_lake, second).quarantine_version is None
     assert churn_lake.table("churn", "quarantine").partitions() == []
     assert churn_lake.table("churn", "clean").read().num_rows == 2
+
+
+def test_a_refused_row_that_came_again_changes_nothing_for_those_who_read_clean_rows(
+    churn: UseCase, churn_lake: Lake, first: Writer, second: Writer
+) -> None:
+    publish(churn, churn_lake, ROWS)
+    before = validate_and_clean(churn, DAY, churn_lake, first)
+    bad: Row = (9, None, 4, 4.0)
+    publish(churn, churn_lake, [*ROWS[:3], bad, ROWS[4]], token=2)
+    assert status(churn, churn_lake) == "due"
+    done = validate_and_clean(churn, DAY, churn_lake, second)
+    assert (done.changed, done.partition_version) == (False, before.partition_version)
+    [quarantined] = churn_lake.table("churn", "quarantine").read().to_pylist()
+    assert quarantined["customer"] == 9
+    assert status(churn, churn_lake) == "up to date"
+
+
+def test_a_changed_suite_makes_the_partition_due_and_the_outcome_tells_whether_it_changed(
+    churn: UseCase, churn_root: Path, churn_lake: Lake, first: Writer, second: Writer
+) -> None:
+    publish(churn, churn_lake, ROWS)
+    validate_and_clean(churn, DAY, churn_lake, first)
+    suite = churn_root / "churn" / "expectations.yaml"
+    suite.write_text(suite.read_text().replace("max_value: 1000", "max_value: 500"))
+    assert status(churn, churn_lake) == "due"
+    assert not validate_and_clean(churn, DAY, churn_lake, second).changed
+    assert status(churn, churn_lake) == "up to date"
 
 
 def test_a_rerun_of_the_same_attempt_changes_nothing(

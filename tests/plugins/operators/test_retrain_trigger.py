@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+from itertools import count
+from pathlib import Path
 from typing import Any
 from unittest.mock import ANY
 
+import pyarrow as pa
 import pytest
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
-from include.lake.table import Lake
+from include.due.definitions import DEFINITION, definition_of
+from include.lake.table import Lake, Writer
 from include.retrain_trigger.decide import Decision
+from include.use_cases.loader import get
 from plugins.operators.retrain_trigger import DecideRetrainingOperator, RequestTrainingOperator
+from tests.support.champions import crown
 from tests.support.tasks import FAILURES, OUTLET, emitted, execute, is_small_json, make_context
 
-YES = Decision(True, "2013-02", ["no champion yet"], {"training_set": "a"})
-NO = Decision(False, "2013-02", ["cooling down"], {"training_set": "a"}, "1")
-NOTHING = Decision(False, "", ["weather_regimes has no features yet: nothing to learn from"])
+USE_CASE, KEY = "weather_regimes", "2013-02"
+YES = Decision(True, KEY, ["no champion yet"], {"training_set": "a"})
+NO = Decision(False, KEY, ["cooling down"], {"training_set": "a"}, "1")
+TOKENS = count(1)
 
 
 @pytest.fixture
@@ -26,12 +33,13 @@ def library(stub, registry):
     )
 
 
-def decide(**context: Any) -> dict[str, Any]:
-    task = DecideRetrainingOperator(task_id="d", use_case="weather_regimes")
-    return execute(task, make_context(**context))
+def decide(key: str | None = KEY, **context: Any) -> dict[str, Any]:
+    context = {"run_type": "asset_triggered", "ask": False, **context}
+    task = DecideRetrainingOperator(task_id="d", use_case=USE_CASE)
+    return execute(task, make_context(key=key, **context))
 
 
-@pytest.mark.parametrize("decision", [YES, NO, NOTHING])
+@pytest.mark.parametrize("decision", [YES, NO])
 def test_the_decision_is_recorded_and_passed_on(library, registry, decision):
     decider, recorder = library
     decider.return_value = decision
@@ -43,18 +51,119 @@ def test_the_decision_is_recorded_and_passed_on(library, registry, decision):
     )
     assert is_small_json(returned)
     recorder.assert_called_once_with(ANY, decision, ANY, ANY)
-    (config, lake, given, run_id), _ = decider.call_args
-    assert config.name == "weather_regimes"
+    (config, key, lake, given, champion), more = decider.call_args
+    assert (config.name, key, champion) == (USE_CASE, KEY, None)
     assert isinstance(lake, Lake)
     assert given is registry
-    assert run_id == recorder.call_args.args[3].run_id, "a retry finds its own decision again"
+    assert more["run_id"] == recorder.call_args.args[3].run_id, "a retry finds its own decision"
+
+
+@pytest.mark.parametrize("run_type", ["manual", "asset_triggered"])
+def test_a_run_without_a_key_fails_with_words(library, run_type):
+    with pytest.raises(AirflowFailException, match="the run must have a partition key"):
+        decide(None, run_type=run_type)
+    library[1].assert_not_called()
+
+
+# Before the first champion
+
+
+def test_before_the_first_champion_earlier_phases_that_run_are_waited_for(library):
+    """What they bring belongs into the first training; a monitor that runs does not count."""
+    decide(
+        active={
+            f"{USE_CASE}__validate_clean": 3,
+            f"{USE_CASE}__feature": 0,
+            f"{USE_CASE}__drift_monitor": 9,
+            "air_time__feature": 9,
+        }
+    )
+    assert library[0].call_args.kwargs["active"] == [f"{USE_CASE}__validate_clean"]
+
+
+def test_with_a_champion_nothing_is_waited_for(library, home):
+    champion = crown(home, USE_CASE, version="4")
+    decide(run_type="manual", active={f"{USE_CASE}__validate_clean": 3})
+    assert library[0].call_args.kwargs["active"] == []
+    assert library[0].call_args.args[4] == champion
+
+
+# With a champion
+
+
+def monitor(home: Path, key: str = KEY, number: int = 1) -> int:
+    """Publish a monitored partition; returns the version of its content."""
+    return _publish(home, "monitoring", key, number, {})
+
+
+def decided(home: Path, version: int, key: str = KEY) -> None:
+    """Publish a decision on what was monitored."""
+    made_from = {
+        f"{USE_CASE}.monitoring": version,
+        DEFINITION: definition_of(get(USE_CASE), "decisions"),
+    }
+    _publish(home, "decisions", key, 1, made_from)
+
+
+def _publish(home: Path, stage: str, key: str, number: int, consumed: dict[str, int]) -> int:
+    data, writer = pa.table({"x": [number]}), Writer("test", 1, next(TOKENS), "test")
+    table = Lake(str(home / "lake")).table(USE_CASE, stage)
+    published = table.publish(
+        data, partition=key, schema=data.schema, writer=writer, consumed=consumed
+    )
+    return published.partition_version
+
+
+def test_what_was_monitored_is_decided_on_once(library, home):
+    crown(home, USE_CASE)
+    version = monitor(home)
+    assert decide()["reasons"] == ["cooling down"]
+    decided(home, version)
+    with pytest.raises(AirflowSkipException, match=r"Decision on 2013-02: up to date: made from"):
+        decide()
+    monitor(home, number=2)
+    assert decide()["reasons"] == ["cooling down"]
+
+
+@pytest.mark.parametrize(
+    "how", [{"run_type": "manual"}, {"run_type": "asset_materialization"}, {"clear_number": 1}]
+)
+def test_a_person_has_it_decided_again(library, home, how):
+    crown(home, USE_CASE)
+    decided(home, monitor(home))
+    assert decide(**how)["reasons"] == ["cooling down"]
+
+
+def test_labels_that_come_before_the_monitor_has_looked_decide_nothing(library, home):
+    crown(home, USE_CASE, version="4")
+    monitor(home, "2013-01")
+    with pytest.raises(
+        AirflowSkipException,
+        match="Champion 4 serves, and 2013-02 has not been monitored: the monitor's report decides",
+    ):
+        decide()
+    library[0].assert_not_called()
+
+
+def test_a_retry_finds_its_decision_and_a_cleared_run_decides_anew(library):
+    decider, recorder = library
+    ids = []
+    for how in ({}, {"attempt": 2}, {"attempt": 3, "clear_number": 1}, {"clear_number": 2}):
+        decide(**how)
+        ids.append(decider.call_args.kwargs["run_id"])
+        assert recorder.call_args.args[3].run_id == ids[-1]
+    assert ids[0] == ids[1] == "weather_regimes__test/manual__1/do/3"
+    assert ids[2:] == [f"{ids[0]}#1", f"{ids[0]}#2"]
+
+
+# A person asks
 
 
 def test_a_person_asks_against_the_signals_and_that_is_recorded(library):
     _, recorder = library
-    returned = decide(ask=True)
-    assert returned["ask"] is True
-    assert returned["reasons"] == ["asked for by hand, against:", "cooling down"]
+    returned = decide(ask=True, run_type="manual", user="ann")
+    assert (returned["ask"], returned["as_of"]) == (True, KEY)
+    assert returned["reasons"] == ["asked for by ann, against:", "cooling down"]
     recorded = recorder.call_args.args[1]
     assert (recorded.ask, recorded.reasons) == (True, returned["reasons"])
     assert recorded.signals == NO.signals
@@ -63,16 +172,8 @@ def test_a_person_asks_against_the_signals_and_that_is_recorded(library):
 def test_a_person_who_asks_for_what_is_due_anyway_changes_nothing(library):
     decider, recorder = library
     decider.return_value = YES
-    assert decide(ask=True)["reasons"] == ["no champion yet"]
+    assert decide(ask=True, run_type="manual")["reasons"] == ["no champion yet"]
     assert recorder.call_args.args[1] == YES
-
-
-def test_there_must_be_something_to_ask_for(library):
-    decider, recorder = library
-    decider.return_value = NOTHING
-    with pytest.raises(AirflowFailException, match=r"no features yet.*Land data first"):
-        decide(ask=True)
-    recorder.assert_not_called()
 
 
 @pytest.mark.parametrize("which", [0, 1])

@@ -1,19 +1,21 @@
-"""Prepare, try, finish: what the operators hand over and pass on."""
+"""Prepare, try, finish, close: what the operators hand over and pass on."""
 
 from __future__ import annotations
 
 from dataclasses import asdict
 from typing import Any
-from unittest.mock import create_autospec
+from unittest.mock import Mock, create_autospec
 
 import pytest
-from airflow.sdk.exceptions import AirflowFailException
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
+from include.errors import DataContractError
 from include.lake.table import Lake, LakeTable
 from include.train_tune.finish import Trained
 from include.train_tune.prepare import Prepared
 from include.train_tune.trial import TrialDone
 from plugins.operators.train_tune import (
+    CloseTrainingOperator,
     FinishTrainingOperator,
     PrepareTrainingOperator,
     RunTrialOperator,
@@ -30,6 +32,7 @@ PREPARED = Prepared(
     inputs=[{"table": "weather_regimes.features", "version": 3}],
     trials=TRIALS,
     rows=2211,
+    configuration="task: clustering",
 )
 TRAINED = Trained(
     version="4",
@@ -43,6 +46,8 @@ TRAINED = Trained(
     linear=0.1,
     holdout_partition="2013-02",
     package_sha256="f" * 64,
+    trials=8,
+    trials_completed=7,
 )
 
 
@@ -69,8 +74,13 @@ def prepare(context: dict[str, Any]) -> list[dict[str, Any]]:
     return execute(PrepareTrainingOperator(task_id="p", use_case="weather_regimes"), context)
 
 
+def event(key: str | None = "2013-02", **more: Any) -> dict[str, Any]:
+    """Make the context of a run that an asset event started."""
+    return make_context(key=key, run_type="asset_triggered", trials=None, **more)
+
+
 def test_prepare_lists_the_trials_and_pushes_the_training(library, registry):
-    context = make_context(key="2013-01")
+    context = event("2013-01")
     assert prepare(context) == TRIALS
     assert context["ti"].pushed == {"prepared": asdict(PREPARED)}
     assert is_small_json(context["ti"].pushed)
@@ -80,59 +90,90 @@ def test_prepare_lists_the_trials_and_pushes_the_training(library, registry):
     assert isinstance(lake, Lake)
 
 
+@pytest.mark.parametrize("run_type", ["manual", "asset_triggered", "asset_materialization"])
+def test_as_of_is_the_runs_key(library, run_type):
+    prepare(make_context(key="2013-01", run_type=run_type))
+    assert library["prepare"].call_args.args[1] == "2013-01"
+    assert library["name"].call_args.args[1] == "2013-01"
+
+
+@pytest.mark.parametrize("run_type", ["manual", "asset_triggered"])
+def test_a_run_without_a_key_does_not_guess_one(library, run_type):
+    with pytest.raises(AirflowFailException, match="the run must have a partition key"):
+        prepare(make_context(run_type=run_type))
+    library["prepare"].assert_not_called()
+
+
+def test_a_finished_training_is_not_done_again_for_an_event(library):
+    library["finished"].return_value = True
+    context = event()
+    with pytest.raises(
+        AirflowSkipException, match=r"^up to date: training name as of 2013-02 is done\.$"
+    ):
+        prepare(context)
+    assert context["ti"].pushed == {}
+    library["prepare"].assert_not_called()
+
+
 @pytest.mark.parametrize(
-    ("key", "run_type", "as_of"),
+    ("context", "name"),
     [
-        (None, "manual", "2013-02"),
-        ("2013-01", "manual", "2013-01"),
-        ("2013-01", "asset_triggered", "2013-01"),
+        ({"run_type": "manual"}, "name-manual__1-0"),
+        ({"run_type": "asset_materialization"}, "name-manual__1-0"),
+        ({"run_type": "asset_triggered", "clear_number": 2}, "name-manual__1-2"),
     ],
 )
-def test_as_of_is_the_runs_key_or_the_latest(library, key, run_type, as_of):
-    prepare(make_context(key=key, run_type=run_type))
-    assert library["prepare"].call_args.args[1] == as_of
-    assert library["name"].call_args.args[1] == as_of
-
-
-def test_a_finished_training_has_no_trials_left(library):
+def test_a_person_gets_a_training_of_this_run_alone(library, context, name):
+    """Also when the same one is done; its retry finds it again, and clearing the run does not."""
     library["finished"].return_value = True
-    context = make_context()
-    assert prepare(context) == []
-    assert "prepared" in context["ti"].pushed, "what is mapped over is still rendered"
+    for attempt in (1, 2):
+        prepare(make_context(key="2013-02", attempt=attempt, **context))
+        assert library["prepare"].call_args.args[4] == name
 
 
 def test_the_form_changes_the_number_of_trials(library):
-    prepare(make_context(trials=2))
+    prepare(make_context(key="2013-02", trials=2))
     assert library["prepare"].call_args.args[0].train.tuning.trials == 2
     assert library["name"].call_args.args[0].train.tuning.trials == 2, "another training"
 
 
-def test_again_names_a_training_of_this_run_alone(library):
-    prepare(make_context(again=True))
-    assert library["prepare"].call_args.args[4] == "name-manual__1"
+def test_the_form_left_empty_changes_nothing(library):
+    prepare(make_context(key="2013-02", trials=None))
+    assert library["prepare"].call_args.args[0].train.tuning.trials == 4, "as configured"
 
 
-def test_an_unknown_as_of_says_what_there_is(library):
+@pytest.mark.parametrize("run_type", ["manual", "asset_triggered"])
+def test_an_unknown_as_of_says_what_there_is(library, run_type):
     with pytest.raises(
         AirflowFailException,
         match=r"'2014-01' is not in weather_regimes\.features\. There is: 2013-01, 2013-02\.",
     ):
-        prepare(make_context(key="2014-01"))
+        prepare(make_context(key="2014-01", run_type=run_type))
 
 
-def test_nothing_to_train_on_says_what_to_do(library, features):
+def test_nothing_to_train_on_says_so(library, features):
     features.partitions.return_value = []
-    with pytest.raises(
-        AirflowFailException, match=r"has nothing yet.*weather_regimes__ingest_label"
-    ):
-        prepare(make_context())
+    with pytest.raises(AirflowFailException, match=r"features\. There is: nothing yet\."):
+        prepare(event())
+
+
+def test_a_refused_training_is_remembered_so_that_it_does_not_count_as_asked(library, stub):
+    refuse = stub("include.due.state.refuse", None)
+    library["prepare"].side_effect = DataContractError("too few labelled partitions")
+    with pytest.raises(AirflowFailException, match="too few labelled partitions"):
+        prepare(event())
+    use_case, stage, key, sources, words, _, writer = refuse.call_args.args
+    assert (use_case, stage, key) == ("weather_regimes", "training", "2013-02")
+    assert (list(sources), words) == (["training"], "too few labelled partitions")
+    assert writer.attempt == 1
 
 
 @pytest.mark.parametrize(("error", "seen"), FAILURES)
-def test_preparing_fails_in_airflows_words(library, error, seen):
+def test_preparing_fails_in_airflows_words(library, stub, error, seen):
+    stub("include.due.state.refuse", None)
     library["prepare"].side_effect = error
     with pytest.raises(seen, match=str(error)):
-        prepare(make_context())
+        prepare(event())
 
 
 def trial(number: Any = 1) -> dict[str, Any]:
@@ -150,8 +191,8 @@ def test_a_trial(stub, registry, home):
     done = TrialDone("kmeans", 1, 0.25, {"n_clusters": 4})
     double = stub("include.train_tune.trial.run_trial", done)
     assert trial() == asdict(done)
-    (config, prepared, candidate, number, lake, given, storage), _ = double.call_args
-    assert (config.name, prepared, candidate, number) == (
+    (name, prepared, candidate, number, lake, given, storage), _ = double.call_args
+    assert (name, prepared, candidate, number) == (
         "weather_regimes",
         asdict(PREPARED),
         "kmeans",
@@ -175,23 +216,30 @@ def test_a_trial_fails_in_airflows_words(stub, registry, error, seen):
         trial()
 
 
+def pulled(prepared: Prepared | None = PREPARED) -> dict[str, Any]:
+    """Make the context of a task after `prepare_training`."""
+    return make_context(pulled={"prepared": asdict(prepared)} if prepared else {})
+
+
 def finish(context: dict[str, Any]) -> dict[str, Any]:
     task = FinishTrainingOperator(
-        task_id="f", use_case="weather_regimes", prepared=asdict(PREPARED), outlets=[OUTLET]
+        task_id="f", use_case="weather_regimes", prepare_task_id="prepare", outlets=[OUTLET]
     )
     return execute(task, context)
 
 
-def test_finish_emits_the_candidate(stub, registry):
+def test_finish_emits_the_candidate(stub, registry, home):
     folders = []
 
     def library(use_case, prepared, lake, registry, optuna_storage, work_dir):
+        assert (use_case, prepared) == ("weather_regimes", asdict(PREPARED))
+        assert optuna_storage == f"sqlite:///{home}/optuna.db"
         folders.append((work_dir, work_dir.is_dir()))
         return TRAINED
 
     double = stub("include.train_tune.finish.finish", TRAINED)
     double.side_effect = library
-    context = make_context()
+    context = pulled()
 
     returned = finish(context)
 
@@ -207,7 +255,54 @@ def test_finish_emits_the_candidate(stub, registry):
 @pytest.mark.parametrize(("error", "seen"), FAILURES)
 def test_finish_fails_in_airflows_words_and_emits_nothing(stub, registry, error, seen):
     stub("include.train_tune.finish.finish", error)
-    context = make_context()
+    context = pulled()
     with pytest.raises(seen, match=str(error)):
         finish(context)
     assert emitted(context) == (set(), {})
+
+
+def test_without_a_preparation_there_is_nothing_to_finish(stub, registry):
+    double = stub("include.train_tune.finish.finish", TRAINED)
+    with pytest.raises(AirflowFailException, match="prepare failed: nothing to finish"):
+        finish(pulled(None))
+    double.assert_not_called()
+
+
+def close(context: dict[str, Any]) -> None:
+    task = CloseTrainingOperator(
+        task_id="close", use_case="weather_regimes", prepare_task_id="prepare"
+    )
+    assert execute(task, context) is None
+
+
+@pytest.mark.parametrize("status", ["FINISHED", "FAILED"])
+def test_the_training_run_is_closed(stub, registry, status):
+    double = stub("include.train_tune.request.close", status)
+    close(pulled())
+    double.assert_called_once_with(registry, "abc")
+
+
+@pytest.mark.parametrize(
+    ("status", "terminated"), [("FINISHED", 0), ("RUNNING", 1), ("FAILED", 1), ("SCHEDULED", 1)]
+)
+def test_what_is_finished_stays_so_and_all_else_has_failed(registry, status, terminated):
+    registry.client = Mock()
+    registry.client.get_run.return_value.info.status = status
+    close(pulled())
+    assert registry.client.set_terminated.call_count == terminated
+    if terminated:
+        registry.client.set_terminated.assert_called_with("abc", "FAILED")
+
+
+def test_a_training_that_was_not_begun_is_not_closed(stub, registry):
+    double = stub("include.train_tune.request.close", "FAILED")
+    with pytest.raises(AirflowSkipException, match="No training was begun"):
+        close(pulled(None))
+    double.assert_not_called()
+
+
+@pytest.mark.parametrize(("error", "seen"), FAILURES)
+def test_closing_fails_in_airflows_words(stub, registry, error, seen):
+    stub("include.train_tune.request.close", error)
+    with pytest.raises(seen, match=str(error)):
+        close(pulled())

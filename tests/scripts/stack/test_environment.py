@@ -88,7 +88,7 @@ def test_parts_other_than_airflows_are_given_no_secret(settings):
 
     for name in ("jwt_secret", "api_secret_key", "fernet_key"):
         assert secret_files.read(settings, name) not in values
-    assert secret_files.admin_password(settings) not in values
+    assert secret_files.airflow_password(settings) not in values
 
 
 def test_airflow_reads_the_connections(settings):

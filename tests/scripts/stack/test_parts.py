@@ -1,6 +1,8 @@
 import json
+import os
+import socket
 import threading
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -8,8 +10,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from scripts.stack import secret_files
-from scripts.stack.parts import HEALTHY, NAMES, health, parts
+from scripts.stack.parts import HEALTHY, NAMES, PORTS, health, parts, strangers
+from scripts.stack.settings import HOST
 
+NO_PROCESS = 2**31 - 1
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
 
@@ -84,6 +88,16 @@ def test_a_broken_database_is_the_api_servers_illness(settings):
         assert health(served, {})["api-server"] == "its database is unhealthy"
 
 
+@pytest.mark.parametrize("body", [{}, [], "hello", {"metadatabase": None}, report(scheduler=[])])
+def test_another_programs_json_on_airflows_port_is_not_healthy(settings, body):
+    with all_served(settings, body) as served:
+        answers = health(served, {})
+
+    assert answers["api-server"].startswith("does not answer as Airflow does at http://127.0.0.1:")
+    assert answers["scheduler"] == "unknown: the api-server does not say"
+    assert answers["mlflow"] == HEALTHY
+
+
 def test_an_error_answer_is_not_healthy(settings):
     with all_served(settings, report(), others=503) as served:
         answers = health(served, {})
@@ -97,6 +111,21 @@ def test_what_does_not_listen_does_not_answer(settings):
     for name in ("api-server", "log-server", "mlflow", "serving"):
         assert answers[name].startswith("does not answer (")
     assert answers["scheduler"] == "unknown: the api-server does not say"
+
+
+def test_each_part_that_listens_is_compared_with_who_has_its_port(settings):
+    """Here this process has all ports: it is mlflow, and a stranger to the others."""
+    with ExitStack() as listeners:
+        for port in settings.ports.values():
+            listeners.enter_context(socket.create_server((HOST, port)))
+        found = strangers(settings, {"mlflow": os.getpid(), "serving": NO_PROCESS})
+
+    components = {"scheduler", "dag-processor", "triggerer"}
+    assert set(found) == (set(PORTS) - {"mlflow"}) | components
+    assert {found[name] for name in components} == {"unknown: the api-server does not say"}
+    words = f"its port {settings.serving_port} is held by process {os.getpid()} ("
+    assert found["serving"].startswith(words)
+    assert found["serving"].endswith("), which is not this part: stop that process")
 
 
 def test_a_stack_has_the_parts_it_is_asked_about(settings):

@@ -1,3 +1,4 @@
+import json
 import os
 import signal
 import socket
@@ -5,6 +6,7 @@ import subprocess
 import sys
 import time
 
+import psutil
 import pytest
 
 from include.errors import ConfigError
@@ -34,6 +36,13 @@ def marked(tmp_path):
         process.kill()
         process.wait()
         process.stdout.close()
+    for left in (tmp_path, tmp_path / "other"):
+        processes.sweep(left, grace_s=0)  # children of those that were killed
+
+
+def log(tmp_path):
+    file = tmp_path / "part.log"
+    return file.read_text() if file.exists() else ""
 
 
 def pids(home):
@@ -101,6 +110,37 @@ def test_sweep_of_nothing_returns_at_once(tmp_path):
     assert time.monotonic() - began < 5
 
 
+def test_sweep_tells_supervisors_first_and_leaves_their_parts_to_them(
+    marked, tmp_path, monkeypatch
+):
+    """Airflow breaks off its orderly end at a second SIGTERM: its keeper sends the only one."""
+    told = tmp_path / "told"
+    part = (
+        "import signal, sys, time; "
+        f"signal.signal(signal.SIGTERM, lambda *_: (open({str(told)!r}, 'a').write('SIGTERM '), "
+        f"time.sleep(1), sys.exit())); print(1, flush=True); {SLEEP}"
+    )
+    command = ["-I", "-S", str(processes.KEEPER), "--log", str(tmp_path / "part.log")]
+    command += ["--state", str(tmp_path / "part.json"), "--", sys.executable, "-c", part]
+    keeper = marked(f"import os, sys; os.execv(sys.executable, [sys.executable, *{command!r}])")
+    end = time.monotonic() + 10
+    while "1" not in log(tmp_path) and time.monotonic() < end:
+        time.sleep(0.05)
+
+    swept = []
+    terminate = psutil.Process.terminate
+    monkeypatch.setattr(
+        psutil.Process, "terminate", lambda self: (swept.append(self.pid), terminate(self))
+    )
+
+    processes.sweep(tmp_path, grace_s=10)
+
+    assert swept == [keeper.pid]
+    assert keeper.wait() == 0
+    assert told.read_text() == "SIGTERM "
+    assert json.loads((tmp_path / "part.json").read_text())["phase"] == "stopped"
+
+
 def test_memory_is_that_of_the_marked_processes(marked, tmp_path):
     assert processes.memory_bytes(tmp_path) == 0
     child = marked(f"data = bytearray(50_000_000); print(1, flush=True); {SLEEP}")
@@ -127,3 +167,80 @@ def test_a_taken_port_is_named_with_its_variable_and_its_holder(settings):
     assert "FLYWHEEL_AIRFLOW_PORT" not in words
     if sys.platform == "linux":
         assert f"held by process {os.getpid()}" in words
+
+
+LISTENS = (
+    "import socket; s = socket.create_server(('127.0.0.1', 0)); "
+    f"print(s.getsockname()[1], flush=True); {SLEEP}"
+)
+LISTENS_IN_A_CHILD = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {LISTENS!r}])"
+
+
+@pytest.fixture(params=["the system's list", "each process's own list"])
+def denied(request, monkeypatch):
+    """Once as on Linux, and once as on macOS, which shows all connections to root alone."""
+    if request.param == "each process's own list":
+
+        def deny(kind):
+            raise psutil.AccessDenied
+
+        monkeypatch.setattr(psutil, "net_connections", deny)
+    return request.param == "each process's own list"
+
+
+@pytest.mark.parametrize("code", [LISTENS, LISTENS_IN_A_CHILD], ids=["itself", "in a child"])
+def test_a_part_that_listens_on_its_port_is_no_stranger(marked, denied, code):
+    part = marked(code)
+    port = int(part.stdout.readline())
+
+    assert processes.strangers({port: part.pid}) == {}
+
+
+@pytest.mark.parametrize("part_runs", [True, False])
+def test_another_process_on_the_port_of_a_part_is_named(marked, denied, part_runs):
+    stranger, part = marked(LISTENS), marked(SLEEP)
+    port = int(stranger.stdout.readline())
+
+    found = processes.strangers({port: part.pid if part_runs else None})
+
+    who = f"process {stranger.pid} ({sys.executable} -c import socket"
+    assert found[port].startswith("another process (this system" if denied else who)
+
+
+def test_a_child_that_outlived_its_part_is_a_stranger(marked, denied):
+    """`mlflow server` was two processes: when the first was killed the second went on answering."""
+    part = marked(LISTENS_IN_A_CHILD)
+    port = int(part.stdout.readline())
+    child = psutil.Process(part.pid).children()[0]
+    part.kill()
+    part.wait()
+
+    found = processes.strangers({port: part.pid})
+
+    child.kill()
+    assert ("another process" if denied else f"process {child.pid} (") in found[port]
+
+
+def test_a_port_on_which_nobody_listens_has_no_stranger(settings, denied):
+    assert processes.strangers(dict.fromkeys(settings.ports.values())) == {}
+
+
+def test_a_process_of_another_user_is_said_to_be_one(settings, monkeypatch):
+    """The system's list has no process id then."""
+    with socket.create_server((HOST, settings.mlflow_port)):
+        seen = [c._replace(pid=None) for c in psutil.net_connections(kind="tcp")]
+    monkeypatch.setattr(psutil, "net_connections", lambda kind: seen)
+
+    found = processes.strangers({settings.mlflow_port: os.getpid()})
+
+    assert found == {settings.mlflow_port: "a process of another user"}
+
+
+def test_a_process_that_is_just_ending_is_not_taken_for_another_users(settings, monkeypatch):
+    """Killed, it is listed without a process id until its socket is closed."""
+    with socket.create_server((HOST, settings.mlflow_port)):
+        seen = [c._replace(pid=None) for c in psutil.net_connections(kind="tcp")]
+    looks = iter([seen, []])
+    monkeypatch.setattr(psutil, "net_connections", lambda kind: next(looks))
+
+    assert processes.strangers({settings.mlflow_port: os.getpid()}) == {}

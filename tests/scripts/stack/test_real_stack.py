@@ -13,6 +13,7 @@ import psutil
 import pytest
 
 from scripts.stack import processes
+from scripts.stack.parts import HEALTHY
 from scripts.stack.settings import REPO, StackSettings
 from scripts.stack.stack import Stack
 
@@ -75,18 +76,39 @@ def test_nobody_else_can_look_into_its_home(stack):
 
 
 def test_a_killed_part_is_told_and_comes_back(stack):
-    os.kill(stack._run.record("serving")["pid"], signal.SIGKILL)
+    os.kill(stack._run.record("serving").facts["pid"], signal.SIGKILL)
 
     assert until(lambda: not stack.status().healthy, within_s=5)
     assert until(lambda: stack.status().healthy)
     assert stack.status().restarts == {"serving": (1, -9)}
 
 
-def test_after_kill_9_of_the_manager_status_tells_and_down_leaves_nothing(stack):
+def test_after_kill_9_of_the_manager_parts_are_kept_and_up_heals(stack):
+    before = {process.pid for process in processes.of_home(stack.settings.home)}
     stack._run.manager().kill()
 
     assert until(lambda: not stack.status().running, within_s=5)
-    assert not stack.status().healthy
+    status = stack.status()
+    assert not status.healthy
+    assert status.ailing == {}
+    assert "`make up` stops what is left of it and starts the whole stack again" in status.manager
+    os.kill(stack._run.record("log-server").facts["pid"], signal.SIGKILL)
+    assert until(lambda: stack.status().parts["log-server"] != HEALTHY, within_s=5)
+    assert until(lambda: stack.status().parts["log-server"] == HEALTHY), "restarted all the same"
+
+    said = []
+    stack.say = said.append
+    stack.up()
+
+    assert said[0].startswith("An earlier stack was not stopped in order")
+    assert stack.status().healthy
+    assert before.isdisjoint(process.pid for process in processes.of_home(stack.settings.home))
+
+
+def test_after_kill_9_of_the_manager_down_leaves_nothing(stack):
+    stack._run.manager().kill()
+
+    assert until(lambda: not stack.status().running, within_s=5)
     assert "scheduler" in stack.down()
     assert processes.of_home(stack.settings.home) == []
     assert stack.down() == []

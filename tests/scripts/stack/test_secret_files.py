@@ -45,7 +45,8 @@ def test_secrets_stay_what_they_are(settings):
 def test_the_password_file_is_what_airflows_auth_manager_reads(settings):
     passwords = json.loads(settings.password_file.read_text())
 
-    assert passwords == {"admin": secret_files.admin_password(settings)}
+    users = ("admin", "housekeeping")
+    assert passwords == {user: secret_files.airflow_password(settings, user) for user in users}
     assert len(passwords["admin"]) >= 20
 
 

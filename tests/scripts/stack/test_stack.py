@@ -5,11 +5,14 @@ import re
 import socket
 import subprocess
 import sys
+import time
 
 import pytest
 
 from include.errors import ConfigError
+from scripts.stack import processes
 from scripts.stack.__main__ import main
+from scripts.stack.parts import HEALTHY
 from scripts.stack.settings import HOST, MARKER, StackSettings
 from scripts.stack.stack import Stack
 
@@ -128,14 +131,64 @@ def test_what_a_killed_manager_left_is_told_and_taken_down(settings):
         env={**os.environ, MARKER: str(settings.home)},
     )
     (settings.run / "serving.json").write_text(
-        json.dumps({"phase": "running", "pid": left.pid, "restarts": 2, "last_exit": -9})
+        json.dumps(
+            {
+                "phase": "running",
+                "pid": left.pid,
+                "started_at": 0.0,
+                "restarts": 2,
+                "last_exit": -9,
+            }
+        )
     )
 
     status = stack.status()
     assert not status.running
     assert status.restarts == {"serving": (2, -9)}
     assert status.parts["scheduler"] == "does not run"
+    assert status.manager.startswith("The stack's manager was killed. The parts run on")
 
     assert stack.down() == ["serving", "0 helper processes"]
     assert left.wait(timeout=5) != 0
     assert stack.status().parts == {}
+
+
+def test_another_process_on_a_parts_port_is_told_with_its_id_and_not_healthy(
+    settings, monkeypatch, capsys
+):
+    """It answers 200 as MLflow does; the record says that MLflow is another process."""
+    monkeypatch.setenv("FLYWHEEL_HOME", str(settings.home))
+    for variable, port in settings.ports.items():
+        monkeypatch.setenv(variable, str(port))
+    code = (
+        "import http.server\n"
+        "class Handler(http.server.BaseHTTPRequestHandler):\n"
+        "    def do_GET(self):\n"
+        "        self.send_response(200)\n"
+        "        self.end_headers()\n"
+        f"http.server.HTTPServer(('{HOST}', {settings.mlflow_port}), Handler).serve_forever()\n"
+    )
+    part = subprocess.Popen(
+        [sys.executable, "-c", "import time; time.sleep(60)"],
+        env={**os.environ, MARKER: str(settings.home)},
+    )
+    stranger = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.DEVNULL)
+    facts = {"phase": "running", "pid": part.pid, "started_at": 0.0, "restarts": 0}
+    record = settings.run / "mlflow.json"
+    try:
+        while not processes.strangers({settings.mlflow_port: part.pid}):
+            time.sleep(0.05)
+        record.write_text(json.dumps({**facts, "last_exit": None}))
+        assert main(["status"]) == 1
+        words = f"its port {settings.mlflow_port} is held by process {stranger.pid} ("
+        assert f"  mlflow         {words}" in capsys.readouterr().out
+
+        record.write_text(json.dumps({**facts, "phase": "waiting", "last_exit": 1}))
+        assert Stack(settings).status().parts["mlflow"].startswith(f"does not run; {words}")
+
+        record.write_text(json.dumps({**facts, "pid": stranger.pid, "last_exit": None}))
+        assert Stack(settings).status().parts["mlflow"] == HEALTHY
+    finally:
+        for process in (part, stranger):
+            process.kill()
+            process.wait()

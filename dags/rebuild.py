@@ -1,0 +1,58 @@
+"""### Rebuild
+
+Starts a run of one phase for each partition of a range, newest first: what a backfill is for Dags
+that are scheduled by time. Each run does its work whether it is due or not; what follows is started
+where the outcome differs.
+
+**Runs** by hand with a form, or by REST. It has no partition key: the form names a range.
+**Produces** Dag runs of the phase, whose ids begin with this run's.
+
+**On failure**: the log says which field is wrong, or that Airflow's REST API does not answer.
+"""
+
+from airflow.sdk import DAG, Param
+
+from include.use_cases.schema import UseCase
+from plugins.operators.rebuild import REBUILT, RebuildOperator
+from plugins.wheel import dag_arguments, use_cases
+
+KEY = r"^\d{4}-\d{2}(-\d{2})?$"
+
+
+def build_dag(use_case: UseCase) -> DAG:
+    """Build the Dag of one use case."""
+    params = {
+        "phase": Param(
+            type="string",
+            enum=sorted(REBUILT),
+            title="Phase",
+            description="Which Dag is run for each partition.",
+        ),
+        "first": Param(
+            type="string",
+            pattern=KEY,
+            title="First partition",
+            description="Such as 2013-04.",
+        ),
+        "last": Param(
+            type="string",
+            pattern=KEY,
+            title="Last partition",
+            description="It is rebuilt too.",
+        ),
+        "most": Param(
+            default=31,
+            type="integer",
+            minimum=1,
+            maximum=366,
+            title="At most so many",
+            description="From the newest on: each is a run.",
+        ),
+    }
+    with DAG(**dag_arguments(use_case, "rebuild", __doc__), schedule=None, params=params) as dag:
+        RebuildOperator(task_id="start_runs", use_case=use_case.name)
+    return dag
+
+
+for _use_case in use_cases():
+    globals()[f"{_use_case.name}__rebuild"] = build_dag(_use_case)

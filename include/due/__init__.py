@@ -1,0 +1,1 @@
+"""What each phase has still to do, told from what its results were made from."""

@@ -1,0 +1,149 @@
+"""Whether a partition is due: what it is made from, held against what it would be made from now."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Literal
+
+import pyarrow as pa
+
+from include.due.definitions import digest_63
+from include.due.wanted import ABSENT, Sources, Wanted
+from include.lake.frames import arrow_schema
+from include.lake.table import Lake, Writer
+
+_REFUSALS = "refusals"
+_INPUTS = "inputs"
+_COLUMNS = {
+    "stage": "string",
+    "key": "string",
+    "inputs": "string",  # JSON: source and version
+    "words": "string",
+    "run_id": "string",
+    "refused_at": "timestamp",
+}
+
+
+@dataclass(frozen=True)
+class State:
+    """How one partition of a stage stands.
+
+    Attributes
+    ----------
+    status : {'due', 'up to date', 'refused'}
+        Refused: exactly this input was tried with exactly this definition, and was refused.
+    because : str
+        A sentence.
+    """
+
+    status: Literal["due", "up to date", "refused"]
+    because: str
+
+    @property
+    def due(self) -> bool:
+        """Whether there is work to do."""
+        return self.status == "due"
+
+
+def states(use_case: str, stage: str, wanted: Wanted, lake: Lake) -> dict[str, State]:
+    """Tell how each wanted partition of a stage stands, from one look at two tables.
+
+    Parameters
+    ----------
+    use_case, stage : str
+        Name the table that is made.
+    wanted : mapping
+        What each of its partitions would be made from now.
+    lake : Lake
+        Where it is.
+    """
+    if not wanted:
+        return {}
+    made = lake.table(use_case, stage).made_from(wanted)
+    refusals = lake.table(use_case, _REFUSALS)
+    names = {f"{stage}.{key}": key for key in wanted}
+    refused = refusals.consumed_versions(_INPUTS, list(names))
+    return {
+        key: _state(stage, wanted[key], made[key], refused[name]) for name, key in names.items()
+    }
+
+
+def refuse(
+    use_case: str, stage: str, key: str, sources: Sources, words: str, lake: Lake, writer: Writer
+) -> None:
+    """Remember that an input was refused, so that it is tried again only when it changes.
+
+    Parameters
+    ----------
+    use_case, stage, key : str
+        What could not be made.
+    sources : mapping
+        What it was tried with.
+    words : str
+        Why not, and what to do.
+    lake, writer : Lake, Writer
+        Where it is remembered, and by whom.
+    """
+    row = {
+        "stage": stage,
+        "key": key,
+        "inputs": json.dumps(dict(sources), sort_keys=True),
+        "words": words,
+        "run_id": writer.run_id,
+        "refused_at": datetime.now(UTC),
+    }
+    data = pa.Table.from_pylist([row], schema=arrow_schema(_COLUMNS))
+    lake.table(use_case, _REFUSALS).publish(
+        data,
+        partition=f"{stage}.{key}",
+        schema=data.schema,
+        writer=writer,
+        consumed={_INPUTS: _digest(sources)},
+        volatile=("run_id", "refused_at"),
+    )
+
+
+def words_of(use_case: str, stage: str, key: str, lake: Lake) -> str | None:
+    """Return why a partition was refused last, None if it never was."""
+    table, name = lake.table(use_case, _REFUSALS), f"{stage}.{key}"
+    if table.partition_version(name) is None:
+        return None
+    return str(table.read([name], ["words"])["words"][0].as_py())
+
+
+def standing_refusals(use_case: str, stage: str, wanted: Wanted, lake: Lake) -> Mapping[str, str]:
+    """Return the words of each wanted partition that stands refused."""
+    refused = [
+        key for key, state in states(use_case, stage, wanted, lake).items()
+        if state.status == "refused"
+    ]  # fmt: skip
+    return {key: words_of(use_case, stage, key, lake) or "" for key in refused}
+
+
+def _state(
+    stage: str, wanted: Sources, made: Mapping[str, int | None], refused: int | None
+) -> State:
+    news = [source for source in wanted if (made[source] or ABSENT) != wanted[source]]
+    if not news:
+        return State("up to date", f"up to date: made from {_told(wanted)}")
+    if refused == _digest(wanted):
+        return State(
+            "refused",
+            f"refused before, and nothing has changed since: {stage} of {_told(wanted)}. "
+            "Correct the input or the definition, or clear this task to try it once more",
+        )
+    return State("due", f"due: {', '.join(news)} changed, now {_told(wanted)}")
+
+
+def _told(sources: Sources) -> str:
+    return ", ".join(
+        f"{source} {version:016x}" if version else f"{source} (absent)"
+        for source, version in sources.items()
+    )
+
+
+def _digest(sources: Sources) -> int:
+    return digest_63(json.dumps(dict(sources), sort_keys=True).encode())

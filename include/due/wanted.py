@@ -1,0 +1,105 @@
+"""What each partition of a stage would be made from now.
+
+Each function gives, for each partition that the stage should hold, the version of everything it is
+made from. A result that was published from exactly these is up to date. Versions are digests of
+content, so doing something again with the same outcome makes nothing due.
+
+`keys` restricts the answer: a run needs its own partition, and a look at 400 of them takes a
+second.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+
+from include.due.definitions import DEFINITION, definition_of
+from include.lake.table import Lake
+from include.use_cases.schema import UseCase
+
+Sources = Mapping[str, int]
+"""Source, such as `flight_delays.raw` or `definition`, and the version of it that is read."""
+Wanted = Mapping[str, Sources]
+"""Sources by partition key."""
+
+ABSENT = 0
+"""Version of a source that is not there; the result is made without it."""
+
+
+Keys = Collection[str] | None
+"""Partition keys that are asked about; None for all."""
+
+
+def wanted_clean(use_case: UseCase, lake: Lake, keys: Keys = None) -> Wanted:
+    """Each raw partition."""
+    return _made_from(use_case, "clean", _versions(use_case, lake, "raw", keys))
+
+
+def wanted_features(use_case: UseCase, lake: Lake, keys: Keys = None) -> Wanted:
+    """Each clean partition, with the same partition of each reference that lands by partition.
+
+    Of a reference that lands whole it counts only that it is there: a new aircraft in the register
+    is no news for flights long gone.
+    """
+    sources = _versions(use_case, lake, "clean", keys)
+    for name in use_case.features.references:
+        stage = f"reference_{name}"
+        table = lake.table(use_case.name, stage)
+        if use_case.ingest.references[name].partitioned or not table.partitions():
+            _add(sources, use_case, lake, stage)
+    return _made_from(use_case, "features", sources)
+
+
+def wanted_predictions(
+    use_case: UseCase, lake: Lake, known_up_to: str | None, keys: Keys = None
+) -> Wanted:
+    """Each partition of features later than what the champion has learned from.
+
+    Parameters
+    ----------
+    use_case, lake : UseCase, Lake
+        Whose features.
+    known_up_to : str or None
+        The champion's holdout partition; None when there is no champion: then nothing is wanted.
+        The model was trained on partitions up to there, so scoring them would overstate its
+        performance.
+    keys : collection of str, optional
+        Only these.
+    """
+    if known_up_to is None:
+        return {}
+    features = _versions(use_case, lake, "features", keys)
+    later = {key: sources for key, sources in features.items() if key > known_up_to}
+    return _made_from(use_case, "predictions", later)
+
+
+def wanted_monitoring(use_case: UseCase, lake: Lake, keys: Keys = None) -> Wanted:
+    """Each partition with features and predictions, and its labels as far as they have come."""
+    predictions = _versions(use_case, lake, "predictions", keys)
+    features = _versions(use_case, lake, "features", predictions)
+    sources = {key: {**features[key], **predictions[key]} for key in predictions if key in features}
+    if use_case.labels is not None:
+        _add(sources, use_case, lake, "labels")
+    return _made_from(use_case, "monitoring", sources)
+
+
+def wanted_decisions(use_case: UseCase, lake: Lake, keys: Keys = None) -> Wanted:
+    """Each monitored partition."""
+    return _made_from(use_case, "decisions", _versions(use_case, lake, "monitoring", keys))
+
+
+def _versions(use_case: UseCase, lake: Lake, stage: str, keys: Keys) -> dict[str, dict[str, int]]:
+    table = lake.table(use_case.name, stage)
+    versions = table.partition_versions(keys)
+    return {key: {table.name: version or ABSENT} for key, version in versions.items()}
+
+
+def _add(sources: dict[str, dict[str, int]], use_case: UseCase, lake: Lake, stage: str) -> None:
+    table = lake.table(use_case.name, stage)
+    versions = table.partition_versions(sources)
+    for key, of_key in sources.items():
+        of_key[table.name] = versions.get(key) or ABSENT
+
+
+def _made_from(use_case: UseCase, stage: str, sources: dict[str, dict[str, int]]) -> Wanted:
+    definition = definition_of(use_case, stage) if sources else ABSENT
+    return {key: {**of_key, DEFINITION: definition} for key, of_key in sources.items()}

@@ -1,0 +1,159 @@
+"""The rules for one cell: which text is a number, and which text may stay a text.
+
+What a cell may hold
+--------------------
+int64
+    Digits, with `-` before them where the number is negative. Leading zeros are allowed. Blanks
+    around the number and hexadecimal digits are refused.
+float64
+    A finite decimal number such as `4.2` or `1e-3`, without blanks around it.
+bool
+    `true`, `True`, `false` or `False`.
+timestamp
+    ISO 8601 with a zone, in the years 1 to 9999.
+string
+    One line of UTF-8 text. Blanks, tabs and line breaks around it are removed; a text that is
+    empty then is missing. Control characters inside (NUL, tabs, line breaks) are refused.
+
+The rules for text are the same in Parquet, which has types of its own for the others.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from include.errors import DataContractError, bounded
+from include.use_cases.schema import ColumnType
+
+MAX_CELL_BYTES = 2**20  # a text, not a document: each is repeated in the lake and in reports
+
+ARROW_TYPES: Mapping[ColumnType, pa.DataType] = {
+    "string": pa.string(),
+    "int64": pa.int64(),
+    "float64": pa.float64(),
+    "bool": pa.bool_(),
+    "timestamp": pa.timestamp("us", tz="UTC"),
+}
+EXAMPLES: Mapping[ColumnType, str] = {
+    "string": "UTF-8 text",
+    "int64": "a whole number like 42",
+    "float64": "a number like 4.2",
+    "bool": "true or false",
+    "timestamp": "a time with its zone like 2013-01-01T10:00:00Z",
+}
+# pyarrow strips blanks and tabs around numbers and reads hexadecimal integers. In a file with one
+# of these bytes, numbers are read as text and converted here; without them all is exact.
+INEXACT = (b" ", b"\t", b"x", b"X")
+AS_TEXT: tuple[ColumnType, ...] = ("int64", "float64")
+_EXACT: Mapping[ColumnType, str] = {"int64": r"^-?[0-9]+$", "float64": r"^[^ \t]+$"}
+_UNPARSED = re.compile(r"Failed to parse string: '(.*)' as a scalar of type", re.S)
+_CONTROL = r"[\x00-\x1f\x7f-\x{9f}]"
+# What pyarrow and the codecs below it raise for malformed bytes. Their only input is the file's
+# content, so that each of these is an error of the data; a retry would meet it again.
+MALFORMED = (pa.ArrowException, ArithmeticError, LookupError, OSError, TypeError, ValueError)
+_FIRST_US, _END_US = -62_135_596_800_000_000, 253_402_300_800_000_000  # years 1 to 9999
+
+
+def check_finite(column: pa.ChunkedArray, name: str, path: str) -> None:
+    """Refuse infinities and NaN: a value that is missing is an empty cell."""
+    finite = pc.fill_null(pc.is_finite(column), True)
+    if not pc.all(finite, min_count=0).as_py():
+        row = pc.index(finite, False).as_py()
+        raise DataContractError(
+            f"{path}: column {name!r} must be finite, got {column[row].as_py()} in data row "
+            f"{row + 1}. Leave the cell empty where the value is missing."
+        )
+
+
+def check_years(column: pa.ChunkedArray, name: str, path: str) -> None:
+    """Refuse times that Python cannot represent: every later step would fail on them."""
+    micros = column.cast(pa.int64())
+    ends = pc.min_max(micros).as_py()
+    if ends["min"] is not None and not (ends["min"] >= _FIRST_US and ends["max"] < _END_US):
+        beyond = pc.or_(pc.less(micros, _FIRST_US), pc.greater_equal(micros, _END_US))
+        row = pc.index(beyond, True).as_py()
+        raise DataContractError(
+            f"{path}: column {name!r} must be in the years 1 to 9999, got "
+            f"{micros[row].as_py()} microseconds since 1970 in data row {row + 1}. Correct the "
+            "file and land it again."
+        )
+
+
+def cell_message(path: str, name: str, kind: ColumnType, got: str, row: int | None) -> str:
+    """Say that a cell is not of its type, and what to do."""
+    where = f" in row {row} (the header is row 1)" if row else ""
+    return (
+        f"{path}: column {name!r} must be {kind}, {EXAMPLES[kind]}, got "
+        f"{bounded(repr(got), 200)}{where}. "
+        "Correct the file and land it again, or correct the column's type in use_case.yaml."
+    )
+
+
+def from_text(column: pa.ChunkedArray, name: str, path: str, kind: ColumnType) -> pa.ChunkedArray:
+    """Make the declared type of a CSV column; numbers may have been read as text."""
+    if kind == "string":
+        return normalised(column, name, path)
+    if column.type == ARROW_TYPES[kind]:
+        return column
+    # To look for these bytes is a hundred times faster than to match each cell.
+    if _has_any(column, INEXACT):
+        exact = pc.fill_null(pc.match_substring_regex(column, _EXACT[kind]), True)
+        if not pc.all(exact, min_count=0).as_py():
+            row = pc.index(exact, False).as_py()
+            raise DataContractError(cell_message(path, name, kind, column[row].as_py(), row + 2))
+    try:
+        return column.cast(ARROW_TYPES[kind])
+    except MALFORMED as error:
+        match = _UNPARSED.search(str(error))
+        if match is None:
+            raise DataContractError(
+                f"{path}: column {name!r} must be {kind}, {EXAMPLES[kind]} "
+                f"({bounded(str(error), 500)}). Correct the file and land it again."
+            ) from None
+        row = pc.index(column, match[1]).as_py()
+        message = cell_message(path, name, kind, match[1], row + 2 if row >= 0 else None)
+        raise DataContractError(message) from None
+
+
+def normalised(column: pa.ChunkedArray, name: str, path: str) -> pa.ChunkedArray:
+    """Apply the rules for text: no blanks around, nothing empty, one line, not too long."""
+    sizes = pc.binary_length(column)
+    if (pc.max(sizes).as_py() or 0) > MAX_CELL_BYTES:
+        row = pc.index(pc.greater(sizes, MAX_CELL_BYTES), True).as_py()
+        raise DataContractError(
+            f"{path}: column {name!r} must have at most {MAX_CELL_BYTES:,} bytes in a cell, got "
+            f"{sizes[row].as_py():,} in data row {row + 1}. Shorten it and land the file again."
+        )
+    if _is_visible_ascii(column) and pc.min(sizes).as_py() != 0:
+        return column  # nothing to remove and nothing to refuse
+    column = pc.utf8_trim_whitespace(column)
+    control = pc.fill_null(pc.match_substring_regex(column, _CONTROL), False)
+    if pc.any(control, min_count=0).as_py():
+        row = pc.index(control, True).as_py()
+        raise DataContractError(
+            f"{path}: column {name!r} must be one line of text without control characters, got "
+            f"{bounded(repr(column[row].as_py()), 200)} in data row {row + 1}. Correct the file "
+            "and land it again."
+        )
+    return pc.if_else(pc.equal(column, ""), pa.scalar(None, pa.string()), column)
+
+
+def _buffers(column: pa.ChunkedArray) -> list[pa.Buffer]:
+    """Give the text of a column, and of its neighbours where it is part of a larger one."""
+    return [buffer for chunk in column.chunks if (buffer := chunk.buffers()[2]) is not None]
+
+
+def _has_any(column: pa.ChunkedArray, wanted: tuple[bytes, ...]) -> bool:
+    texts = (buffer.to_pybytes() for buffer in _buffers(column))
+    return any(byte in text for text in texts for byte in wanted)
+
+
+def _is_visible_ascii(column: pa.ChunkedArray) -> bool:
+    held = (np.frombuffer(buffer, np.uint8) for buffer in _buffers(column))
+    # Below 0x21 the difference wraps around and is large: one comparison instead of two.
+    return not any(bool((each - np.uint8(0x21) > 0x7E - 0x21).any()) for each in held)

@@ -1,0 +1,141 @@
+"""What a look at the landing finds, and the limits of it."""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from include.errors import DataContractError
+from include.ingest_label.files import MAX_FILE_BYTES
+from include.ingest_label.patterns import Pattern, shown
+
+# Twice a second each use case's patterns are listed, at about 10 microseconds an entry: the limits
+# keep a look at a pattern within 2 seconds. A file per minute gives a month 44,640.
+MAX_FOLDER_ENTRIES = 50_000
+MAX_ENTRIES = 200_000
+MAX_IGNORED = 50  # sentences: more of them are not read
+
+# A file system stamps a change with the time of its clock's last tick, so that two changes within
+# one tick carry the same times. Ticks are up to 10 ms on Linux. File systems that keep no fractions
+# of a second, or only even seconds (FAT), are recognised by their times.
+_TICK_S, _COARSE_TICK_S = 0.05, 2.1
+
+
+@dataclass(frozen=True)
+class LandedFile:
+    """A file that belongs to a pattern.
+
+    Attributes
+    ----------
+    path : str
+        From the root's URI on, as `Store.read` takes it.
+    size : int
+        Bytes.
+    identity : str
+        Changes whenever the file is written again.
+    changed_ns : int
+        When the file system last saw a change, in nanoseconds since 1970; 0 where `identity` is
+        made of the content.
+    """
+
+    path: str
+    size: int
+    identity: str
+    changed_ns: int
+
+
+@dataclass
+class Listing:
+    """What belongs to a pattern, by partition key and sorted by path, and why the rest does not."""
+
+    files: dict[str, list[LandedFile]] = field(default_factory=lambda: defaultdict(list))
+    reasons: dict[str, str] = field(default_factory=dict)
+    _seen: int = 0
+
+    def count(self, subject: str) -> None:
+        """Take note of an entry that was looked at.
+
+        Raises
+        ------
+        DataContractError
+            There are too many of them.
+        """
+        self._seen += 1
+        if self._seen > MAX_ENTRIES:
+            raise DataContractError(
+                f"{subject}: the landing must have at most {MAX_ENTRIES:,} files and folders under "
+                "a pattern, but has more. Move old partitions away, or land fewer, larger files."
+            )
+
+    def ignore(self, path: str, why: str) -> None:
+        """Keep the reason why something is not taken; an empty one is not worth telling."""
+        if why:
+            self.reasons.setdefault(shown(path), why)
+
+    def sort(self) -> None:
+        """Put the files of each partition into the order of their paths, in which they are read."""
+        for files in self.files.values():
+            files.sort(key=lambda file: file.path)
+
+    def sentences(self, pattern: str) -> list[str]:
+        """Write the reasons for a person, at most `MAX_IGNORED` of them and how many more."""
+        lines = [
+            f"{path}: not taken for {pattern!r}: {why}."
+            for path, why in sorted(self.reasons.items())
+        ]
+        more = len(lines) - MAX_IGNORED
+        rest = [f"{more} more are not taken for {pattern!r}."] if more > 0 else []
+        return lines[:MAX_IGNORED] + rest
+
+
+RETRACTED = ".retracted"  # hidden, so that no pattern finds what lies there
+
+NOT_A_FILE = "it must be a file, not a folder. Move its files up"
+NOT_A_FOLDER = "it must be a folder, not a file or a link. Move it"
+
+
+class Store(Protocol):
+    """A place where files land."""
+
+    def list(self, pattern: Pattern) -> Listing:
+        """Find what belongs to a pattern."""
+
+    def read(self, file: LandedFile) -> bytes:
+        """Read a file that `list` found."""
+
+    def set_aside(self, path: str) -> None:
+        """Move a file below `RETRACTED`; one that is gone already is left."""
+
+
+def settle(files: list[LandedFile]) -> bool:
+    """Wait until a later change of these files is sure to show; return whether that took time.
+
+    A file that was changed within the last tick of the file system's clock can be changed again
+    with the same times and size. What is read after that tick cannot.
+    """
+    now_ns = time.time_ns()
+    wait_s = max((_tick_s(file) - (now_ns - file.changed_ns) / 1e9 for file in files), default=0.0)
+    # A file of a machine whose clock is ahead seems to be of the future: a tick is enough for it.
+    time.sleep(min(max(wait_s, 0.0), _COARSE_TICK_S))
+    return wait_s > 0
+
+
+def _tick_s(file: LandedFile) -> float:
+    return _COARSE_TICK_S if file.changed_ns % 1_000_000_000 == 0 else _TICK_S
+
+
+def check_size(file: LandedFile) -> None:
+    """Refuse to read a file that does not fit into memory.
+
+    Raises
+    ------
+    DataContractError
+        It has more than `MAX_FILE_BYTES`.
+    """
+    if file.size > MAX_FILE_BYTES:
+        raise DataContractError(
+            f"{file.path}: must have at most {MAX_FILE_BYTES:,} bytes, got {file.size:,}. Split "
+            "the file."
+        )

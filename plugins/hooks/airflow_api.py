@@ -1,0 +1,160 @@
+"""The way to Airflow's own REST API, for what a task cannot do from inside."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk.bases.hook import BaseHook
+
+from include.errors import ConfigError, ServiceUnavailable
+from plugins.hooks.address import address_of
+
+if TYPE_CHECKING:
+    import httpx
+
+_PAGE = 100
+_TIMEOUT_S = 30
+
+
+class AirflowApiHook(BaseHook):
+    """Creates asset events and Dag runs, and tells what is queued.
+
+    :param airflow_conn_id: connection of type HTTP: host, port, and the login of an account that
+        may create asset events
+    """
+
+    conn_name_attr = "airflow_conn_id"
+    default_conn_name = "flywheel_airflow"
+    hook_name = "Airflow REST API"
+
+    def __init__(self, airflow_conn_id: str = default_conn_name) -> None:
+        super().__init__()
+        self.airflow_conn_id = airflow_conn_id
+
+    def is_paused(self, dag_id: str) -> bool:
+        """Whether a Dag is paused: it would lose the event."""
+        return bool(self._get(f"/api/v2/dags/{dag_id}")["is_paused"])
+
+    def active_keys(self, dag_id: str) -> set[str]:
+        """Partition keys of the runs that are queued, running, or about to be created.
+
+        A run without a key has ''.
+        """
+        runs = self._pages(
+            f"/api/v2/dags/{dag_id}/dagRuns", "dag_runs", state=["queued", "running"]
+        )
+        pending = self._get(
+            "/ui/partitioned_dag_runs", dag_id=dag_id, has_created_dag_run_id="false"
+        )
+        found = {run["partition_key"] or "" for run in runs}
+        return found | {one["partition_key"] for one in pending["partitioned_dag_runs"]}
+
+    def failures_in_a_row(self, dag_id: str, key: str, most: int) -> int:
+        """Count how many of the newest runs of a key failed, one after the other.
+
+        :param key: partition key; '' for the runs without one
+        :param most: how many to look at
+        """
+        # An empty pattern would find every run that has a key.
+        pattern = {"partition_key_prefix_pattern": key} if key else {}
+        found = self._get(
+            f"/api/v2/dags/{dag_id}/dagRuns", order_by="-run_after", limit=most * 2, **pattern
+        )
+        runs = [run for run in found["dag_runs"] if (run["partition_key"] or "") == key]
+        states = [run["state"] for run in runs[:most]]
+        return next((n for n, state in enumerate(states) if state != "failed"), len(states))
+
+    def create_event(self, asset: str, key: str, extra: dict[str, Any]) -> None:
+        """Create an asset event.
+
+        :param asset: name of the asset
+        :param key: partition key; '' for none
+        :param extra: small facts
+        """
+        body = {"asset_id": self._asset_id(asset), "extra": extra}
+        self._post("/api/v2/assets/events", body | ({"partition_key": key} if key else {}))
+
+    def start_run(self, dag_id: str, key: str, run_id: str) -> bool:
+        """Start a run of a partition key; False where a run of that id exists already."""
+        body = {"dag_run_id": run_id, "logical_date": None, "partition_key": key}
+        return self._post(f"/api/v2/dags/{dag_id}/dagRuns", body, allowed=409) != 409
+
+    def _asset_id(self, name: str) -> int:
+        if name not in self._asset_ids:
+            found = self._get("/api/v2/assets", name_pattern=name, limit=_PAGE)["assets"]
+            self._asset_ids.update({asset["name"]: asset["id"] for asset in found})
+        if name not in self._asset_ids:
+            raise ServiceUnavailable(
+                f"Airflow at {self._url} knows no asset {name!r} yet. The Dag processor registers "
+                "it when it parses the Dag files: try again."
+            )
+        return self._asset_ids[name]
+
+    @cached_property
+    def _asset_ids(self) -> dict[str, int]:
+        return {}
+
+    def _pages(self, path: str, name: str, **params: Any) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = []
+        while True:
+            page = self._get(path, **params, limit=_PAGE, offset=len(found))
+            found += page[name]
+            if len(found) >= page["total_entries"] or not page[name]:
+                return found
+
+    def _get(self, path: str, **params: Any) -> Any:
+        return self._ask("GET", path, params=params).json()
+
+    def _post(self, path: str, body: dict[str, Any], allowed: int = 200) -> int:
+        return self._ask("POST", path, json=body, allowed=allowed).status_code
+
+    def _ask(self, method: str, path: str, allowed: int = 200, **more: Any) -> httpx.Response:
+        import httpx
+
+        try:
+            answer = self._client.request(method, path, **more)
+        except httpx.TransportError as error:
+            raise self._silent(error) from error
+        if answer.is_success or answer.status_code == allowed:
+            return answer
+        words = f"{method} {path} answers {answer.status_code}: {answer.text[:300]}"
+        if answer.status_code in (401, 403):
+            raise ConfigError(
+                f"Airflow at {self._url}: {words}. The login of the Airflow connection "
+                f"{self.airflow_conn_id!r} must have the role `op`."
+            )
+        raise ServiceUnavailable(f"Airflow at {self._url}: {words}")
+
+    @cached_property
+    def _url(self) -> str:
+        return address_of(self.get_connection(self.airflow_conn_id))
+
+    @cached_property
+    def _client(self) -> httpx.Client:
+        import httpx
+
+        known = self.get_connection(self.airflow_conn_id)
+        body = {"username": known.login, "password": known.password}
+        try:
+            answer = httpx.post(f"{self._url}/auth/token", json=body, timeout=_TIMEOUT_S)
+        except httpx.TransportError as error:
+            raise self._silent(error) from error
+        if answer.is_server_error:
+            raise ServiceUnavailable(
+                f"Airflow at {self._url}: POST /auth/token answers {answer.status_code}. Look at "
+                "the log of the API server."
+            )
+        if not answer.is_success:
+            raise ConfigError(
+                f"Airflow at {self._url} refuses the login of the Airflow connection "
+                f"{self.airflow_conn_id!r} (HTTP {answer.status_code}). Correct it."
+            )
+        headers = {"Authorization": f"Bearer {answer.json()['access_token']}"}
+        return httpx.Client(base_url=self._url, headers=headers, timeout=_TIMEOUT_S)
+
+    def _silent(self, error: Exception) -> ServiceUnavailable:
+        return ServiceUnavailable(
+            f"Airflow's REST API at {self._url} does not answer ({type(error).__name__}). Start "
+            f"it, or correct the Airflow connection {self.airflow_conn_id!r}."
+        )

@@ -1,0 +1,52 @@
+"""Links from a task in Airflow's pages to what it made elsewhere.
+
+Airflow asks for a link when the task has ended, in the task's own process: the operator has noted
+there what it made.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import quote
+
+from airflow.sdk import BaseOperatorLink
+
+from plugins.hooks.mlflow import MlflowHook
+
+
+class MlflowRunLink(BaseOperatorLink):
+    """To the MLflow run of a training."""
+
+    name = "MLflow run"
+    page = ""
+
+    def get_link(self, operator: Any, *, ti_key: Any) -> str:
+        """Give the run's address, '' where the task made none."""
+        run_id = getattr(operator, "mlflow_run_id", None)
+        if not run_id:
+            return ""
+        return f"{MlflowHook(operator.mlflow_conn_id).tracking_uri}/#/runs/{run_id}{self.page}"
+
+
+class DriftReportLink(MlflowRunLink):
+    """To the drift report of a partition, kept with an MLflow run."""
+
+    name = "Drift report"
+    page = "/artifactPath/drift.html"
+
+
+class ValidationResultLink(BaseOperatorLink):
+    """To the counts and reasons of a validation: what the task returned."""
+
+    name = "Validation result"
+
+    def get_link(self, operator: Any, *, ti_key: Any) -> str:
+        """Give the address of the task's XCom page."""
+        from airflow.sdk.configuration import conf
+
+        base = conf.get("api", "base_url", fallback="").rstrip("/")
+        run = quote(ti_key.run_id, safe="")
+        return f"{base}/dags/{ti_key.dag_id}/runs/{run}/tasks/{ti_key.task_id}/xcom"
+
+
+LINKS = (MlflowRunLink(), DriftReportLink(), ValidationResultLink())

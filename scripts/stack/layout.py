@@ -1,0 +1,45 @@
+"""The number of the home's layout: what an earlier version left is recognised, not misread."""
+
+from __future__ import annotations
+
+from include.errors import ConfigError
+from scripts.stack.settings import StackSettings
+
+LAYOUT = 2
+"""1: until November 2026, without a number. 2: partition versions are digests of content, a
+promotion ledger says what serves, MLflow asks for a login."""
+_FILE = "layout"
+
+
+def check(settings: StackSettings) -> None:
+    """Refuse a home of another layout.
+
+    Raises
+    ------
+    ConfigError
+        With the remedy.
+    """
+    found = read(settings)
+    if found in (None, LAYOUT):
+        return
+    raise ConfigError(
+        f"{settings.home} has layout {found}, and this version of Flywheel needs layout {LAYOUT}. "
+        f"Move it away (`mv {settings.home} {settings.home}.old`) and run `make up` again; what "
+        f"landed is taken in again from {settings.home}.old/landing when you copy it to the new "
+        "home. CHANGELOG.md, Upgrade, says what is new and what is lost."
+    )
+
+
+def read(settings: StackSettings) -> int | None:
+    """Return the layout of a home, None for one that was never used."""
+    file = settings.home / _FILE
+    if file.exists():
+        text = file.read_text().strip()
+        return int(text) if text.isdecimal() else 0
+    used = (settings.airflow_home / "airflow.db").exists() or (settings.home / "lake").exists()
+    return 1 if used else None
+
+
+def write(settings: StackSettings) -> None:
+    """Note the layout."""
+    (settings.home / _FILE).write_text(f"{LAYOUT}\n")

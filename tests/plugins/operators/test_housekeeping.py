@@ -1,0 +1,239 @@
+"""Sending again what was lost: to whom, how much, and when a person must look."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+from unittest.mock import Mock, call, create_autospec
+
+import pyarrow as pa
+import pytest
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
+
+from include.errors import ServiceUnavailable
+from include.housekeeping.lost import Lost
+from include.lake.table import Lake, Writer
+from plugins.hooks.airflow_api import AirflowApiHook
+from plugins.operators import housekeeping
+from plugins.operators.housekeeping import SendLostEventsOperator
+from tests.support.champions import crown
+from tests.support.tasks import FAILURES, execute, is_small_json, make_context
+
+USE_CASE = "weather_regimes"
+KEYS = ["2013-01", "2013-02", "2013-03"]
+
+
+@pytest.fixture
+def api(monkeypatch) -> Mock:
+    """Double Airflow's REST API: nothing is paused, active or failed."""
+    double: Mock = create_autospec(AirflowApiHook, instance=True)
+    double.is_paused.return_value = False
+    double.active_keys.return_value = set()
+    double.failures_in_a_row.return_value = 0
+    monkeypatch.setattr(SendLostEventsOperator, "api", double)
+    return double
+
+
+@pytest.fixture
+def lost(stub, registry) -> Mock:
+    """Double what is found; by default three months that were not cleaned."""
+    registry.aliases.return_value = {}
+    return stub("include.housekeeping.lost.find_lost", [missing()])
+
+
+def missing(asset: str = "raw", phase: str = "validate_clean", keys: Any = KEYS) -> Lost:
+    return Lost(asset, phase, {key: f"due: {key}" for key in keys})
+
+
+def look(**context: Any) -> dict[str, Any]:
+    task = SendLostEventsOperator(task_id="send_lost_events", use_case=USE_CASE)
+    return execute(task, make_context(run_type="scheduled", **context))
+
+
+def sent_to(api: Mock) -> list[tuple[str, str]]:
+    return [(one.args[0], one.args[1]) for one in api.create_event.mock_calls]
+
+
+def test_one_event_for_each_key_with_its_reason(api, lost):
+    told = look()
+    assert sent_to(api) == [("weather_regimes.raw", key) for key in KEYS]
+    extra = {"because": "due: 2013-01", "by": "housekeeping"}
+    assert api.create_event.mock_calls[0] == call("weather_regimes.raw", "2013-01", extra)
+    assert told["sent"][0] == "weather_regimes.raw 2013-01: due: 2013-01"
+    assert told["left"] == []
+    assert is_small_json(told)
+    api.active_keys.assert_called_once_with("weather_regimes__validate_clean")
+
+
+def test_each_phase_is_asked_about_by_its_own_name(api, lost):
+    lost.return_value = [missing(), missing("clean", "feature", ["2013-02"])]
+    look()
+    dags = ["weather_regimes__validate_clean", "weather_regimes__feature"]
+    assert [one.args[0] for one in api.is_paused.mock_calls] == dags
+    assert sent_to(api)[-1] == ("weather_regimes.clean", "2013-02")
+
+
+def test_a_phase_without_keys_has_an_event_without_one(api, lost):
+    lost.return_value = [missing("landing", "ingest_label", [""])]
+    look()
+    assert sent_to(api) == [("weather_regimes.landing", "")]
+
+
+def test_nothing_lost_is_skipped(api, lost):
+    lost.return_value = []
+    with pytest.raises(AirflowSkipException, match="Nothing was lost"):
+        look()
+    api.is_paused.assert_not_called()
+
+
+def test_what_is_queued_or_running_is_not_sent_again(api, lost):
+    api.active_keys.return_value = {"2013-01", "2013-03"}
+    look()
+    assert sent_to(api) == [("weather_regimes.raw", "2013-02")]
+
+
+def test_all_that_is_due_runs_already(api, lost):
+    api.active_keys.return_value = set(KEYS)
+    with pytest.raises(AirflowSkipException, match="Nothing was lost"):
+        look()
+
+
+def test_a_paused_dag_would_lose_the_event_so_it_is_left_and_said(api, lost):
+    api.is_paused.return_value = True
+    told = look()
+    assert told == {
+        "sent": [],
+        "left": ["3 due for weather_regimes__validate_clean, which is paused"],
+    }
+    api.create_event.assert_not_called()
+
+
+@pytest.mark.parametrize(("failures", "sent"), [(0, 3), (1, 3), (2, 3), (3, 0), (4, 0)])
+def test_after_three_failures_in_a_row_a_person_must_look(api, lost, failures, sent):
+    api.failures_in_a_row.return_value = failures
+    told = look()
+    assert api.create_event.call_count == len(told["sent"]) == sent
+    if not sent:
+        line = "weather_regimes__validate_clean 2013-01: failed 3 times, clear it to try again"
+        assert told["left"][0] == line
+    api.failures_in_a_row.assert_called_with("weather_regimes__validate_clean", "2013-03", 3)
+
+
+def test_a_key_that_fails_does_not_stop_the_others(api, lost):
+    api.failures_in_a_row.side_effect = lambda dag_id, key, most: 3 if key == "2013-02" else 0
+    told = look()
+    assert [key for _, key in sent_to(api)] == ["2013-01", "2013-03"]
+    assert len(told["left"]) == 1
+
+
+def test_one_look_sends_so_many_and_the_next_the_rest(api, lost, monkeypatch):
+    monkeypatch.setattr(housekeeping, "MOST_AT_ONCE", 2)
+    told = look()
+    assert [key for _, key in sent_to(api)] == KEYS[:2]
+    assert told["left"] == ["more for weather_regimes__validate_clean, in the next run"]
+    api.active_keys.return_value = set(KEYS[:2])
+    assert look()["left"] == []
+    assert sent_to(api)[-1] == ("weather_regimes.raw", "2013-03")
+
+
+def test_a_long_reason_is_cut(api, lost):
+    lost.return_value = [Lost("raw", "validate_clean", {"2013-01": "x" * 9999})]
+    look()
+    assert len(api.create_event.call_args.args[2]["because"]) == 500
+
+
+def test_a_run_with_a_key_or_an_unknown_wish_is_refused(api, lost):
+    for how in ({"key": "2013-01"}, {"conf": {"phase": "feature"}}):
+        with pytest.raises(
+            AirflowFailException, match=r"this Dag has no partition key|does not kn"
+        ):
+            look(**how)
+    api.create_event.assert_not_called()
+
+
+@pytest.mark.parametrize(("error", "seen"), FAILURES)
+@pytest.mark.parametrize("method", ["is_paused", "active_keys", "create_event"])
+def test_it_fails_in_airflows_words(api, lost, method, error, seen):
+    getattr(api, method).side_effect = error
+    with pytest.raises(seen, match=str(error)):
+        look()
+
+
+def test_what_was_sent_before_airflow_went_away_is_not_sent_twice_when_it_runs(api, lost):
+    api.create_event.side_effect = [None, ServiceUnavailable("nobody answers")]
+    with pytest.raises(ServiceUnavailable):
+        look()
+    api.create_event.side_effect = None
+    api.active_keys.return_value = {"2013-01"}
+    look()
+    assert [key for _, key in sent_to(api)] == ["2013-01", "2013-02", "2013-02", "2013-03"]
+
+
+# The aliases
+
+
+def test_aliases_that_differ_from_the_ledger_are_put_right(api, lost, registry, home):
+    crown(home, USE_CASE, version="1")
+    promotion = crown(home, USE_CASE, version="2")
+    registry.aliases.return_value = {"champion": "1"}
+    look()
+    registry.follow.assert_called_once_with(USE_CASE, promotion)
+
+
+@pytest.mark.parametrize(
+    "aliases",
+    [
+        {"champion": "2", "previous": "1"},
+        {"champion": "2", "previous": "1", "challenger": "3"},
+    ],
+)
+def test_aliases_that_agree_are_left(api, lost, registry, home, aliases):
+    crown(home, USE_CASE, version="1")
+    crown(home, USE_CASE, version="2")
+    registry.aliases.return_value = aliases
+    look()
+    registry.follow.assert_not_called()
+
+
+def test_the_first_champion_has_no_previous_one(api, lost, registry, home):
+    crown(home, USE_CASE, version="1")
+    registry.aliases.return_value = {"champion": "1", "previous": "9"}
+    look()
+    registry.follow.assert_not_called()
+
+
+def test_without_a_champion_no_alias_is_touched(api, lost, registry):
+    registry.aliases.return_value = {"champion": "9"}
+    look()
+    registry.follow.assert_not_called()
+
+
+# With a real lake
+
+
+def test_a_lost_event_is_found_in_the_lake_itself(api, registry, home: Path):
+    """Raw has two months, and only the first was cleaned from what is there now."""
+    from include.due.definitions import DEFINITION, definition_of
+    from include.use_cases.loader import get
+
+    registry.versions.return_value = []
+    lake = Lake(str(home / "lake"))
+
+    def publish(stage: str, key: str, consumed: dict[str, int] | None = None) -> int:
+        data = pa.table({"x": [int(key[-2:])]})
+        done = lake.table(USE_CASE, stage).publish(
+            data, partition=key, schema=data.schema, writer=Writer("t", 1, 1, "t"),
+            consumed=consumed,
+        )  # fmt: skip
+        return done.partition_version
+
+    versions = {key: publish("raw", key) for key in KEYS[:2]}
+    definition = definition_of(get(USE_CASE), "clean")
+    publish("clean", KEYS[0], {f"{USE_CASE}.raw": versions[KEYS[0]], DEFINITION: definition})
+
+    told = look()
+
+    assert ("weather_regimes.raw", "2013-02") in sent_to(api)
+    assert ("weather_regimes.raw", "2013-01") not in sent_to(api)
+    assert ("weather_regimes.clean", "2013-01") in sent_to(api), "its features were not built"
+    assert "due: weather_regimes.raw, definition changed" in told["sent"][0]

@@ -1,0 +1,189 @@
+"""A real stack with one small use case, and what a test asks it through Airflow's REST API."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from include.lake.table import Lake
+from include.registry.ledger import Ledger
+from include.settings import Settings
+from scripts.stack.settings import StackSettings
+from scripts.stack.stack import Stack
+from tests.support import daily
+
+ENDED = ("success", "failed")
+
+
+class House:
+    """One stack that turns the use case `daily`."""
+
+    def __init__(self, stack: Stack, use_cases: Path) -> None:
+        self.stack = stack
+        self.use_cases = use_cases
+        self.settings = Settings.from_env(stack.environment())
+        self.landing = Path(self.settings.landing_uri)
+        self.lake = Lake(self.settings.lake_uri)
+        headers = {"Authorization": f"Bearer {stack.token()}"}
+        base = f"{stack.settings.airflow_url}/api/v2"
+        self.api = httpx.Client(base_url=base, headers=headers, timeout=60, trust_env=False)
+
+    def table(self, stage: str) -> Any:
+        return self.lake.table(daily.NAME, stage)
+
+    def version(self, stage: str, key: str) -> int | None:
+        return self.table(stage).partition_version(key)
+
+    @property
+    def ledger(self) -> Ledger:
+        return Ledger(self.lake, daily.NAME, self.settings.verify_key)
+
+    def get(self, path: str, **params: Any) -> Any:
+        return self.api.get(path, params=params).raise_for_status().json()
+
+    def trigger(self, phase: str, key: str | None = None, /, **conf: Any) -> httpx.Response:
+        body = {"logical_date": None, "conf": conf} | ({"partition_key": key} if key else {})
+        return self.api.post(f"/dags/{daily.NAME}__{phase}/dagRuns", json=body)
+
+    def run(self, phase: str, key: str | None = None, /, **conf: Any) -> Run:
+        """Start a run and wait for its end."""
+        answer = self.trigger(phase, key, **conf).raise_for_status().json()
+        return self.ended(phase, answer["dag_run_id"])
+
+    def ended(self, phase: str, run_id: str, within_s: float = 180) -> Run:
+        run = Run(self, phase, run_id)
+        self.until(lambda: run.state in ENDED, f"{phase} {run_id} ends", within_s)
+        return run
+
+    def runs(self, phase: str, key: str | None = None) -> list[Run]:
+        """All runs of a phase, or of one key, newest first."""
+        found = self.get(f"/dags/{daily.NAME}__{phase}/dagRuns", limit=100, order_by="-run_after")[
+            "dag_runs"
+        ]
+        return [
+            Run(self, phase, run["dag_run_id"])
+            for run in found
+            if key is None or run["partition_key"] == key
+        ]
+
+    def clear(self, run: Run, task_id: str | None = None) -> Run:
+        """Clear a run, or one task of it, and wait for its new end."""
+        if task_id is None:
+            path = f"/dags/{daily.NAME}__{run.phase}/dagRuns/{run.run_id}/clear"
+            self.api.post(path, json={"dry_run": False}).raise_for_status()
+        else:
+            path = f"/dags/{daily.NAME}__{run.phase}/clearTaskInstances"
+            body = {
+                "dry_run": False,
+                "dag_run_id": run.run_id,
+                "task_ids": [task_id],
+                "only_failed": False,
+                "reset_dag_runs": True,
+            }
+            self.api.post(path, json=body).raise_for_status()
+        self.until(lambda: run.state not in ENDED, f"{run.run_id} is cleared", 30)
+        return self.ended(run.phase, run.run_id)
+
+    def pause(self, phase: str, paused: bool) -> None:
+        path = f"/dags/{daily.NAME}__{phase}"
+        self.api.patch(path, json={"is_paused": paused}).raise_for_status()
+
+    def until(self, reached: Callable[[], Any], what: str, within_s: float = 120) -> Any:
+        end = time.monotonic() + within_s
+        while time.monotonic() < end:
+            if found := reached():
+                return found
+            time.sleep(0.4)
+        raise AssertionError(f"After {within_s:.0f} s still waiting for: {what}")
+
+    def at_rest(self, quiet_s: float = 4.0, within_s: float = 300) -> None:
+        """Wait until no run has been queued or running for a while."""
+        since: list[float] = []
+
+        def quiet() -> bool:
+            params = {"state": ["queued", "running"], "limit": 1}
+            if self.get("/dags/~/dagRuns", **params)["total_entries"]:
+                since.clear()
+                return False
+            since.append(time.monotonic())
+            return since[-1] - since[0] >= quiet_s
+
+        self.until(quiet, "no run is left", within_s)
+
+    def housekeeping(self) -> Run:
+        """Run the housekeeping now, and wait for what it sent."""
+        run = self.run("housekeeping")
+        self.at_rest()
+        return run
+
+    def served(self) -> str | None:
+        address = f"{self.stack.settings.serving_url}/{daily.NAME}/version"
+        answer = httpx.get(address, timeout=10, trust_env=False)
+        return answer.json().get("model_version") if answer.is_success else None
+
+
+class Run:
+    """One Dag run."""
+
+    def __init__(self, house: House, phase: str, run_id: str) -> None:
+        self.house, self.phase, self.run_id = house, phase, run_id
+        self._path = f"/dags/{daily.NAME}__{phase}/dagRuns/{run_id}"
+
+    def __repr__(self) -> str:
+        return f"Run({self.phase} {self.run_id})"
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        return self.house.get(self._path)
+
+    @property
+    def state(self) -> str:
+        return str(self.facts["state"])
+
+    @property
+    def tasks(self) -> dict[str, str]:
+        """State by task id; of a mapped task the states of all its instances."""
+        found: dict[str, set[str]] = {}
+        for task in self.house.get(f"{self._path}/taskInstances")["task_instances"]:
+            found.setdefault(task["task_id"], set()).add(str(task["state"]))
+        return {task: "/".join(sorted(states)) for task, states in found.items()}
+
+    def log(self, task_id: str, attempt: int = 1, map_index: int = -1) -> str:
+        path = f"{self._path}/taskInstances/{task_id}/logs/{attempt}"
+        return self.house.api.get(path, params={"map_index": map_index}).text
+
+    def tries(self, task_id: str) -> int:
+        found = self.house.get(f"{self._path}/taskInstances")["task_instances"]
+        return max(task["try_number"] for task in found if task["task_id"] == task_id)
+
+
+@contextmanager
+def daily_house(folder: Path) -> Iterator[House]:
+    """Run a stack with the use case `daily` alone; stop it at the end.
+
+    Housekeeping runs once a day there: a test starts it when it wants it.
+    """
+    daily.write_use_case(folder / "use_cases")
+    before = dict(os.environ)
+    os.environ |= {
+        "FLYWHEEL_USE_CASES": str(folder / "use_cases"),
+        "FLYWHEEL_HOUSEKEEPING_CRON": "0 0 1 1 *",
+    }
+    stack = Stack(StackSettings.on_free_ports(folder / "home"), say=print)
+    try:
+        stack.up()
+        house = House(stack, folder / "use_cases")
+        house.until(
+            lambda: house.get("/dags", limit=100)["total_entries"] >= 11, "the Dags are parsed"
+        )
+        yield house
+    finally:
+        stack.down()
+        os.environ.clear()
+        os.environ.update(before)
