@@ -269,7 +269,7 @@ def _versions(house: House) -> list[str]:
 def test_a_killed_part_loses_nothing(house, part):
     number = {"scheduler": 11, "triggerer": 13}[part]
     days = daily.days(f"2024-01-{number}", 2)
-    pid = house.stack._run.record(part)["pid"]
+    pid = house.stack._run.record(part).facts["pid"]
     for day in days:
         daily.land(house.landing, day)
     if part == "scheduler":  # in the middle of the work, or between an event and its run
@@ -288,7 +288,7 @@ def test_a_killed_part_loses_nothing(house, part):
 
 def _running_tasks(house: House) -> list[psutil.Process]:
     """Find the processes of tasks: each worker of the local executor forks one for its task."""
-    scheduler = psutil.Process(house.stack._run.record("scheduler")["pid"])
+    scheduler = psutil.Process(house.stack._run.record("scheduler").facts["pid"])
     found = []
     for child in scheduler.children():
         with contextlib.suppress(psutil.NoSuchProcess):
@@ -341,7 +341,7 @@ def test_a_killed_training_makes_one_version(house):
 def test_a_deploy_outlives_an_outage_of_serving(house):
     version = str(max(int(v) for v in _versions(house)))
     as_of = FIRST[2]
-    serving = psutil.Process(house.stack._run.record("serving")["pid"])
+    serving = psutil.Process(house.stack._run.record("serving").facts["pid"])
     serving.suspend()  # it hangs: the port takes connections and nobody answers
     try:
         conf = {"version": version, "override": "a test of an outage"}
