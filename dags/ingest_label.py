@@ -8,9 +8,10 @@ finds the partitions that are new.
 **Produces** `<use case>.raw`, `<use case>.labels`, `<use case>.references`, one event per partition
 whose content changed.
 
-**On failure**: `report_refused` lists each file that was refused: line, column, and what to do. The
-others were ingested. Correct the file and land it again: that starts the next run. To take a
-partition back, start `<use case>__retract`.
+**On failure**: `report_refused` lists each partition that was refused: file, row, column, and what
+to do. The others were ingested. Correct the file and land it again: that starts the next run. To
+take a partition back, start `<use case>__retract`. An `ingest_*` task that fails says which store
+did not answer; the next run ingests what is missing.
 
 **Expected skips**: nothing new has landed, or nothing was refused.
 """
@@ -36,7 +37,7 @@ from plugins.wheel import assets_of, dag_arguments, use_cases
 
 
 def schedule_of(use_case: UseCase) -> object:
-    """When files land, and, should the watcher ever miss them, at the use case's times."""
+    """When files land; also at the use case's times, in case the watcher misses a file."""
     landing = assets_of(use_case).landing
     if use_case.ingest.schedule is None:
         return [landing]

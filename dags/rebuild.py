@@ -1,13 +1,14 @@
 """### Rebuild
 
-Starts a run of one phase for each partition of a range, newest first: what a backfill is for Dags
-that are scheduled by time. Each run does its work whether it is due or not; what follows is started
-where the outcome differs.
+Starts a run of one phase for each partition of a range, newest first, as a backfill does for Dags
+that are scheduled by time (Airflow cannot backfill Dags that are scheduled by assets). Each run
+does its work whether it is due or not; the next phase is started where the result differs.
 
 **Runs** by hand with a form, or by REST. It has no partition key: the form names a range.
 **Produces** Dag runs of the phase, whose ids begin with this run's.
 
-**On failure**: the log says which field is wrong, or that Airflow's REST API does not answer.
+**On failure**: the log says which field is wrong (start it again with a correct one), or that
+Airflow's REST API does not answer (clear the task: runs that were started are not started twice).
 """
 
 from airflow.sdk import DAG, Param
@@ -45,8 +46,8 @@ def build_dag(use_case: UseCase) -> DAG:
             type="integer",
             minimum=1,
             maximum=366,
-            title="At most so many",
-            description="From the newest on: each is a run.",
+            title="At most this many runs",
+            description="One run per partition, the newest first.",
         ),
     }
     with DAG(**dag_arguments(use_case, "rebuild", __doc__), schedule=None, params=params) as dag:
