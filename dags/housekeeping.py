@@ -9,8 +9,9 @@ that was not announced. Corrects MLflow's aliases where they differ from the pro
 **Produces** asset events, through Airflow's REST API, under an account of its own.
 
 **On failure**: the log says which service did not answer; the next run looks again. If every run
-fails: "refuses the login" or "role `op`" means the Airflow connection `flywheel_airflow`, "must be
-signed" the promotion ledger (docs/operations.md, Red). **Expected skips**: nothing was lost.
+fails: "refuses the login" or "the role `op`" means the Airflow connection `flywheel_airflow`,
+"must be signed" the promotion ledger (docs/operations.md, Red). **Expected skips**: nothing was
+lost.
 """
 
 import os
