@@ -33,7 +33,7 @@ from plugins.operators.ingest_label import (
     IngestRowsOperator,
     ReportRefusedOperator,
 )
-from plugins.wheel import assets_of, dag_arguments, use_cases
+from plugins.wheel import PARTITION_PATTERN, assets_of, dag_arguments, use_cases
 
 
 def schedule_of(use_case: UseCase) -> object:
@@ -51,7 +51,7 @@ def build_dag(use_case: UseCase) -> DAG:
     partition = Param(
         default=None,
         type=["null", "string"],
-        pattern=r"^\d{4}-\d{2}(-\d{2})?$",
+        pattern=PARTITION_PATTERN,
         title="Partition",
         description="Take in this partition, such as 2013-04, also if it is not new. "
         "Empty: all that is new, and all that was refused.",

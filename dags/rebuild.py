@@ -15,9 +15,7 @@ from airflow.sdk import DAG, Param
 
 from include.use_cases.schema import UseCase
 from plugins.operators.rebuild import REBUILT, RebuildOperator
-from plugins.wheel import dag_arguments, use_cases
-
-KEY = r"^\d{4}-\d{2}(-\d{2})?$"
+from plugins.wheel import PARTITION_PATTERN, dag_arguments, use_cases
 
 
 def build_dag(use_case: UseCase) -> DAG:
@@ -31,13 +29,13 @@ def build_dag(use_case: UseCase) -> DAG:
         ),
         "first": Param(
             type="string",
-            pattern=KEY,
+            pattern=PARTITION_PATTERN,
             title="First partition",
             description="Such as 2013-04.",
         ),
         "last": Param(
             type="string",
-            pattern=KEY,
+            pattern=PARTITION_PATTERN,
             title="Last partition",
             description="It is rebuilt too.",
         ),

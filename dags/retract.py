@@ -16,14 +16,14 @@ from airflow.sdk import DAG, Param
 
 from include.use_cases.schema import UseCase
 from plugins.operators.retract import RetractOperator
-from plugins.wheel import dag_arguments, use_cases
+from plugins.wheel import PARTITION_PATTERN, dag_arguments, use_cases
 
 
 def build_dag(use_case: UseCase) -> DAG:
     """Build the Dag of one use case."""
     partition = Param(
         type="string",
-        pattern=r"^\d{4}-\d{2}(-\d{2})?$",
+        pattern=PARTITION_PATTERN,
         title="Partition",
         description="Which landed partition to take back, such as 2013-04.",
     )

@@ -27,7 +27,7 @@ from include.lake.table import Lake
 from include.modelling.features import load_references
 from include.registry.package import ServableModel
 from include.serving.protocol import parse
-from include.serving.python_errors import words_of
+from include.serving.python_errors import message_of
 from include.use_cases.loader import root
 from include.use_cases.schema import UseCase
 
@@ -219,7 +219,7 @@ class Models:
             wait_s = min(_FIRST_RETRY_S * 2**slot.failures, _LONGEST_RETRY_S)
             slot.failures += 1
             slot.retry_at_s = time.monotonic() + wait_s
-            said = words_of(error, _features_py(name))
+            said = message_of(error, _features_py(name))
             slot.problems["champion"] = f"Version {version} does not load: {said}"
             _log.warning(
                 "%s: version %s fails, next try in %s s", name, version, wait_s, exc_info=error
@@ -273,7 +273,7 @@ class Models:
         try:
             _answer_example(slot.live)
         except Exception as error:  # a use case's own code can raise anything
-            problem = f"Requests fail: {words_of(error, path)}"
+            problem = f"Requests fail: {message_of(error, path)}"
             if slot.problems.get("features") != problem:
                 _log.warning("%s: features.py fails", name, exc_info=error)
             self._note(name, slot, "features", problem)
