@@ -44,7 +44,7 @@ status: venv  ## Say how each part is (exit code 1 when not all are healthy)
 logs: venv  ## Follow the logs of all parts
 	@$(BIN)/python -m scripts.stack logs --follow
 
-demo: venv  ## Turn the wheel once on real flights, from landed files to a retrained model
+demo: venv  ## Run all phases on real flights, from landed files to a retrained model
 	@$(BIN)/python -m scripts.demo
 
 check: lint  ## Lint, types, architecture and the fast tests: before each commit
@@ -62,13 +62,13 @@ test: venv  ## Every test: unit, Dags, and the real stack end to end
 test-faults: venv  ## The faults alone: killed parts, damaged files, requests without a login (minutes)
 	$(BIN)/python -m pytest tests/faults
 
-bench: venv  ## Measure what docs/ claims
+bench: venv  ## Measure the figures of README.md
 	@$(BIN)/python -m benchmarks
 
 audit: venv  ## Compare the locked packages with the advisory database (needs pypi.org; see SECURITY.md)
 	@$(BIN)/python -m scripts.audit
 
-licences: venv  ## List the licences of the locked packages; fails on one that nobody has looked at
+licences: venv  ## List the licences of the locked packages; fails on one that is not allowed
 	@$(BIN)/python -m scripts.licences
 
 sbom: venv  ## Write the installed packages as a CycloneDX bill of materials, sbom.json

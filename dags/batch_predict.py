@@ -1,15 +1,17 @@
 """### Batch predict
 
-Scores one partition of features with the champion, once: what was predicted stays, so that it can
-be compared with the outcomes later.
+Scores one partition of features with the champion. A new champion does not score it again: what was
+predicted is compared with the outcomes later.
 
 **Runs** for each partition of `<use case>.features`, and for each one that a new champion has to
 score; by hand or by REST with a partition key, or by "materialize" on the asset. **Produces** `<use
 case>.predictions`; before there is a champion, `<use case>.unscored`, so that a first training is
 considered.
 
-**On failure**: the log says which service did not answer. **Expected skips**: the partition is
-scored, there is no champion yet, or the champion was trained on the partition.
+**On failure**: the log says which service did not answer. Bring it back (`make status`) and clear
+the task; left alone, housekeeping starts the work again. **Expected skips**: the partition
+is scored, there is no champion yet, or the champion was trained on the partition. A run that you
+start or clear scores it again, with the present champion, and replaces what was predicted.
 """
 
 from airflow.sdk import DAG, TriggerRule, chain

@@ -1,18 +1,20 @@
 """### Deploy
 
-Scores champion and challenger on the same rows. The challenger is promoted only if it is better
-by more than chance and by at least `deploy.min_effect`, and in no slice clearly worse; the first
-champion must beat the dummy alike. Then waits until the serving application answers with it.
+Scores champion and challenger on the same rows. The challenger is promoted only if it is better by
+more than chance (`deploy.confidence`) and by at least `deploy.min_effect`, and in no slice worse by
+more than `deploy.slices.max_drop`. The first champion must beat the dummy model by the same rules,
+without slices. Then waits until the serving application answers with it.
 
 **Runs** for each `<use case>.candidate`; by hand with a form or by REST with the as-of partition as
 partition key, or by "materialize" on the champion. **Produces** `<use case>.champion`, one event
 for each partition that the new champion has to score.
 
 **On failure**: `promote` is refused when another champion serves than the verdict compared with:
-start the Dag again. `confirm_serving` fails when the serving application does not take up the
-champion in an hour; its `/health` says why. To roll back, name the model version and the reason in
-the form. **Expected skips**: a challenger that is not better is rejected with reasons, and
-`promote` and what follows are skipped.
+start the Dag again with the same key. `confirm_serving` fails when the serving application does not
+load the champion within an hour; its `/health` says why; clear the task afterwards. To roll back,
+name the model version and the reason in the form, with the version's as-of partition as key.
+**Expected skips**: a challenger that is not better is rejected with reasons, and `promote` and what
+follows are skipped.
 """
 
 from datetime import timedelta

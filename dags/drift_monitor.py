@@ -8,9 +8,10 @@ were made.
 or by REST with a partition key, or by "materialize" on the asset. **Produces** `<use case>.drift`,
 and a report in MLflow.
 
-**On failure**: the log says which service did not answer. Drift or decay is a verdict, never a
-failed task. **Expected skips**: the partition is monitored in its present version, or nothing was
-predicted for it.
+**On failure**: the log says which service did not answer. Bring it back (`make status`) and clear
+the task; left alone, housekeeping starts the work again. Drift or decay is a verdict,
+never a failed task. **Expected skips**: the partition is monitored in its present version, or
+nothing was predicted for it.
 """
 
 from airflow.sdk import DAG

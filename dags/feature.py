@@ -1,12 +1,13 @@
 """### Feature
 
-Builds the features of one clean partition, by the very function with which serving builds them.
+Builds the features of one clean partition, with the same function that serving uses.
 
 **Runs** for each partition of `<use case>.clean` and of `<use case>.references` (weather that
 lands late or is corrected makes its month due); by hand or by REST with a partition key, or by
 "materialize" on the asset. **Produces** `<use case>.features`.
 
-**On failure**: the log names the column or the reference table. **Expected skips**: the partition
+**On failure**: the log names the column or the reference table. Correct its files or the use case's
+`features.py`; either makes the partition due again. **Expected skips**: the partition
 is up to date, has the same content as before, or waits for a reference table whose landing starts
 the next run.
 """

@@ -1,15 +1,17 @@
 """### Housekeeping
 
-Compares what the lake, the registry and the decisions say with what should be there, and sends
-again what was lost: events to a Dag that was paused, or that a killed scheduler or triggerer had
-not acted upon, a training that was asked for and never finished, a model that was never judged or
-announced. Puts MLflow's aliases right where they differ from the promotion ledger.
+Compares what is in the lake and the registry with what should be there, and sends lost events
+again: those to a Dag that was paused, those that a killed scheduler or triggerer had not acted
+upon, the request of a training that did not finish, the candidate that was not judged, the champion
+that was not announced. Corrects MLflow's aliases where they differ from the promotion ledger.
 
 **Runs** every 10 minutes (`FLYWHEEL_HOUSEKEEPING_CRON`), by hand, by REST. It has no partition key.
 **Produces** asset events, through Airflow's REST API, under an account of its own.
 
-**On failure**: the log says which service did not answer; the next run looks again. **Expected
-skips**: nothing was lost.
+**On failure**: the log says which service did not answer; the next run looks again. If every run
+fails: "refuses the login" or "the role `op`" means the Airflow connection `flywheel_airflow`,
+"must be signed" the promotion ledger (docs/operations.md, Red). **Expected skips**: nothing was
+lost.
 """
 
 import os

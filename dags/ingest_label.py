@@ -8,9 +8,10 @@ finds the partitions that are new.
 **Produces** `<use case>.raw`, `<use case>.labels`, `<use case>.references`, one event per partition
 whose content changed.
 
-**On failure**: `report_refused` lists each file that was refused: line, column, and what to do. The
-others were ingested. Correct the file and land it again: that starts the next run. To take a
-partition back, start `<use case>__retract`.
+**On failure**: `report_refused` lists each partition that was refused: file, row, column, and what
+to do. The others were ingested. Correct the file and land it again: that starts the next run. To
+take a partition back, start `<use case>__retract`. An `ingest_*` task that fails says which store
+did not answer; the next run ingests what is missing.
 
 **Expected skips**: nothing new has landed, or nothing was refused.
 """
@@ -32,11 +33,11 @@ from plugins.operators.ingest_label import (
     IngestRowsOperator,
     ReportRefusedOperator,
 )
-from plugins.wheel import assets_of, dag_arguments, use_cases
+from plugins.wheel import PARTITION_PATTERN, assets_of, dag_arguments, use_cases
 
 
 def schedule_of(use_case: UseCase) -> object:
-    """When files land, and, should the watcher ever miss them, at the use case's times."""
+    """When files land; also at the use case's times, in case the watcher misses a file."""
     landing = assets_of(use_case).landing
     if use_case.ingest.schedule is None:
         return [landing]
@@ -50,7 +51,7 @@ def build_dag(use_case: UseCase) -> DAG:
     partition = Param(
         default=None,
         type=["null", "string"],
-        pattern=r"^\d{4}-\d{2}(-\d{2})?$",
+        pattern=PARTITION_PATTERN,
         title="Partition",
         description="Take in this partition, such as 2013-04, also if it is not new. "
         "Empty: all that is new, and all that was refused.",

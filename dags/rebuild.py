@@ -1,22 +1,21 @@
 """### Rebuild
 
-Starts a run of one phase for each partition of a range, newest first: what a backfill is for Dags
-that are scheduled by time. Each run does its work whether it is due or not; what follows is started
-where the outcome differs.
+Starts a run of one phase for each partition of a range, newest first, as a backfill does for Dags
+that are scheduled by time (Airflow cannot backfill Dags that are scheduled by assets). Each run
+does its work whether it is due or not; the next phase is started where the result differs.
 
 **Runs** by hand with a form, or by REST. It has no partition key: the form names a range.
 **Produces** Dag runs of the phase, whose ids begin with this run's.
 
-**On failure**: the log says which field is wrong, or that Airflow's REST API does not answer.
+**On failure**: the log says which field is wrong (start it again with a correct one), or that
+Airflow's REST API does not answer (clear the task: runs that were started are not started twice).
 """
 
 from airflow.sdk import DAG, Param
 
 from include.use_cases.schema import UseCase
 from plugins.operators.rebuild import REBUILT, RebuildOperator
-from plugins.wheel import dag_arguments, use_cases
-
-KEY = r"^\d{4}-\d{2}(-\d{2})?$"
+from plugins.wheel import PARTITION_PATTERN, dag_arguments, use_cases
 
 
 def build_dag(use_case: UseCase) -> DAG:
@@ -30,13 +29,13 @@ def build_dag(use_case: UseCase) -> DAG:
         ),
         "first": Param(
             type="string",
-            pattern=KEY,
+            pattern=PARTITION_PATTERN,
             title="First partition",
             description="Such as 2013-04.",
         ),
         "last": Param(
             type="string",
-            pattern=KEY,
+            pattern=PARTITION_PATTERN,
             title="Last partition",
             description="It is rebuilt too.",
         ),
@@ -45,8 +44,8 @@ def build_dag(use_case: UseCase) -> DAG:
             type="integer",
             minimum=1,
             maximum=366,
-            title="At most so many",
-            description="From the newest on: each is a run.",
+            title="At most this many runs",
+            description="One run per partition, the newest first.",
         ),
     }
     with DAG(**dag_arguments(use_case, "rebuild", __doc__), schedule=None, params=params) as dag:

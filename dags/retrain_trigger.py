@@ -1,16 +1,18 @@
 """### Retrain trigger
 
-Alone decides that a training is due, the first one included: no champion yet and everything that
-landed is through, or k of the last n windows show drift or decay, or the champion is old; never
-within the cooldown, over the monthly budget, or with nothing new to learn from. Every decision is
+Decides whether a training is due; nothing else does. Causes: there is no champion yet and every
+partition that landed has its features; k of the last n partitions show drift or decay; the champion
+is old. Obstacles: the cooldown, the monthly budget, nothing new to learn from. Every decision is
 recorded with its reasons in the lake's table `decisions`.
 
-**Runs** for each partition of `<use case>.drift`; before there is a champion for each of `<use
-case>.unscored` and for labels; by hand with a form or by REST with a partition key. **Produces**
-`<use case>.training_request`, keyed by the as-of partition.
+**Runs** for each partition of `<use case>.drift`; before there is a champion, for each partition of
+`<use case>.unscored` and of labels; by hand with a form or by REST with a partition key.
+**Produces** `<use case>.training_request`, keyed by the as-of partition.
 
-**On failure**: the log says which service did not answer. **Expected skips**: `request_training`,
-with the reasons, when no training is due; the whole run when the decision is up to date.
+**On failure**: the log says which service did not answer. Bring it back (`make status`) and clear
+the task; left alone, housekeeping starts the work again. **Expected skips**:
+`request_training`, with the reasons, when no training is due; the whole run when the decision is up
+to date.
 """
 
 from airflow.sdk import DAG, Param, chain

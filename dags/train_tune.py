@@ -9,9 +9,10 @@ on the asset. The partition key is the as-of partition: "train on what was known
 **Produces** `<use case>.candidate`.
 
 **On failure**: the log says what is missing, such as labelled partitions. A killed trial is run
-again with its configuration; a training goes on without trials that fail, if enough complete
-(`train.tuning.min_completed_share`). A training that fails does not count as asked for.
-**Expected skips**: this very training (same data, same configuration) has been done.
+again with the same parameters; a training goes on without trials that fail, if enough complete
+(`train.tuning.min_completed_share`); otherwise `finish_training` fails: look at the logs of the red
+`run_trial` tasks, then start the Dag again. A training that fails does not count as asked for.
+**Expected skips**: the same training (same data, same configuration) is done.
 """
 
 from airflow.sdk import DAG, Param, TriggerRule, chain
@@ -26,7 +27,7 @@ from plugins.operators.train_tune import (
 from plugins.wheel import assets_of, dag_arguments, use_cases, when
 
 QUEUE = "train"
-"""Celery queue of the long tasks, so that workers of their own can take them."""
+"""Queue of the long tasks: with the Celery executor, dedicated workers can take them."""
 
 
 def build_dag(use_case: UseCase) -> DAG:

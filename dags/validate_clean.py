@@ -7,9 +7,10 @@ their reasons, cleans the others (noise, missing values, duplicates) into `clean
 "materialize" on the asset. **Produces** `<use case>.clean`.
 
 **On failure**: the log lists each broken expectation with what was observed; nothing of the
-partition was published. **Expected failures**: a batch so bad that it is refused
-(`validate.max_quarantined_share`). It is tried again when its files or the expectations change.
-**Expected skips**: the partition is up to date, or has the same content as before.
+partition was published. **Expected failures**: a batch is refused because too many of its rows
+would be quarantined (`validate.max_quarantined_share`), or an expectation about the whole batch
+fails. Correct the files, or `expectations.yaml`: either makes the partition due again. **Expected
+skips**: the partition is up to date, or has the same content as before.
 """
 
 from airflow.sdk import DAG

@@ -46,7 +46,8 @@ class Settings:
     optuna_storage : str
         SQLAlchemy address of the tuning studies (`FLYWHEEL_OPTUNA_STORAGE`).
     signing_key, verify_key : Path
-        Ed25519 keys of model packages, PEM (`FLYWHEEL_SIGNING_KEY`, `FLYWHEEL_VERIFY_KEY`).
+        Ed25519 keys of model packages and promotions, PEM (`FLYWHEEL_SIGNING_KEY`,
+        `FLYWHEEL_VERIFY_KEY`).
     landing_poll_s : float
         Seconds between two looks at the landing, from 0.1 to 3600 (`FLYWHEEL_LANDING_POLL_S`).
     """

@@ -10,7 +10,7 @@ from plugins.middlewares.one_writer import OneWriter
 
 
 class FlywheelPlugin(AirflowPlugin):
-    """Flywheel's listener, its links, and its middleware of the API server."""
+    """Flywheel's listeners, its links, and its middleware of the API server."""
 
     name = "flywheel"
     operator_extra_links = list(LINKS)  # noqa: RUF012 - the plugin manager's own form

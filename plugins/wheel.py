@@ -28,6 +28,10 @@ MAPPERS = {
 }
 
 
+PARTITION_PATTERN = r"^\d{4}-\d{2}(-\d{2})?$"
+"""What a form accepts as a partition key; the operator checks that there is such a partition."""
+
+
 @dataclass(frozen=True)
 class WheelAssets:
     """The assets of one use case. An event with a partition key says that the partition of that
@@ -71,7 +75,7 @@ def use_cases() -> list[UseCase]:
 
 
 def when(use_case: UseCase, assets: Any) -> PartitionedAssetTimetable:
-    """One run for each partition key that `assets` emit; a key of a wrong form is refused (400)."""
+    """Schedule a run per partition key that `assets` emit; the API refuses malformed keys (400)."""
     mapper, key_format = MAPPERS[use_case.ingest.partition.grain]
     return PartitionedAssetTimetable(
         assets=assets, default_partition_mapper=mapper(input_format=key_format)
@@ -79,7 +83,7 @@ def when(use_case: UseCase, assets: Any) -> PartitionedAssetTimetable:
 
 
 def dag_arguments(use_case: UseCase, phase: str, doc: str | None) -> dict[str, Any]:
-    """Everything that is alike in all Dags: id, owner, tags, docs, pool, retries, time-outs."""
+    """Return what all Dags have in common: id, owner, tags, docs, pool, retries, time-outs."""
     limits = PHASES[phase]
     return {
         "dag_id": f"{use_case.name}__{phase}",

@@ -4,7 +4,7 @@
     python -m scripts.land_flights --to .flywheel/landing --months 2013-01 --outcomes only
 
 `--months` takes one month, or the first and the last of a range. A month is that of `time_hour`,
-in UTC. What lands again has a new file time, so the next run of the wheel processes it again, to
+in UTC. What lands again has a new file time, so the next ingestion processes it again, to
 the same result.
 """
 

@@ -1,4 +1,4 @@
-"""Do what the verdict says."""
+"""Promote or reject a model version, as the verdict says."""
 
 from __future__ import annotations
 
@@ -50,7 +50,8 @@ def promote(
     """
     if not verdict["promote"]:
         raise ConfigError(
-            f"{use_case.name}: the verdict on version {version} is not to promote it."
+            f"{use_case.name}: the verdict on version {version} is not to promote it. Start "
+            f"{use_case.name}__deploy with this version and a reason to promote it anyway."
         )
     tags = registry.details(use_case.name, version)["tags"]
     evidence = {name: value for name, value in verdict.items() if name != "reasons"}

@@ -1,1 +1,1 @@
-"""What each phase has still to do, told from what its results were made from."""
+"""What each phase still has to do, found from what its results were made from."""

@@ -1,4 +1,4 @@
-"""The definition of a phase: all of a use case that its result depends on beside its input.
+"""The definition of a phase: what its result depends on in the use case, apart from its input.
 
 Its digest is published with the result. When a person edits what the phase does, every partition of
 its result is due again, and nothing else is.
@@ -19,7 +19,7 @@ DEFINITION = "definition"
 
 
 def definition_of(use_case: UseCase, stage: str) -> int:
-    """Digest what makes a stage of the lake, apart from its input.
+    """Digest the definition of the phase that makes a stage of the lake.
 
     Parameters
     ----------
@@ -52,7 +52,7 @@ def _labels(use_case: UseCase) -> Any:
     if use_case.labels is None:
         return None
     labels = _plain(use_case.labels)
-    del labels["landing"], labels["column"]  # where from, and what it is called
+    del labels["landing"], labels["column"]  # neither changes a value
     times = [use_case.ingest.partition.column, use_case.train.split.by]
     return [labels, use_case.ingest.key, times]
 
@@ -76,7 +76,7 @@ def _features(use_case: UseCase) -> Any:
 
 
 def _predictions(use_case: UseCase) -> Any:
-    # What is predicted is the model's matter, and a prediction once made is not made again.
+    # The model is no part of it: a new champion does not make earlier predictions due.
     return [use_case.ingest.key]
 
 

@@ -1,4 +1,4 @@
-"""Whether a partition is due: what it is made from, held against what it would be made from now."""
+"""Whether a partition is due: what it was made from, compared with what it would be made from."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ _COLUMNS = {
 
 @dataclass(frozen=True)
 class State:
-    """How one partition of a stage stands.
+    """Whether one partition of a stage is due, and why.
 
     Attributes
     ----------
     status : {'due', 'up to date', 'refused'}
-        Refused: exactly this input was tried with exactly this definition, and was refused.
+        Refused: the same input was tried with the same definition, and was refused.
     because : str
         A sentence.
     """
@@ -49,7 +49,7 @@ class State:
 
 
 def states(use_case: str, stage: str, wanted: Wanted, lake: Lake) -> dict[str, State]:
-    """Tell how each wanted partition of a stage stands, from one look at two tables.
+    """Return the state of each wanted partition of a stage, from one look at two tables.
 
     Parameters
     ----------
@@ -85,7 +85,7 @@ def refuse(
     words : str
         Why not, and what to do.
     lake, writer : Lake, Writer
-        Where it is remembered, and by whom.
+        Where the refusal is kept, and who writes it.
     """
     row = {
         "stage": stage,
@@ -106,8 +106,8 @@ def refuse(
     )
 
 
-def words_of(use_case: str, stage: str, key: str, lake: Lake) -> str | None:
-    """Return why a partition was refused last, None if it never was."""
+def refusal_message(use_case: str, stage: str, key: str, lake: Lake) -> str | None:
+    """Return the message of a partition's last refusal, also after it was corrected; or None."""
     table, name = lake.table(use_case, _REFUSALS), f"{stage}.{key}"
     if table.partition_version(name) is None:
         return None
@@ -115,12 +115,12 @@ def words_of(use_case: str, stage: str, key: str, lake: Lake) -> str | None:
 
 
 def standing_refusals(use_case: str, stage: str, wanted: Wanted, lake: Lake) -> Mapping[str, str]:
-    """Return the words of each wanted partition that stands refused."""
+    """Return the message of each wanted partition that is refused as things are."""
     refused = [
         key for key, state in states(use_case, stage, wanted, lake).items()
         if state.status == "refused"
     ]  # fmt: skip
-    return {key: words_of(use_case, stage, key, lake) or "" for key in refused}
+    return {key: refusal_message(use_case, stage, key, lake) or "" for key in refused}
 
 
 def _state(

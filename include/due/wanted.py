@@ -4,8 +4,7 @@ Each function gives, for each partition that the stage should hold, the version 
 made from. A result that was published from exactly these is up to date. Versions are digests of
 content, so doing something again with the same outcome makes nothing due.
 
-`keys` restricts the answer: a run needs its own partition, and a look at 400 of them takes a
-second.
+`keys` restricts the answer: a run needs its own partition only, and to look up 400 takes a second.
 """
 
 from __future__ import annotations
@@ -24,21 +23,20 @@ Wanted = Mapping[str, Sources]
 ABSENT = 0
 """Version of a source that is not there; the result is made without it."""
 
-
 Keys = Collection[str] | None
 """Partition keys that are asked about; None for all."""
 
 
 def wanted_clean(use_case: UseCase, lake: Lake, keys: Keys = None) -> Wanted:
-    """Each raw partition."""
+    """Return the sources of `clean`: each raw partition."""
     return _made_from(use_case, "clean", _versions(use_case, lake, "raw", keys))
 
 
 def wanted_features(use_case: UseCase, lake: Lake, keys: Keys = None) -> Wanted:
-    """Each clean partition, with the same partition of each reference that lands by partition.
+    """Return the sources of `features`: each clean partition, and its partition of each reference.
 
-    Of a reference that lands whole it counts only that it is there: a new aircraft in the register
-    is no news for flights long gone.
+    Of a reference that lands whole only its presence counts, not its version: a new aircraft in the
+    register does not change the features of earlier flights.
     """
     sources = _versions(use_case, lake, "clean", keys)
     for name in use_case.features.references:
@@ -52,7 +50,7 @@ def wanted_features(use_case: UseCase, lake: Lake, keys: Keys = None) -> Wanted:
 def wanted_predictions(
     use_case: UseCase, lake: Lake, known_up_to: str | None, keys: Keys = None
 ) -> Wanted:
-    """Each partition of features later than what the champion has learned from.
+    """Return the sources of `predictions`: features later than what the champion has learned from.
 
     Parameters
     ----------
@@ -73,7 +71,7 @@ def wanted_predictions(
 
 
 def wanted_monitoring(use_case: UseCase, lake: Lake, keys: Keys = None) -> Wanted:
-    """Each partition with features and predictions, and its labels as far as they have come."""
+    """Return the sources of `monitoring`: features, predictions, and labels that have landed."""
     predictions = _versions(use_case, lake, "predictions", keys)
     features = _versions(use_case, lake, "features", predictions)
     sources = {key: {**features[key], **predictions[key]} for key in predictions if key in features}
@@ -83,7 +81,7 @@ def wanted_monitoring(use_case: UseCase, lake: Lake, keys: Keys = None) -> Wante
 
 
 def wanted_decisions(use_case: UseCase, lake: Lake, keys: Keys = None) -> Wanted:
-    """Each monitored partition."""
+    """Return the sources of `decisions`: each monitored partition."""
     return _made_from(use_case, "decisions", _versions(use_case, lake, "monitoring", keys))
 
 

@@ -1,9 +1,8 @@
-"""What should have been started and was not.
+"""Find the work that is due and was not started.
 
-The lake, the registry and the decisions are read, and compared with what should be there.
-
-Each finding names the asset whose event starts the phase, and the partition keys. Whether a run is
-queued or running already is not known here: the operator asks Airflow.
+Compares what the lake and the registry hold with what should be there. Each finding names the asset
+whose event starts the phase, and the partition keys. Whether a run is queued or running already is
+not known here: the operator asks Airflow.
 """
 
 from __future__ import annotations
@@ -54,7 +53,7 @@ class Lost:
 def find_lost(
     use_case: UseCase, lake: Lake, landing: Landing, registry: Registry, ledger: Ledger
 ) -> Iterator[Lost]:
-    """Look at every phase, in the order of the wheel; phases with nothing due are left out."""
+    """Look at every phase, from ingestion to deploy; phases with nothing due are left out."""
     champion = ledger.current()
     known_up_to = champion.holdout_partition if champion else None
     looks = [

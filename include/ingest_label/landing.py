@@ -1,4 +1,4 @@
-"""The landing folder or bucket: what landed, whether it is news, and what it holds."""
+"""The landing folder or bucket: what has landed, whether it changed, and what it holds."""
 
 from __future__ import annotations
 
@@ -52,10 +52,10 @@ class Landing:
         return [file.path for file in self._of(pattern, partition, grain)]
 
     def ignored(self, pattern: str, grain: Grain = "month") -> list[str]:
-        """Say what lies where the pattern looks and is not taken, and why.
+        """List the files and folders under the pattern's folder that are not ingested, and why.
 
         Such as a link, a file `F.CSV` where the pattern says `*.csv`, or a folder `2013-7`. Hidden
-        names (`.x`, `_x`) are not told.
+        names (`.x`, `_x`) are not listed.
 
         Returns
         -------
@@ -69,9 +69,9 @@ class Landing:
     ) -> tuple[pa.Table, int]:
         """Read all files of one partition, in the order of their paths.
 
-        Files that were written in the last moment are waited for (`settle`: 0.05 s, on file systems
-        with times in whole seconds 2.1 s), so that a later change is sure to change the
-        fingerprint.
+        Waits until the newest file is older than a tick of the file system's clock (`settle`: 0.05
+        s, on file systems with times in whole seconds 2.1 s), so that a later change is sure to
+        change the fingerprint.
 
         Returns
         -------

@@ -1,4 +1,4 @@
-"""What a look at the landing finds, and the limits of it."""
+"""What a listing of the landing finds, and its limits."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Listing:
     _seen: int = 0
 
     def count(self, subject: str) -> None:
-        """Take note of an entry that was looked at.
+        """Count an entry that was listed.
 
         Raises
         ------
@@ -70,7 +70,7 @@ class Listing:
             )
 
     def ignore(self, path: str, why: str) -> None:
-        """Keep the reason why something is not taken; an empty one is not worth telling."""
+        """Keep the reason why something is not ingested; an empty reason is not reported."""
         if why:
             self.reasons.setdefault(shown(path), why)
 
@@ -117,7 +117,7 @@ def settle(files: list[LandedFile]) -> bool:
     """
     now_ns = time.time_ns()
     wait_s = max((_tick_s(file) - (now_ns - file.changed_ns) / 1e9 for file in files), default=0.0)
-    # A file of a machine whose clock is ahead seems to be of the future: a tick is enough for it.
+    # A machine whose clock is ahead writes times in the future: one tick is enough for those, too.
     time.sleep(min(max(wait_s, 0.0), _COARSE_TICK_S))
     return wait_s > 0
 

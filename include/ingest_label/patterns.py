@@ -55,7 +55,7 @@ class Pattern:
         return "*" not in self.steps[depth] and _PARTITION not in self.steps[depth]
 
     def of(self, partition: str) -> Pattern | None:
-        """Give the pattern of one partition's files, or None where the key is none of this grain.
+        """Return the pattern of one partition's files, or None where the key is not of this grain.
 
         Examples
         --------
@@ -123,7 +123,7 @@ def _shown_character(character: str) -> str:
     return character if character.isprintable() else f"\\x{number:02x}"
 
 
-@lru_cache(maxsize=4096)  # to parse a date takes longer than all else that a look does with a file
+@lru_cache(maxsize=4096)  # parsing a date takes longer than the rest of the work per file
 def _is_key(key: str, grain: Grain) -> bool:
     try:
         check_key(key, grain)

@@ -95,7 +95,7 @@ class Ledger:
     use_case : str
         Its name.
     verify_key : Path
-        Public key; an entry that was not signed with its other half is not believed.
+        Public key; an entry that was not signed with its private half is refused.
     """
 
     def __init__(self, lake: Lake, use_case: str, verify_key: Path) -> None:
@@ -109,7 +109,7 @@ class Ledger:
         Raises
         ------
         DataContractError
-            Its signature is not ours.
+            It was not signed with our key.
         """
         rows = self._rows()
         return self._verified(rows[-1]) if rows else None
@@ -143,7 +143,7 @@ class Ledger:
         facts : mapping of str to str
             `as_of`, `holdout_partition` and `package_sha256` of the version.
         who, why : str
-            Who decided, in whose words.
+            Who decided, and the reason.
         evidence : mapping
             The verdict, JSON values.
         run_id : str

@@ -229,8 +229,8 @@ def _pending(facts: Facts) -> list[str]:
 def _nothing_new(facts: Facts) -> list[str]:
     """Name what makes another training learn the same again.
 
-    A request counts whatever became of it: after a challenger that the gate turned down, the same
-    data would only give the same challenger.
+    A request counts also when its challenger was rejected: the same data would give the same
+    challenger.
     """
     newest, champion = _newest(facts), facts.champion
     if champion is None:

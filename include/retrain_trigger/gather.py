@@ -144,7 +144,7 @@ def standing_requests(
 ) -> list[Request]:
     """List the trainings that were asked for, oldest first, without those that failed.
 
-    A training that failed has taught nothing: it does not stand in the way of the next.
+    A training that failed produced no model, so it must not prevent the next one.
     """
     rows = _rows(lake.table(use_case.name, "decisions")) if decisions is None else decisions
     asked = _requests(rows)
@@ -160,7 +160,7 @@ def standing_requests(
 
 
 def newest_request(use_case: UseCase, lake: Lake) -> Request | None:
-    """Return the training that was asked for last, whatever became of it."""
+    """Return the training that was asked for last, also when it failed."""
     asked = _requests(_rows(lake.table(use_case.name, "decisions")))
     return asked[-1] if asked else None
 
@@ -175,8 +175,8 @@ def newest_labelled(use_case: UseCase, lake: Lake) -> str | None:
 def record(use_case: UseCase, decision: Decision, lake: Lake, writer: Writer) -> Published:
     """Write a decision into `decisions`, beside the earlier ones of its partition.
 
-    What says nothing new is not written: a decision that this run wrote already, one that repeats
-    the last, and a no only because exactly this training was asked for.
+    Three kinds of decision are not written: one that this run has written already, one that equals
+    the last, and a no whose only reason is that the same training was asked for.
 
     Returns
     -------

@@ -27,7 +27,7 @@ from include.lake.table import Lake
 from include.modelling.features import load_references
 from include.registry.package import ServableModel
 from include.serving.protocol import parse
-from include.serving.python_errors import words_of
+from include.serving.python_errors import message_of
 from include.use_cases.loader import root
 from include.use_cases.schema import UseCase
 
@@ -42,7 +42,7 @@ class ModelSource(Protocol):
     """Where champions come from: `include.serving.promoted.PromotedModels`."""
 
     def version_of(self, name: str, alias: str) -> str | None:
-        """Return the version an alias points at; None if there is none."""
+        """Return the version that is promoted; None if there is none."""
 
     def load(self, name: str, version: str) -> ServableModel:
         """Return a verified model, without the registry if it was loaded before."""
@@ -156,7 +156,7 @@ class Models:
         self._slots = slots  # one assignment: requests see the old use cases or the new ones
         registry_answers = True
         for name, slot in slots.items():
-            # One time-out a look is enough when the registry is away.
+            # One time-out per look is enough when the lake is away.
             if registry_answers:
                 registry_answers = self._look_at_champion(name, slot)
             elif slot.live is None:
@@ -180,21 +180,21 @@ class Models:
             self._problem = problem
 
     def _look_at_champion(self, name: str, slot: _Slot) -> bool:
-        """Follow the promotions; whether the registry answered."""
+        """Load what is promoted; return whether the promotions could be read."""
         try:
             version = self._registry.version_of(name, CHAMPION)
         except ServiceUnavailable as error:
-            self._note(name, slot, "registry", f"The registry does not answer: {error}")
+            self._note(name, slot, "registry", f"The promoted version cannot be read: {error}")
             if slot.live is None:
                 self._serve_remembered(name, slot)
             return False
-        except DataContractError as error:  # a promotion that is not believed changes nothing
+        except DataContractError as error:  # an unsigned or older promotion changes nothing
             self._note(name, slot, "champion", str(error))
             return True
         self._note(name, slot, "registry", None)
         if version is None:
-            # Not an order to stop: a new, empty MLflow would otherwise stop everything.
-            no_more = "The registry names no champion any more; the last one goes on serving."
+            # Not an order to stop: a new, empty lake would otherwise stop everything.
+            no_more = "No version is promoted any more; the last champion keeps serving."
             self._note(name, slot, "champion", no_more if slot.live else "No champion yet.")
         elif slot.live is not None and slot.live.model.version == version:
             self._note(name, slot, "champion", None)
@@ -219,7 +219,7 @@ class Models:
             wait_s = min(_FIRST_RETRY_S * 2**slot.failures, _LONGEST_RETRY_S)
             slot.failures += 1
             slot.retry_at_s = time.monotonic() + wait_s
-            said = words_of(error, _features_py(name))
+            said = message_of(error, _features_py(name))
             slot.problems["champion"] = f"Version {version} does not load: {said}"
             _log.warning(
                 "%s: version %s fails, next try in %s s", name, version, wait_s, exc_info=error
@@ -273,7 +273,7 @@ class Models:
         try:
             _answer_example(slot.live)
         except Exception as error:  # a use case's own code can raise anything
-            problem = f"Requests fail: {words_of(error, path)}"
+            problem = f"Requests fail: {message_of(error, path)}"
             if slot.problems.get("features") != problem:
                 _log.warning("%s: features.py fails", name, exc_info=error)
             self._note(name, slot, "features", problem)
@@ -323,6 +323,6 @@ def _read_memory(path: Path) -> dict[str, str]:
     except FileNotFoundError:
         return {}
     except (OSError, ValueError):
-        _log.warning("%s is damaged and left out of account", path, exc_info=True)
+        _log.warning("%s is damaged and ignored", path, exc_info=True)
         return {}
     return {str(name): str(version) for name, version in content.items()}

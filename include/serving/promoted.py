@@ -1,4 +1,4 @@
-"""Which model may serve: what the promotion ledger says, checked against what was seen before.
+"""Which model may serve: what the promotion ledger says, unless it is older than before.
 
 Whoever may write to MLflow can move its aliases and replace packages there. Neither changes what
 serves: the ledger's newest entry must be signed, its number must not fall, and the package must be
@@ -23,7 +23,7 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Seen:
+class LastSeen:
     """The newest promotion of a use case that was seen."""
 
     number: int
@@ -56,10 +56,12 @@ class PromotedModels:
     def version_of(self, name: str, alias: str) -> str | None:
         """Return the version that is promoted; None before the first promotion.
 
+        Only the alias `champion` is known: MLflow's aliases are not asked.
+
         Raises
         ------
         DataContractError
-            The ledger's newest entry is not signed by us, or is older than one seen before.
+            The ledger's newest entry is not signed with our key, or is older than one seen before.
         ServiceUnavailable
             The lake does not answer.
         """
@@ -73,7 +75,7 @@ class PromotedModels:
             raise self._older(name, 0, seen)
         if seen is not None and promotion.number < seen.number:
             raise self._older(name, promotion.number, seen)
-        now = Seen(promotion.number, promotion.version, promotion.package_sha256)
+        now = LastSeen(promotion.number, promotion.version, promotion.package_sha256)
         if now != seen:
             self._remember(name, now)
         return now.version
@@ -90,7 +92,8 @@ class PromotedModels:
         if seen is None or seen.version != version:
             raise DataContractError(
                 f"{name}: version {version} must be the promoted one, "
-                f"{seen.version if seen else 'none'} is. Nothing was loaded."
+                f"{seen.version if seen else 'none'} is. Nothing was loaded; the next look loads "
+                "what is promoted by then."
             )
         found = sha256(self._registry.fetch(name, version) / MANIFEST)
         if found != seen.package_sha256:
@@ -101,15 +104,15 @@ class PromotedModels:
             )
         return self._registry.load(name, version)
 
-    def _older(self, name: str, number: int, seen: Seen) -> DataContractError:
+    def _older(self, name: str, number: int, seen: LastSeen) -> DataContractError:
         return DataContractError(
             f"{name}: the promotion ledger must not go back, got entry {number} after entry "
-            f"{seen.number} (version {seen.version}). What serves goes on. If the lake was "
-            f"restored from a backup on purpose, remove {self._memory} and restart the serving "
-            "application."
+            f"{seen.number} (version {seen.version}). The model that serves is kept. If the lake "
+            f"was restored from a backup on purpose, remove {self._memory} and restart the "
+            "serving application."
         )
 
-    def _remember(self, name: str, seen: Seen) -> None:
+    def _remember(self, name: str, seen: LastSeen) -> None:
         self._seen[name] = seen
         self._memory.parent.mkdir(parents=True, exist_ok=True)
         draft = self._memory.with_suffix(".new")
@@ -118,10 +121,10 @@ class PromotedModels:
         draft.replace(self._memory)
 
 
-def _read(path: Path) -> dict[str, Seen]:
+def _read(path: Path) -> dict[str, LastSeen]:
     """Read what was seen; nothing if the file is damaged, which is logged."""
     try:
-        return {name: Seen(**facts) for name, facts in json.loads(path.read_text()).items()}
+        return {name: LastSeen(**facts) for name, facts in json.loads(path.read_text()).items()}
     except FileNotFoundError:
         return {}
     except (OSError, ValueError, TypeError, AttributeError):

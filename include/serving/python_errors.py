@@ -9,7 +9,7 @@ from include.errors import FlywheelError
 from include.use_cases.loader import shown
 
 
-def words_of(error: Exception, path: Path) -> str:
+def message_of(error: Exception, path: Path) -> str:
     """Say what an exception is and in which line of a file it arose.
 
     Parameters

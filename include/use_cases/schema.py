@@ -227,7 +227,7 @@ class Serve(Strict):
 
 
 class Retrain(Strict):
-    """When the wheel turns again. Times are partition dates, so a replay decides alike."""
+    """When a training is asked for. Times are partition dates, so a replay decides alike."""
 
     when: Annotated[list[Literal["drift", "performance", "age"]], Field(min_length=1)]
     k_of_n: Annotated[tuple[Count, Count], Loose] = (2, 3)

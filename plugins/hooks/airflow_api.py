@@ -18,7 +18,7 @@ _TIMEOUT_S = 30
 
 
 class AirflowApiHook(BaseHook):
-    """Creates asset events and Dag runs, and tells what is queued.
+    """Creates asset events and Dag runs, and lists what is queued or running.
 
     :param airflow_conn_id: connection of type HTTP: host, port, and the login of an account that
         may create asset events
@@ -115,16 +115,18 @@ class AirflowApiHook(BaseHook):
         try:
             answer = self._client.request(method, path, **more)
         except httpx.TransportError as error:
-            raise self._silent(error) from error
+            raise self._unreachable(error) from error
         if answer.is_success or answer.status_code == allowed:
             return answer
-        words = f"{method} {path} answers {answer.status_code}: {answer.text[:300]}"
+        words = f"{method} {path} answers {answer.status_code}: {answer.text[:300]}."
         if answer.status_code in (401, 403):
             raise ConfigError(
-                f"Airflow at {self._url}: {words}. The login of the Airflow connection "
-                f"{self.airflow_conn_id!r} must have the role `op`."
+                f"Airflow at {self._url}: {words} Give the login of the Airflow connection "
+                f"{self.airflow_conn_id!r} the role `op`."
             )
-        raise ServiceUnavailable(f"Airflow at {self._url}: {words}")
+        raise ServiceUnavailable(
+            f"Airflow at {self._url}: {words} Look at the log of the API server."
+        )
 
     @cached_property
     def _url(self) -> str:
@@ -139,7 +141,7 @@ class AirflowApiHook(BaseHook):
         try:
             answer = httpx.post(f"{self._url}/auth/token", json=body, timeout=_TIMEOUT_S)
         except httpx.TransportError as error:
-            raise self._silent(error) from error
+            raise self._unreachable(error) from error
         if answer.is_server_error:
             raise ServiceUnavailable(
                 f"Airflow at {self._url}: POST /auth/token answers {answer.status_code}. Look at "
@@ -153,7 +155,7 @@ class AirflowApiHook(BaseHook):
         headers = {"Authorization": f"Bearer {answer.json()['access_token']}"}
         return httpx.Client(base_url=self._url, headers=headers, timeout=_TIMEOUT_S)
 
-    def _silent(self, error: Exception) -> ServiceUnavailable:
+    def _unreachable(self, error: Exception) -> ServiceUnavailable:
         return ServiceUnavailable(
             f"Airflow's REST API at {self._url} does not answer ({type(error).__name__}). Start "
             f"it, or correct the Airflow connection {self.airflow_conn_id!r}."

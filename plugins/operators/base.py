@@ -1,4 +1,4 @@
-"""What every phase's operator has in common: use case, hooks, writer, and what a run is asked for.
+"""What every phase's operator has in common: use case, hooks, writer, partition key.
 
 A run owns its partition key. Whatever started it, it does the work of that key and of no other.
 """
@@ -52,10 +52,10 @@ class PhaseOperator(BaseOperator):
         self.mlflow_conn_id = mlflow_conn_id
 
     def pre_execute(self, context: Any) -> None:
-        """Refuse a run that was asked for with what its Dag does not know.
+        """Refuse a run whose `conf` has unknown keys, or that has a key where its Dag takes none.
 
-        Airflow's REST API passes any key of `conf` on unchecked, and a misspelt one would be a wish
-        that is silently ignored.
+        Airflow's REST API does not check the keys of `conf`, so a misspelt one would be ignored
+        without a word.
         """
         super().pre_execute(context)
         run, known = context["dag_run"], sorted(context["dag"].params)
@@ -83,7 +83,7 @@ class PhaseOperator(BaseOperator):
 
     @cached_property
     def lake_hook(self) -> LakeHook:
-        """The way to the lake."""
+        """The hook to the lake and the landing area."""
         return LakeHook()
 
     @property
@@ -104,7 +104,7 @@ class PhaseOperator(BaseOperator):
         return Ledger(self.lake, self.use_case, self.lake_hook.settings.verify_key)
 
     def checked_key(self, key: str) -> str:
-        """Give the run's partition key back when it is one; a run without one guesses nothing.
+        """Return the run's partition key; a run without one fails, because no key is ever guessed.
 
         :param key: the rendered partition key
         """
@@ -117,11 +117,10 @@ class PhaseOperator(BaseOperator):
         return check_key(key, self.config.ingest.partition.grain)
 
     def writer(self, context: Context) -> Writer:
-        """Say who publishes. The token is the attempt's start in milliseconds: a later attempt's
-        is higher.
+        """Describe this attempt for the lake's commits.
 
-        So a task that was presumed dead and finishes late cannot overwrite what its retry has
-        published.
+        Its token is the attempt's start in milliseconds, so a later attempt has a higher one: a
+        task that was presumed dead and finishes late cannot overwrite what its retry published.
         """
         from include.lake.table import Writer
         from include.provenance import code_version
@@ -171,10 +170,11 @@ def emit(
 
 @contextmanager
 def errors_for_airflow() -> Iterator[None]:
-    """Let only what a retry may help be retried: a service that did not answer, or a surprise.
+    """Let Airflow retry only where a retry may help.
 
-    Config and data errors fail at once, with their words. An attempt that a later one has
-    overtaken is skipped: the later result stands.
+    A service that did not answer is retried, and so is any exception that Flywheel does not raise
+    itself. Config and data errors fail at once, with their message. An attempt that a later one
+    has overtaken is skipped: the later result stands.
     """
     from include.lake.errors import StaleAttempt
 
@@ -210,5 +210,5 @@ def unknown(what: str, wanted: str, place: str, present: Sequence[str]) -> DataC
     """Make the error for a form or REST call that names what does not exist: it says what does."""
     return DataContractError(
         f"{what} {wanted!r} is not in {place}. There is: {', '.join(present) or 'nothing yet'}. "
-        f"Start the Dag with one of these."
+        "Start the Dag with one of these."
     )

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 class PredictPartitionOperator(PartitionOperator):
     """Score one partition of features with the champion.
 
-    What was predicted stays: another champion does not predict it again. Skipped when there is no
+    A new champion does not make the partition due again: what was predicted stays, until the
+    features change or a person asks. Skipped when there is no
     champion yet, and when the champion was trained on the partition. **Idempotent**: replaces the
     partition. **XCom**: partition, rows, model version, mean score. **Retries**: when MLflow or the
     lake does not answer.
@@ -56,7 +57,10 @@ class PredictPartitionOperator(PartitionOperator):
 
         champion = self.ledger.current()
         if champion is None:
-            raise DataContractError(f"{self.use_case} has no champion.")  # it had one a moment ago
+            raise DataContractError(  # there was one when `wanted` looked
+                f"{self.use_case}: the promotion ledger has no champion any more. Find out who "
+                "changed the lake's table 'promotions', then clear this task."
+            )
         return predict_partition(
             self.config,
             self.partition,
@@ -68,8 +72,8 @@ class PredictPartitionOperator(PartitionOperator):
 
 
 class ReportUnscoredOperator(PhaseOperator):
-    """Emit an event for a partition that there is no champion to score, so that
-    `retrain_trigger` considers a first training; otherwise be skipped.
+    """Emit an event for a partition that was not scored because there is no champion, so that
+    `retrain_trigger` considers a first training. Skipped when there is one.
 
     **Idempotent**: reads only, but for its event. **XCom**: none. **Retries**: when the lake does
     not answer.

@@ -153,7 +153,7 @@ class ConfirmServingOperator(PhaseOperator):
 
     Waits deferred, and outlives an outage of the application as long as its time-out says.
     **Idempotent**: reads only. **XCom**: the partitions that the new champion has to score, in
-    lists of at most 50. **Retries**: none; the time-out is the patience.
+    lists of at most 50. **Retries**: none; it waits until its time-out instead.
 
     :param version: model version that must answer (templated)
     :param timeout: how long to wait

@@ -1,4 +1,4 @@
-"""Operator that starts again what was lost."""
+"""Operator that sends lost events again."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ if TYPE_CHECKING:
     from include.housekeeping.lost import Lost
 
 MOST_AT_ONCE = 50
-"""Events that one look sends to a phase: each starts a run. The next look sends the rest."""
+"""Events per phase that one run sends: each starts a run. The next run sends the rest."""
 GIVE_UP_AFTER = 3
 """Failed runs of a key, one after the other, after which a person must look."""
 
 
 class SendLostEventsOperator(PhaseOperator):
-    """Compare what is there with what should be, and send the events that were lost.
+    """Compare what is there with what should be, and send lost events again.
 
     Lost are events to a Dag that was paused, and those that a killed scheduler or triggerer had not
     acted upon. Nothing is sent for what is queued or running, for a Dag that is paused, or after
-    three failures in a row. Also puts MLflow's aliases right, where they differ from the promotion
-    ledger. **Idempotent**: what is not due any more is skipped by the run that was started.
+    three failures in a row. Also corrects MLflow's aliases where they differ from the promotion
+    ledger. **Idempotent**: a run that was started for what is not due any more is skipped.
     **XCom**: what was sent, why, and what was left. **Retries**: none; the next run looks again.
     """
 
@@ -87,5 +87,5 @@ class SendLostEventsOperator(PhaseOperator):
         aliases = self.registry.aliases(self.use_case)
         wanted = {CHAMPION: promotion.version, PREVIOUS: promotion.previous}
         if any(v is not None and aliases.get(name) != v for name, v in wanted.items()):
-            self.log.warning("MLflow's aliases %s are put right: %s", aliases, wanted)
+            self.log.warning("MLflow's aliases %s are corrected: %s", aliases, wanted)
             self.registry.follow(self.use_case, promotion)

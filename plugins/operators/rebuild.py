@@ -1,4 +1,4 @@
-"""Operator that does a range of partitions again."""
+"""Operator that runs a phase again for a range of partitions."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ REBUILT = {
     "batch_predict": "features",
     "drift_monitor": "predictions",
 }
-"""Phases that can be rebuilt, and the table whose partitions they are made from."""
+"""Phases that can be rebuilt, and the table that each reads."""
 
 
 class RebuildOperator(PhaseOperator):
@@ -63,7 +63,10 @@ class RebuildOperator(PhaseOperator):
 
     def _keys(self) -> list[str]:
         if self.phase not in REBUILT:
-            raise ConfigError(f"phase must be one of {sorted(REBUILT)}, got {self.phase!r}.")
+            raise ConfigError(
+                f"{self.dag_id}: phase must be one of {sorted(REBUILT)}, got {self.phase!r}. Start "
+                "it again with one of these."
+            )
         first, last = self.checked_key(self.first), self.checked_key(self.last)
         table = self.lake.table(self.use_case, REBUILT[self.phase])
         present = table.partitions()

@@ -30,7 +30,7 @@ class PrepareTrainingOperator(PhaseOperator):
     """Pin the training set's lake versions and the configuration, open the MLflow run, list the
     trials.
 
-    Started by an event, it is skipped when this very training (same data, same configuration) is
+    Started by an event, it is skipped when the same training (same data, same configuration) is
     done. **Idempotent**: a retry finds the MLflow run that its first attempt opened. **XCom**: the
     trials, a list of {candidate, number}; under the key `prepared` the training (run id, versions,
     partitions, configuration: about 5 kB). **Retries**: when MLflow or the lake does not answer.
@@ -156,7 +156,10 @@ class FinishTrainingOperator(PhaseOperator):
 
         prepared = context["ti"].xcom_pull(task_ids=self.prepare_task_id, key=PREPARED)
         if prepared is None:
-            raise AirflowFailException(f"{self.prepare_task_id} failed: nothing to finish.")
+            raise AirflowFailException(
+                f"{self.prepare_task_id} failed: nothing to finish. Correct what its log names, "
+                "and clear it."
+            )
         settings = self.lake_hook.settings
         with errors_for_airflow(), tempfile.TemporaryDirectory(prefix="flywheel-") as folder:
             trained = facts_of(
@@ -177,9 +180,11 @@ class FinishTrainingOperator(PhaseOperator):
 
 
 class CloseTrainingOperator(PhaseOperator):
-    """Mark the MLflow run of a training that did not finish as failed: it does not count as asked.
+    """Mark the MLflow run of a training that did not finish as failed, so that it does not count as
+    asked for.
 
-    A teardown: it runs whatever became of the others, and does not decide how the Dag run ends.
+    A teardown: it runs whether the other tasks succeeded or failed, and does not decide the state
+    of the Dag run.
     **Idempotent**: a finished training is left. **XCom**: none. **Retries**: when MLflow does not
     answer.
 

@@ -1,4 +1,4 @@
-"""Watches the landing area of one use case, so that landing a file is enough to turn the wheel."""
+"""Watches the landing area of one use case, so that landing a file starts ingestion."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ class LandedFilesTrigger(BaseEventTrigger):
             try:
                 seen = await asyncio.to_thread(self._look)
             except Exception as error:
-                # The landing store may be away for a while; the watcher must outlive that.
+                # The landing store may not answer for a while; the watcher must go on.
                 stillness.interrupted()
                 delay_s = min(2 * delay_s, max(OUTAGE_DELAY_S, self.poll_s))
                 self._log_outage(error, delay_s)

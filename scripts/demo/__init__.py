@@ -1,1 +1,1 @@
-"""The demo: flights become a served, monitored model, and the wheel turns again by itself."""
+"""The demo: flights become a served, monitored model, which is retrained when it drifts."""

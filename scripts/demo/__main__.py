@@ -1,4 +1,4 @@
-"""`make demo`: lands flights month by month until the wheel has improved its own model.
+"""`make demo`: lands flights month by month until a retrained model has replaced the first.
 
 Exit code 0 only if it really happened: rows were quarantined, drift was judged, the monitor asked
 for a retraining, and the gate promoted a better candidate. The stack stays up.

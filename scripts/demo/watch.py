@@ -1,4 +1,4 @@
-"""Follows the wheel: prints finished work, stops at a failure, knows when it is at rest."""
+"""Follows the Dag runs: prints finished work, stops at a failure, knows when nothing runs."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from scripts.demo.airflow_api import AirflowApi
 
 POLL_S = 1.0
 REST_S = 4.0
-"""So long nothing runs before the wheel counts as at rest: an event starts the next run within
-about 2 s."""
+"""Nothing must have run for this long before all work counts as done: an event starts the next run
+within about 2 s."""
 
 WORK = {
     "ingest_references": "references ingested",

@@ -1,4 +1,4 @@
-"""The processes a stack is made of, and how each is asked whether it is well."""
+"""The processes a stack is made of, and how the health of each is checked."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ def _airflow(url: str, started_at: Mapping[str, float]) -> dict[str, str]:
     return {"api-server": own, **components}
 
 
-def strangers(settings: StackSettings, pids: Mapping[str, int | None]) -> dict[str, str]:
+def foreign_listeners(settings: StackSettings, pids: Mapping[str, int | None]) -> dict[str, str]:
     """Return, for each part on whose port another process listens, which process that is.
 
     When that is the api-server's port, nothing is known of Airflow's other components.
@@ -128,7 +128,7 @@ def strangers(settings: StackSettings, pids: Mapping[str, int | None]) -> dict[s
         The process id of each part; None, or absent, when it does not run.
     """
     ports = {name: getattr(settings, setting) for name, setting in PORTS.items()}
-    found = processes.strangers({port: pids.get(name) for name, port in ports.items()})
+    found = processes.foreign_listeners({port: pids.get(name) for name, port in ports.items()})
     words = {
         name: f"its port {port} is held by {found[port]}, which is not this part: stop that process"
         for name, port in ports.items()

@@ -1,4 +1,4 @@
-"""Find and stop the processes of one stack, whatever became of their parents."""
+"""Find and stop the processes of one stack, also those whose parents are gone."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ def check_ports(settings: StackSettings) -> None:
         )
 
 
-def strangers(ports: Mapping[int, int | None]) -> dict[int, str]:
+def foreign_listeners(ports: Mapping[int, int | None]) -> dict[int, str]:
     """Return, in words, who listens on a port instead of the part that should.
 
     Parameters
@@ -138,17 +138,17 @@ def strangers(ports: Mapping[int, int | None]) -> dict[int, str]:
         listens on it, or nobody does.
     """
     try:
-        found = _strangers_by_system(ports)
+        found = _foreign_by_system(ports)
         if None in found.values():
             # Of another user, or of a process that is just ending: that one is gone by then.
             time.sleep(_ENDING_S)
-            found = _strangers_by_system(ports)
+            found = _foreign_by_system(ports)
     except psutil.AccessDenied:  # macOS shows connections of all processes to root alone
-        return _strangers_by_family(ports)
+        return _foreign_by_family(ports)
     return {port: _described(pid) for port, pid in found.items()}
 
 
-def _strangers_by_system(ports: Mapping[int, int | None]) -> dict[int, int | None]:
+def _foreign_by_system(ports: Mapping[int, int | None]) -> dict[int, int | None]:
     connections = psutil.net_connections(kind="tcp")
     found = {}
     for port, part in ports.items():
@@ -164,7 +164,7 @@ def _strangers_by_system(ports: Mapping[int, int | None]) -> dict[int, int | Non
     return found
 
 
-def _strangers_by_family(ports: Mapping[int, int | None]) -> dict[int, str]:
+def _foreign_by_family(ports: Mapping[int, int | None]) -> dict[int, str]:
     found = {}
     for port, part in ports.items():
         if not _family_listens(part, port) and _accepts(port):
@@ -215,5 +215,5 @@ def _described(pid: int | None) -> str:
 
 
 def _holder(port: int) -> str:
-    who = strangers({port: None}).get(port)
+    who = foreign_listeners({port: None}).get(port)
     return f"; held by {who}" if who else ""

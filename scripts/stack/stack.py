@@ -17,7 +17,7 @@ from include.tracking_server.users import SERVING
 from scripts.stack import bootstrap, databases, processes, secret_files
 from scripts.stack.environment import base_environment, mlflow_login
 from scripts.stack.manager import KILL_S
-from scripts.stack.parts import HEALTHY, NAMES, health, strangers
+from scripts.stack.parts import HEALTHY, NAMES, foreign_listeners, health
 from scripts.stack.settings import REPO, StackSettings
 from scripts.stack.state import Record, RunFolder, Status
 
@@ -180,7 +180,9 @@ class Stack:
             if record.facts.get("phase") == "running"
         }
         pids = {name: facts["pid"] for name, facts in running.items()}
-        held = strangers(self.settings, pids)  # at once: a restarted part has another process id
+        held = foreign_listeners(
+            self.settings, pids
+        )  # at once: a restarted part has another process id
         started_at = {name: facts["started_at"] for name, facts in running.items()}
         answers = health(self.settings, started_at)
         for name, record in records.items():
@@ -212,7 +214,7 @@ class Stack:
             status = self.status()
             waited_s = time.monotonic() - started
             for name in status.parts:
-                if name not in status.ailing and name not in announced:
+                if name not in status.unhealthy and name not in announced:
                     announced.add(name)
                     self.say(f"  {name:<14} {HEALTHY} after {waited_s:.0f} s")
             if status.healthy:
@@ -226,15 +228,15 @@ class Stack:
                         f"The stack did not come up: {why}. {self._tail(name)}"
                     )
             if waited_s > within_s:
-                ailing = [f"{n} {w}. {self._tail(n)}" for n, w in status.ailing.items()]
-                words = "\n".join([f"The stack did not come up in {within_s:.0f} s:", *ailing])
+                unhealthy = [f"{n} {w}. {self._tail(n)}" for n, w in status.unhealthy.items()]
+                words = "\n".join([f"The stack did not come up in {within_s:.0f} s:", *unhealthy])
                 raise ServiceUnavailable(words)
             time.sleep(0.5)
 
     def _check_running(self) -> None:
         status = self.status()
         if not status.healthy:
-            words = "; ".join(f"{name} {words}" for name, words in status.ailing.items())
+            words = "; ".join(f"{name} {words}" for name, words in status.unhealthy.items())
             raise ServiceUnavailable(
                 f"The stack runs, but {words}. Look at `make logs`, or `make down` and `make up`."
             )

@@ -62,7 +62,7 @@ class Status:
         return self.running and set(self.parts.values()) == {HEALTHY}
 
     @property
-    def ailing(self) -> dict[str, str]:
+    def unhealthy(self) -> dict[str, str]:
         """The parts which are not healthy."""
         return {name: words for name, words in self.parts.items() if words != HEALTHY}
 

@@ -79,10 +79,10 @@ def test_a_part_that_is_killed_comes_back_and_leaves_nobody(stack, name):
     os.kill(killed, signal.SIGKILL)
     at = time.monotonic()
 
-    told = until(lambda: stack.status().ailing.get(name), within_s=10)
+    told = until(lambda: stack.status().unhealthy.get(name), within_s=10)
     told_after_s = time.monotonic() - at
     assert told, f"{name} was killed and status calls it healthy"
-    assert until(lambda: stack.status().healthy, BACK_WITHIN_S), stack.status().ailing
+    assert until(lambda: stack.status().healthy, BACK_WITHIN_S), stack.status().unhealthy
     back_after_s = time.monotonic() - at
     times = f"told after {told_after_s:.1f} s, healthy after {back_after_s:.1f} s"
     sys.stdout.write(f"{name}: {times} ({told})\n")

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from include.due.definitions import DEFINITION
-from include.due.state import State, refuse, standing_refusals, states, words_of
+from include.due.state import State, refusal_message, refuse, standing_refusals, states
 from include.due.wanted import ABSENT
 from include.lake.store import Store
 from include.lake.table import Lake, StaleAttempt, Writer
@@ -161,7 +161,7 @@ def test_of_several_refusals_the_last_counts(churn_lake: Lake) -> None:
     refused(churn_lake, changed, "second")
     assert state(churn_lake, changed).status == "refused"
     assert state(churn_lake, WANTED).due
-    assert words_of("churn", "clean", ONE, churn_lake) == "second"
+    assert refusal_message("churn", "clean", ONE, churn_lake) == "second"
 
 
 def test_the_order_in_which_sources_are_named_does_not_count(churn_lake: Lake) -> None:
@@ -174,9 +174,9 @@ def test_a_refusal_is_of_one_stage_and_one_partition(churn_lake: Lake) -> None:
     assert state(churn_lake, WANTED, TWO).due
     assert states("churn", "features", {ONE: WANTED}, churn_lake)[ONE].due
     assert states("other", "clean", {ONE: WANTED}, churn_lake)[ONE].due
-    assert words_of("churn", "clean", TWO, churn_lake) is None
-    assert words_of("churn", "features", ONE, churn_lake) is None
-    assert words_of("other", "clean", ONE, churn_lake) is None
+    assert refusal_message("churn", "clean", TWO, churn_lake) is None
+    assert refusal_message("churn", "features", ONE, churn_lake) is None
+    assert refusal_message("other", "clean", ONE, churn_lake) is None
 
 
 def test_a_refusal_is_on_record(churn_lake: Lake) -> None:

@@ -162,8 +162,8 @@ def test_a_registry_that_is_away_changes_nothing(
         models.look()
         models.look()
     assert version(models) == "1"
-    assert problems(models)[0].startswith("The registry does not answer: MLflow at http://")
-    assert caplog.text.count("The registry does not answer") == 1, "logged when it begins"
+    assert problems(models)[0].startswith("The promoted version cannot be read: MLflow at http://")
+    assert caplog.text.count("The promoted version cannot be read") == 1, "logged when it begins"
     registry.down = False
     models.look()
     assert problems(models) == []
@@ -175,9 +175,7 @@ def test_an_alias_taken_away_does_not_stop_the_model(make: Make, registry: Any) 
     registry.champions.clear()
     models.look()
     assert version(models) == "1"
-    assert problems(models) == [
-        "The registry names no champion any more; the last one goes on serving."
-    ]
+    assert problems(models) == ["No version is promoted any more; the last champion keeps serving."]
 
 
 def test_a_start_without_the_registry_serves_what_served_last(

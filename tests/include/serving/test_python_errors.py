@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from include.errors import ConfigError
-from include.serving.python_errors import words_of
+from include.serving.python_errors import message_of
 
 
 @pytest.mark.parametrize(
@@ -22,11 +22,11 @@ def test_errors_of_a_file_are_told_with_its_line(tmp_path: Path, source: str, sa
     path = tmp_path / "features.py"
     with pytest.raises(Exception) as raised:  # noqa: PT011 - of any kind
         exec(compile(source, str(path), "exec"), {})  # noqa: S102
-    words = words_of(raised.value, path)  # type: ignore[arg-type]
+    words = message_of(raised.value, path)  # type: ignore[arg-type]
     assert words.startswith(said.replace("{path}", str(path)))
     assert "secret" not in words
 
 
 def test_errors_from_elsewhere_are_told_without_a_line(tmp_path: Path) -> None:
-    assert words_of(ValueError("secret"), tmp_path / "features.py") == "ValueError, see the log"
-    assert words_of(ConfigError("Do that."), tmp_path) == "Do that."
+    assert message_of(ValueError("secret"), tmp_path / "features.py") == "ValueError, see the log"
+    assert message_of(ConfigError("Do that."), tmp_path) == "Do that."

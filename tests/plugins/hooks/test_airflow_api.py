@@ -281,7 +281,7 @@ def test_a_login_that_may_not_is_an_error_of_the_configuration(
     with pytest.raises(
         ConfigError,
         match=rf"Airflow at {airflow.url}: (GET|POST) {path} answers {status}: .*database is locked"
-        r".*connection 'flywheel_airflow' must have the role `op`\.",
+        r".*Give the login of the Airflow connection 'flywheel_airflow' the role `op`\.",
     ) as caught:
         call(AirflowApiHook())
     assert silent_about_the_password(caught.value)
@@ -292,7 +292,8 @@ def test_a_login_that_may_not_is_an_error_of_the_configuration(
 def test_a_server_in_trouble_is_worth_a_retry(airflow, call, path, status):
     airflow.assets, airflow.broken = {"a": 1}, {path: status}
     with pytest.raises(
-        ServiceUnavailable, match=rf"{path} answers {status}: .*the database is locked"
+        ServiceUnavailable,
+        match=rf"{path} answers {status}: .*the database is locked.*Look at the log",
     ) as caught:
         call(AirflowApiHook())
     assert silent_about_the_password(caught.value)

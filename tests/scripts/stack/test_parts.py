@@ -10,7 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from scripts.stack import secret_files
-from scripts.stack.parts import HEALTHY, NAMES, PORTS, health, parts, strangers
+from scripts.stack.parts import HEALTHY, NAMES, PORTS, foreign_listeners, health, parts
 from scripts.stack.settings import HOST
 
 NO_PROCESS = 2**31 - 1
@@ -118,7 +118,7 @@ def test_each_part_that_listens_is_compared_with_who_has_its_port(settings):
     with ExitStack() as listeners:
         for port in settings.ports.values():
             listeners.enter_context(socket.create_server((HOST, port)))
-        found = strangers(settings, {"mlflow": os.getpid(), "serving": NO_PROCESS})
+        found = foreign_listeners(settings, {"mlflow": os.getpid(), "serving": NO_PROCESS})
 
     components = {"scheduler", "dag-processor", "triggerer"}
     assert set(found) == (set(PORTS) - {"mlflow"}) | components

@@ -193,7 +193,7 @@ def test_a_part_that_listens_on_its_port_is_no_stranger(marked, denied, code):
     part = marked(code)
     port = int(part.stdout.readline())
 
-    assert processes.strangers({port: part.pid}) == {}
+    assert processes.foreign_listeners({port: part.pid}) == {}
 
 
 @pytest.mark.parametrize("part_runs", [True, False])
@@ -201,7 +201,7 @@ def test_another_process_on_the_port_of_a_part_is_named(marked, denied, part_run
     stranger, part = marked(LISTENS), marked(SLEEP)
     port = int(stranger.stdout.readline())
 
-    found = processes.strangers({port: part.pid if part_runs else None})
+    found = processes.foreign_listeners({port: part.pid if part_runs else None})
 
     who = f"process {stranger.pid} ({sys.executable} -c import socket"
     assert found[port].startswith("another process (this system" if denied else who)
@@ -215,14 +215,14 @@ def test_a_child_that_outlived_its_part_is_a_stranger(marked, denied):
     part.kill()
     part.wait()
 
-    found = processes.strangers({port: part.pid})
+    found = processes.foreign_listeners({port: part.pid})
 
     child.kill()
     assert ("another process" if denied else f"process {child.pid} (") in found[port]
 
 
 def test_a_port_on_which_nobody_listens_has_no_stranger(settings, denied):
-    assert processes.strangers(dict.fromkeys(settings.ports.values())) == {}
+    assert processes.foreign_listeners(dict.fromkeys(settings.ports.values())) == {}
 
 
 def test_a_process_of_another_user_is_said_to_be_one(settings, monkeypatch):
@@ -231,7 +231,7 @@ def test_a_process_of_another_user_is_said_to_be_one(settings, monkeypatch):
         seen = [c._replace(pid=None) for c in psutil.net_connections(kind="tcp")]
     monkeypatch.setattr(psutil, "net_connections", lambda kind: seen)
 
-    found = processes.strangers({settings.mlflow_port: os.getpid()})
+    found = processes.foreign_listeners({settings.mlflow_port: os.getpid()})
 
     assert found == {settings.mlflow_port: "a process of another user"}
 
@@ -243,4 +243,4 @@ def test_a_process_that_is_just_ending_is_not_taken_for_another_users(settings, 
     looks = iter([seen, []])
     monkeypatch.setattr(psutil, "net_connections", lambda kind: next(looks))
 
-    assert processes.strangers({settings.mlflow_port: os.getpid()}) == {}
+    assert processes.foreign_listeners({settings.mlflow_port: os.getpid()}) == {}

@@ -90,7 +90,7 @@ def test_after_kill_9_of_the_manager_parts_are_kept_and_up_heals(stack):
     assert until(lambda: not stack.status().running, within_s=5)
     status = stack.status()
     assert not status.healthy
-    assert status.ailing == {}
+    assert status.unhealthy == {}
     assert "`make up` stops what is left of it and starts the whole stack again" in status.manager
     os.kill(stack._run.record("log-server").facts["pid"], signal.SIGKILL)
     assert until(lambda: stack.status().parts["log-server"] != HEALTHY, within_s=5)

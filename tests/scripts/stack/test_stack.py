@@ -176,7 +176,7 @@ def test_another_process_on_a_parts_port_is_told_with_its_id_and_not_healthy(
     facts = {"phase": "running", "pid": part.pid, "started_at": 0.0, "restarts": 0}
     record = settings.run / "mlflow.json"
     try:
-        while not processes.strangers({settings.mlflow_port: part.pid}):
+        while not processes.foreign_listeners({settings.mlflow_port: part.pid}):
             time.sleep(0.05)
         record.write_text(json.dumps({**facts, "last_exit": None}))
         assert main(["status"]) == 1
