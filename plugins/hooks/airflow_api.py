@@ -124,6 +124,8 @@ class AirflowApiHook(BaseHook):
                 f"Airflow at {self._url}: {words} Give the login of the Airflow connection "
                 f"{self.airflow_conn_id!r} the role `op`."
             )
+        if answer.status_code in (400, 405, 422):  # a retry sends the same again
+            raise ConfigError(f"Airflow at {self._url}: {words} Correct what is asked for.")
         raise ServiceUnavailable(
             f"Airflow at {self._url}: {words} Look at the log of the API server."
         )
