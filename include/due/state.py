@@ -125,7 +125,7 @@ def standing_refusals(use_case: str, stage: str, wanted: Wanted, lake: Lake) -> 
 
 
 def training_stands_refused(use_case: UseCase, as_of: str, lake: Lake) -> bool:
-    """Tell whether a training as of a partition was refused, with what it would be made from now."""
+    """Tell whether a training was refused with what it would be made from now."""
     if f"training.{as_of}" not in lake.table(use_case.name, _REFUSALS).partitions():
         return False
     wanted = wanted_training(use_case, lake, as_of)
