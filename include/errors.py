@@ -1,4 +1,4 @@
-"""The three kinds of failure Flywheel knows. Operators alone translate them for Airflow.
+"""The kinds of failure Flywheel knows. Operators alone translate them for Airflow.
 
 A message gives the subject, the rule, what was found, where, and the next step.
 """
@@ -48,9 +48,20 @@ class ConfigError(FlywheelError):
     """A file or a form that a person filled in is wrong: a retry cannot help."""
 
 
+class SettingsError(ConfigError):
+    """An address, a login or a key is wrong: a retry cannot help, and it says nothing of the data.
+
+    So it is never remembered as a refusal of what was being worked on.
+    """
+
+
 class DataContractError(FlywheelError):
     """Data or a model package broke its contract: a retry cannot help."""
 
 
 class ServiceUnavailable(FlywheelError):  # noqa: N818 - says what happened
     """A service or a store did not answer: a retry may help."""
+
+
+class FileUnavailable(ServiceUnavailable):
+    """One landed file cannot be read, or is still being written: the others may be well."""

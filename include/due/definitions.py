@@ -88,6 +88,10 @@ def _decisions(use_case: UseCase) -> Any:
     return [_plain(use_case.retrain), use_case.train.min_partitions]
 
 
+def _training(use_case: UseCase) -> Any:
+    return [_plain(use_case.train), use_case.features.columns, use_case.ingest.key]
+
+
 _PARTS: Mapping[str, Callable[[UseCase], Any]] = {
     "raw": _raw,
     "labels": _labels,
@@ -96,6 +100,7 @@ _PARTS: Mapping[str, Callable[[UseCase], Any]] = {
     "predictions": _predictions,
     "monitoring": _monitoring,
     "decisions": _decisions,
+    "training": _training,
 }
 
 

@@ -11,9 +11,10 @@ from typing import Literal
 import pyarrow as pa
 
 from include.due.definitions import digest_63
-from include.due.wanted import ABSENT, Sources, Wanted
+from include.due.wanted import ABSENT, Sources, Wanted, wanted_training
 from include.lake.frames import arrow_schema
 from include.lake.table import Lake, Writer
+from include.use_cases.schema import UseCase
 
 _REFUSALS = "refusals"
 _INPUTS = "inputs"
@@ -121,6 +122,14 @@ def standing_refusals(use_case: str, stage: str, wanted: Wanted, lake: Lake) -> 
         if state.status == "refused"
     ]  # fmt: skip
     return {key: refusal_message(use_case, stage, key, lake) or "" for key in refused}
+
+
+def training_stands_refused(use_case: UseCase, as_of: str, lake: Lake) -> bool:
+    """Tell whether a training was refused with what it would be made from now."""
+    if f"training.{as_of}" not in lake.table(use_case.name, _REFUSALS).partitions():
+        return False
+    wanted = wanted_training(use_case, lake, as_of)
+    return states(use_case.name, "training", wanted, lake)[as_of].status == "refused"
 
 
 def _state(

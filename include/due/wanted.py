@@ -11,8 +11,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
-from include.due.definitions import DEFINITION, definition_of
+from include.due.definitions import DEFINITION, definition_of, digest_63
 from include.lake.table import Lake
+from include.modelling.training_set import fingerprint, labelled_partitions
 from include.use_cases.schema import UseCase
 
 Sources = Mapping[str, int]
@@ -83,6 +84,13 @@ def wanted_monitoring(use_case: UseCase, lake: Lake, keys: Keys = None) -> Wante
 def wanted_decisions(use_case: UseCase, lake: Lake, keys: Keys = None) -> Wanted:
     """Return the sources of `decisions`: each monitored partition."""
     return _made_from(use_case, "decisions", _versions(use_case, lake, "monitoring", keys))
+
+
+def wanted_training(use_case: UseCase, lake: Lake, as_of: str) -> Wanted:
+    """One training: the partitions that it would learn from, and how."""
+    labelled = labelled_partitions(use_case, lake, as_of)
+    training_set = digest_63(fingerprint(use_case, lake, labelled).encode())
+    return _made_from(use_case, "training", {as_of: {"training_set": training_set}})
 
 
 def _versions(use_case: UseCase, lake: Lake, stage: str, keys: Keys) -> dict[str, dict[str, int]]:

@@ -6,10 +6,11 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import pandas as pd
 import pyarrow as pa
 
 from include.due.definitions import DEFINITION, definition_of
-from include.errors import DataContractError
+from include.errors import DataContractError, FlywheelError, bounded
 from include.lake.frames import arrow_schema, to_arrow, to_pandas
 from include.lake.table import Lake, Writer
 from include.modelling.features import build_features, load_references
@@ -52,12 +53,14 @@ def build_partition(use_case: UseCase, partition: str, lake: Lake, writer: Write
     DataContractError
         There is no such clean partition, or a reference does not cover it.
     """
+    # Before features.py is read: one that is edited meanwhile leaves the partition due.
+    definition = definition_of(use_case, "features")
     clean = lake.table(use_case.name, "clean")
     table, source = clean.read_input(partition, list(use_case.ingest.columns))
     rows = to_pandas(table)
     covered = _references_of(use_case, partition, lake)
     references, inputs = load_references(use_case, lake)
-    features = build_features(rows, references, use_case)
+    features = _built(use_case, partition, rows, references)
 
     schema = features_schema(use_case)
     # A key column that is also a categorical feature is there once, as the feature.
@@ -70,7 +73,7 @@ def build_partition(use_case: UseCase, partition: str, lake: Lake, writer: Write
         schema=schema,
         writer=writer,
         inputs=[source, *inputs],
-        consumed={**covered, DEFINITION: definition_of(use_case, "features")},
+        consumed={**covered, DEFINITION: definition},
     )
     log.info("%s: features of %s: %d rows", use_case.name, partition, len(frame))
     return FeaturesBuilt(
@@ -81,6 +84,24 @@ def build_partition(use_case: UseCase, partition: str, lake: Lake, writer: Write
         published.partition_version,
         published.changed,
     )
+
+
+def _built(
+    use_case: UseCase, partition: str, rows: pd.DataFrame, references: Mapping[str, pd.DataFrame]
+) -> pd.DataFrame:
+    """Build; what features.py raises is a refusal of these rows, which stop no other partition.
+
+    As a surprise it would be retried, and wait as due for ever: no first training would begin.
+    """
+    try:
+        return build_features(rows, references, use_case)
+    except (FlywheelError, MemoryError, OSError):
+        raise
+    except Exception as error:
+        raise DataContractError(
+            f"{use_case.name}: features of {partition} cannot be built: features.py raises "
+            f"{type(error).__name__}: {bounded(str(error), 500)}. Correct it, or the rows."
+        ) from error
 
 
 def _references_of(use_case: UseCase, partition: str, lake: Lake) -> Mapping[str, int]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from include.due.state import states
+from include.due.state import states, training_stands_refused
 from include.due.wanted import (
     ABSENT,
     Wanted,
@@ -112,6 +112,11 @@ def _decisions(
         return Lost("unscored", phase, {})
     facts = gather(use_case, as_of, lake, registry, None)
     grain = use_case.ingest.partition.grain
+    asked = newest_request(use_case, lake)
+    if asked is not None and (asked.as_of, asked.training_set) == (as_of, facts.training_set):
+        # It was decided: the training may be lost, and `_trainings` names it. One that fails or is
+        # refused each time would otherwise be asked for at every look, for ever.
+        return Lost("unscored", phase, {})
     decision = decide_from(facts, use_case.retrain, use_case.train.min_partitions, grain)
     return Lost("unscored", phase, {as_of: "; ".join(decision.reasons)} if decision.ask else {})
 
@@ -125,8 +130,7 @@ def _trainings(use_case: UseCase, lake: Lake, registry: Registry) -> dict[str, s
     if request is None:
         return {}
     status = registry.trainings(use_case.name).get(request.as_of)
-    refused = f"training.{request.as_of}" in lake.table(use_case.name, "refusals").partitions()
-    if status == "FINISHED" or refused:
+    if status == "FINISHED" or training_stands_refused(use_case, request.as_of, lake):
         return {}
     if is_finished(registry, use_case.name, training_name(use_case, request.as_of, lake)):
         return {}
@@ -134,9 +138,14 @@ def _trainings(use_case: UseCase, lake: Lake, registry: Registry) -> dict[str, s
 
 
 def _unjudged(use_case: UseCase, registry: Registry) -> dict[str, str]:
-    """Name the newest model version, if the gate has not judged it."""
+    """Name the newest model version, if the gate has not judged it.
+
+    One that nobody trained here (a person registered it in MLflow) is none of the gate's.
+    """
     versions = registry.versions(use_case.name)
     if not versions or registry.judged(use_case.name, versions[-1]):
         return {}
-    as_of = registry.details(use_case.name, versions[-1])["tags"]["as_of"]
+    as_of = registry.details(use_case.name, versions[-1])["tags"].get("as_of")
+    if as_of is None:
+        return {}
     return {as_of: f"model version {versions[-1]} has not been judged"}

@@ -9,7 +9,7 @@ from typing import Any
 
 import pyarrow.fs as pa_fs
 
-from include.errors import ServiceUnavailable
+from include.errors import FileUnavailable, ServiceUnavailable
 from include.ingest_label.listing import (
     NOT_A_FILE,
     NOT_A_FOLDER,
@@ -119,7 +119,7 @@ class Bucket:
             with self.filesystem.open_input_file(file.path) as opened:
                 return bytes(opened.read(file.size))
         except OSError as error:
-            raise ServiceUnavailable(
+            raise FileUnavailable(
                 f"{file.path}: cannot be read ({error}). Check the landing's store."
             ) from error
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from include.errors import ServiceUnavailable
+from include.errors import FileUnavailable, ServiceUnavailable
 from include.ingest_label.listing import (
     MAX_FOLDER_ENTRIES,
     NOT_A_FILE,
@@ -67,7 +67,7 @@ class Folder:
 
         Raises
         ------
-        ServiceUnavailable
+        FileUnavailable
             It is not there any more, or became something else than a file.
         DataContractError
             It is too large.
@@ -83,7 +83,7 @@ class Folder:
                     # Not to its end: it may be growing.
                     return handle.read(file.size)
         except OSError as error:
-            raise ServiceUnavailable(
+            raise FileUnavailable(
                 f"{file.path}: cannot be read ({error.strerror}). Check the landing's disk, and "
                 "whether the file is still there."
             ) from error

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import pyarrow as pa
 
-from include.errors import DataContractError, ServiceUnavailable, bounded
+from include.errors import DataContractError, FileUnavailable, bounded
 from include.ingest_label.bucket import Bucket
 from include.ingest_label.files import parse
 from include.ingest_label.folder import Folder
@@ -84,8 +84,8 @@ class Landing:
         ------
         DataContractError
             Nothing landed, or a file is not as declared: which file, row and column.
-        ServiceUnavailable
-            A file changed while it was read.
+        FileUnavailable
+            A file cannot be read, or changed while it was read.
         """
         files = self._found(pattern, partition, grain)
         if settle(files):
@@ -93,7 +93,7 @@ class Landing:
         tables = [parse(self._store.read(file), file.path, columns) for file in files]
         fingerprint = _fingerprint(files)
         if _fingerprint(self._of(pattern, partition, grain)) != fingerprint:
-            raise ServiceUnavailable(
+            raise FileUnavailable(
                 f"{self.uri}: files of {pattern!r} in partition {partition!r} changed while "
                 "they were read. "
                 "Try again when they have landed; write beside and rename to avoid it."

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -44,6 +45,7 @@ def retract(
     landing: Landing,
     lake: Lake,
     writer: Writer,
+    token: Callable[[], int] | None = None,
 ) -> Retracted:
     """Move a partition's landed files aside, and clear it in every table.
 
@@ -63,6 +65,10 @@ def retract(
         Where it is.
     writer : Writer
         Goes into the commits.
+    token : callable, optional
+        Gives a token above those of all attempts that have begun; by default the writer's. Asked
+        for each table anew, after the one that it is made from was cleared: whoever read that
+        before has begun before, also if it began after this retraction.
 
     Raises
     ------
@@ -97,7 +103,8 @@ def retract(
     landing.set_aside(files)
     # Also where there is nothing: a phase that has begun must not publish the rows afterwards.
     for table in tables.values():
-        table.clear(partition, writer, facts={"retracted": reason})
+        now = writer if token is None else replace(writer, token=max(writer.token, token()))
+        table.clear(partition, now, facts={"retracted": reason})
     return retracted
 
 

@@ -6,7 +6,7 @@ import os
 import re
 from pathlib import Path
 
-from include.errors import ConfigError, FlywheelError, ServiceUnavailable
+from include.errors import FlywheelError, ServiceUnavailable, SettingsError
 
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
@@ -25,7 +25,7 @@ def make_folder(uri: str) -> None:
 
     Raises
     ------
-    ConfigError
+    SettingsError
         When the folder cannot be made: Delta's own error would say that the table was not found.
     """
     if is_remote(uri):
@@ -47,8 +47,8 @@ def store_trouble(name: str, uri: str, doing: str, error: Exception) -> Flywheel
     )
 
 
-def _not_writable(uri: str, error: Exception) -> ConfigError:
-    return ConfigError(
+def _not_writable(uri: str, error: Exception) -> SettingsError:
+    return SettingsError(
         f"lake folder {uri}: must be a folder that this process may write, got: {error}. "
         "Make it writable, or set FLYWHEEL_LAKE_URI to another folder or s3:// address."
     )

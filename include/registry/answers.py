@@ -7,7 +7,7 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
-from include.errors import ConfigError, ServiceUnavailable
+from include.errors import ServiceUnavailable, SettingsError
 
 # MLflow retries a dead server for over 80 s and gives each request 120 s; Airflow's own retries,
 # and serving's next look in two seconds, do better. An explicit variable takes precedence.
@@ -70,7 +70,7 @@ def check_named(answered: str, asked: str, uri: str) -> None:
 class Translated:
     """A client whose methods raise `ServiceUnavailable` where MLflow does not answer.
 
-    A login that is refused, and an address where another server answers, are a `ConfigError`: no
+    A login that is refused, and an address where another server answers, are a `SettingsError`: no
     retry helps, and neither means that there is no model. Everything else that MLflow refuses is
     raised as it comes.
 
@@ -97,7 +97,7 @@ class Translated:
             except (MlflowException, RequestException, ConnectionError) as error:
                 code = getattr(error, "error_code", "INTERNAL_ERROR")
                 if code in _NOT_ALLOWED | _NOT_MLFLOW:
-                    raise ConfigError(
+                    raise SettingsError(
                         f"MLflow at {self._uri}: must allow {method.__name__}, got {code}. Correct "
                         "the login or the address of the Airflow connection flywheel_mlflow, or "
                         "MLFLOW_TRACKING_USERNAME, _PASSWORD and _URI."

@@ -15,7 +15,7 @@ from typing import Any
 
 from mlflow.exceptions import MlflowException
 
-from include.errors import ConfigError, DataContractError
+from include.errors import DataContractError, SettingsError
 from include.registry.answers import check_named, is_duplicate, is_missing
 from include.registry.ledger import Promotion
 from include.registry.manifest import MANIFEST, sha256
@@ -250,5 +250,5 @@ class Registry(Runs):
 
 def _needed(path: Path | None, name: str, setting: str) -> Path:
     if path is None:
-        raise ConfigError(f"Registry: {name} is needed here and was not given. See {setting}.")
+        raise SettingsError(f"Registry: {name} is needed here and was not given. See {setting}.")
     return path

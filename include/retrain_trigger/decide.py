@@ -75,13 +75,17 @@ class Facts:
 
 @dataclass(frozen=True)
 class Decision:
-    """Whether to ask for a training, why, and the numbers behind it."""
+    """Whether to ask for a training, why, and the numbers behind it.
+
+    `seen` is the version of the monitor's report that it was decided from, None without one.
+    """
 
     ask: bool
     as_of: str
     reasons: list[str]
     signals: dict[str, Any] = field(default_factory=dict)
     champion_version: str | None = None
+    seen: int | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 import pyarrow as pa
 
 from include.due.definitions import DEFINITION, definition_of
-from include.due.state import states
+from include.due.state import states, training_stands_refused
 from include.due.wanted import ABSENT, wanted_clean, wanted_features
 from include.lake.frames import arrow_schema
 from include.lake.table import Lake, LakeTable, Published, Writer
@@ -88,9 +89,12 @@ def decide(
     if own:
         return _decision_of(own[-1])
     as_of = key if champion is not None else newest_labelled(use_case, lake) or key
+    # Before the facts: a report that comes meanwhile leaves the decision due.
+    seen = lake.table(use_case.name, "monitoring").partition_version(as_of)
     facts = gather(use_case, as_of, lake, registry, champion, decisions, active)
     grain = use_case.ingest.partition.grain
-    return decide_from(facts, use_case.retrain, use_case.train.min_partitions, grain)
+    decision = decide_from(facts, use_case.retrain, use_case.train.min_partitions, grain)
+    return replace(decision, seen=seen)
 
 
 def gather(
@@ -151,11 +155,11 @@ def standing_requests(
     if not asked:
         return []
     ended = registry.trainings(use_case.name)
-    refused = set(lake.table(use_case.name, "refusals").partitions())
     return [
         request
         for request in asked
-        if ended.get(request.as_of) != "FAILED" and f"training.{request.as_of}" not in refused
+        if ended.get(request.as_of) != "FAILED"
+        and not training_stands_refused(use_case, request.as_of, lake)
     ]
 
 
@@ -198,8 +202,7 @@ def record(use_case: UseCase, decision: Decision, lake: Lake, writer: Writer) ->
         [{name: each[name] for name in SCHEMA_COLUMNS} for each in rows],
         schema=arrow_schema(SCHEMA_COLUMNS),
     )
-    monitoring = lake.table(use_case.name, "monitoring")
-    seen = monitoring.partition_version(decision.as_of)
+    monitoring, seen = lake.table(use_case.name, "monitoring"), decision.seen
     return table.publish(
         data,
         partition=decision.as_of,

@@ -56,6 +56,8 @@ def validate_and_clean(use_case: UseCase, partition: str, lake: Lake, writer: Wr
         The batch is refused: a batch expectation failed, or too large a share of rows did. Nothing
         is published then.
     """
+    # Before the suite is read: one that is edited meanwhile leaves the partition due.
+    definition = {DEFINITION: definition_of(use_case, "clean")}
     raw = lake.table(use_case.name, "raw")
     rows, source = raw.read_input(partition, list(use_case.ingest.columns))
 
@@ -70,7 +72,6 @@ def validate_and_clean(use_case: UseCase, partition: str, lake: Lake, writer: Wr
             f"(quarantined: {reasons}, dropped: {result.rows_dropped}). Look at the landed files."
         )
 
-    definition = {DEFINITION: definition_of(use_case, "clean")}
     quarantine = lake.table(use_case.name, "quarantine")
     quarantine_version = None
     if bad.num_rows:

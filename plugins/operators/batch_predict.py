@@ -30,6 +30,8 @@ class PredictPartitionOperator(PartitionOperator):
     """
 
     stage, source = "predictions", "features"
+    # What is refused here is the model, and the next champion may do: the partition stays due.
+    remembers_refusals = False
 
     def wanted(self, key: str) -> Wanted:
         """Say what the partition would be made from now."""

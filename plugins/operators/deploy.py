@@ -185,12 +185,23 @@ class ConfirmServingOperator(PhaseOperator):
             served = None
         self.log.info("%s serves version %s; wanted is %s", self.use_case, served, self.version)
         if served != self.version:
+            with errors_for_airflow():
+                self._check_promoted()
             self.defer(
                 trigger=ServedVersionTrigger(hook.url(), self.use_case, self.version),
                 method_name="list_unscored",
                 timeout=self.timeout,
             )
         return self.list_unscored(context)
+
+    def _check_promoted(self) -> None:
+        """Refuse to wait for what is not to serve: it would hold up every promotion for an hour."""
+        current = self.ledger.current()
+        if current is not None and current.version != self.version:
+            raise DataContractError(
+                f"{self.use_case}: version {self.version} will not serve: version "
+                f"{current.version} was promoted since. Clear the run that promoted that one."
+            )
 
     def list_unscored(self, context: Context, event: str | None = None) -> list[list[str]]:
         """List what the champion has to score."""

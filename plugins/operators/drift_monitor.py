@@ -27,6 +27,8 @@ class MonitorPartitionOperator(PartitionOperator):
     """
 
     stage, source = "monitoring", "predictions"
+    # What is refused here is the model's package, which may be put right: the partition stays due.
+    remembers_refusals = False
     operator_extra_links = (DriftReportLink(),)
 
     def wanted(self, key: str) -> Wanted:

@@ -25,10 +25,11 @@ class SendLostEventsOperator(PhaseOperator):
     """Compare what is there with what should be, and send lost events again.
 
     Lost are events to a Dag that was paused, and those that a killed scheduler or triggerer had not
-    acted upon. Nothing is sent for what is queued or running, for a Dag that is paused, or after
-    three failures in a row. Also corrects MLflow's aliases where they differ from the promotion
-    ledger. **Idempotent**: a run that was started for what is not due any more is skipped.
-    **XCom**: what was sent, why, and what was left. **Retries**: none; the next run looks again.
+    acted upon. Nothing is sent for what is queued or running, for a Dag that is paused, or (except
+    for ingestion) after three failures in a row. Also corrects MLflow's aliases where they differ
+    from the promotion ledger. **Idempotent**: a run that was started for what is not due any more
+    is skipped. **XCom**: what was sent, why, and what was left. **Retries**: none; the next run
+    looks again.
     """
 
     takes_partition_key = False
@@ -67,7 +68,9 @@ class SendLostEventsOperator(PhaseOperator):
         for key, because in lost.because.items():
             if key in active:
                 continue
-            if self.api.failures_in_a_row(dag_id, key, GIVE_UP_AFTER) >= GIVE_UP_AFTER:
+            # Runs of ingestion are red also when a file was refused and all work was done.
+            counts = lost.phase != "ingest_label"
+            if counts and self.api.failures_in_a_row(dag_id, key, GIVE_UP_AFTER) >= GIVE_UP_AFTER:
                 left.append(f"{dag_id} {key}: failed {GIVE_UP_AFTER} times, clear it to try again")
                 continue
             if count == MOST_AT_ONCE:

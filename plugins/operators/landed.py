@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowSkipException
 
-from include.errors import ConfigError, DataContractError
+from include.errors import ConfigError, DataContractError, FileUnavailable, SettingsError
 from plugins.operators.base import (
     PhaseOperator,
     asked_by_a_person,
@@ -42,7 +42,8 @@ class IngestOperator(PhaseOperator):
     event for each partition whose content changed, and is skipped when there is none. **XCom**:
     counts, and the facts of the first partitions; under `refused` the words by partition.
     **Idempotent**: replaces partitions. **Retries**: when the landing area or the lake does not
-    answer; a malformed file is refused at once, and remembered until it changes.
+    answer, or nothing but unreadable files is new; a malformed file is refused at once, and
+    remembered until it changes.
 
     :param partition: only this partition (templated)
     :param more: alias under which the landing asset is emitted when something is left for the next
@@ -69,6 +70,7 @@ class IngestOperator(PhaseOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         """Find what is new, publish it, emit, and leave the refused ones to `report_refused`."""
         done: list[dict[str, Any]] = []
+        unread: list[FileUnavailable] = []
         with errors_for_airflow():
             self._tell_ignored()
             wanted = self.wanted_by_stage(self.lake_hook.landing)
@@ -79,10 +81,17 @@ class IngestOperator(PhaseOperator):
                 refused.pop(f"{stage} {key}", None)
                 try:
                     done.append(facts_of(self.ingest(stage, key, context)))
+                except FileUnavailable as error:  # it stays due, and the others go on
+                    self.log.warning("%s of %s is left for a later run: %s", stage, key, error)
+                    unread.append(error)
+                except SettingsError:  # says nothing of the files
+                    raise
                 except (ConfigError, DataContractError) as error:
                     self.log.error("%s of %s is refused: %s", stage, key, error)
                     refused[f"{stage} {key}"] = str(error)
                     self._remember(stage, key, wanted, error, context)
+            if unread and not (done or published):
+                raise unread[0]
         if refused:
             context["ti"].xcom_push(key=REFUSED, value=self._shown(refused))
         left = self._leave_the_rest(len(todo) - MOST_AT_ONCE, context)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowSkipException
 
-from include.errors import ConfigError, DataContractError, FlywheelError
+from include.errors import ConfigError, DataContractError, FlywheelError, SettingsError
 from plugins.operators.base import (
     PARTITION_KEY,
     PhaseOperator,
@@ -39,6 +39,8 @@ class PartitionOperator(PhaseOperator):
     """The table that is made, such as `clean`."""
     source: str
     """The table that it is mainly made from, such as `raw`."""
+    remembers_refusals = True
+    """Whether what is refused depends on `wanted` alone, so that it is not tried unchanged."""
 
     template_fields: Sequence[str] = ("partition",)
 
@@ -59,8 +61,11 @@ class PartitionOperator(PhaseOperator):
                 self._skip_unless_due(key, wanted)
             try:
                 done = facts_of(self.process(context))
+            except SettingsError:  # says nothing of the partition, which stays due
+                raise
             except (ConfigError, DataContractError) as error:
-                self._remember_refusal(key, wanted, error, context)
+                if self.remembers_refusals:
+                    self._remember_refusal(key, wanted, error, context)
                 raise
         self.log.info("%s", done)
         if not done["changed"] and not half_done:

@@ -25,7 +25,8 @@ class RebuildOperator(PhaseOperator):
     """Start a run of one phase for each partition of a range, newest first.
 
     Airflow cannot backfill a Dag that is scheduled by assets. **Idempotent**: a retry starts each
-    run once. **XCom**: what was started. **Retries**: when Airflow's REST API does not answer.
+    run once; a cleared run starts them all again. **XCom**: what was started. **Retries**: when
+    Airflow's REST API does not answer.
 
     :param phase: which phase (templated)
     :param first: first partition key (templated)
@@ -53,7 +54,9 @@ class RebuildOperator(PhaseOperator):
 
     def execute(self, context: Context) -> list[str]:
         """Start the runs."""
-        api, run_id = AirflowApiHook(), context["dag_run"].run_id
+        run = context["dag_run"]
+        cleared = f"__{run.clear_number}" if run.clear_number else ""
+        api, run_id = AirflowApiHook(), f"{run.run_id}{cleared}"
         with errors_for_airflow():
             keys = self._keys()
             for key in keys:

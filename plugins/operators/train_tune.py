@@ -73,20 +73,18 @@ class PrepareTrainingOperator(PhaseOperator):
             try:
                 prepared = prepare(use_case, key, self.lake, self.registry, name)
             except DataContractError as error:
-                self._remember_refusal(key, name, error, context)
+                self._remember_refusal(key, error, context)
                 raise
         self.log.info("%s", {k: v for k, v in asdict(prepared).items() if k != "configuration"})
         context["ti"].xcom_push(key=PREPARED, value=asdict(prepared))
         self.mlflow_run_id = prepared.run_id
         return prepared.trials
 
-    def _remember_refusal(
-        self, key: str, name: str, error: DataContractError, context: Context
-    ) -> None:
-        from include.due.definitions import digest_63
+    def _remember_refusal(self, key: str, error: DataContractError, context: Context) -> None:
         from include.due.state import refuse
+        from include.due.wanted import wanted_training
 
-        sources = {"training": digest_63(name.encode())}
+        sources = wanted_training(self.config, self.lake, key)[key]
         words, writer = str(error), self.writer(context)
         refuse(self.use_case, "training", key, sources, words, self.lake, writer)
 

@@ -17,7 +17,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from include.errors import ConfigError, ServiceUnavailable
+from include.errors import ServiceUnavailable, SettingsError
 from include.registry.client import Registry
 
 USER, PASSWORD = "pipeline", "s3cret-of-the-pipeline"
@@ -105,13 +105,13 @@ def repeats_the_request(request: BaseHTTPRequestHandler) -> None:
 
 PAGE = "<html><h1>502 Bad Gateway</h1>nginx</html>"
 ANSWERS = {
-    "401 of MLflow": (says(401, "You are not authenticated."), ConfigError),
-    "401 without words": (says(401, ""), ConfigError),
-    "403 of MLflow": (says(403, "Permission denied"), ConfigError),
-    "403 as JSON": (of_mlflow(403, "PERMISSION_DENIED", "no"), ConfigError),
-    "404 page": (says(404, "<html>Not Found</html>"), ConfigError),
+    "401 of MLflow": (says(401, "You are not authenticated."), SettingsError),
+    "401 without words": (says(401, ""), SettingsError),
+    "403 of MLflow": (says(403, "Permission denied"), SettingsError),
+    "403 as JSON": (of_mlflow(403, "PERMISSION_DENIED", "no"), SettingsError),
+    "404 page": (says(404, "<html>Not Found</html>"), SettingsError),
     "404 of another server": (says_json(404, {"detail": "Not Found"}), ServiceUnavailable),
-    "404 of another path": (of_mlflow(404, "ENDPOINT_NOT_FOUND", "no such path"), ConfigError),
+    "404 of another path": (of_mlflow(404, "ENDPOINT_NOT_FOUND", "no such path"), SettingsError),
     "500 of MLflow": (of_mlflow(500, "INTERNAL_ERROR", "database is locked"), ServiceUnavailable),
     "500 page": (says(500, "<html>oops</html>"), ServiceUnavailable),
     "502 page": (says(502, PAGE), ServiceUnavailable),
@@ -180,7 +180,7 @@ def test_a_server_that_hangs_is_given_up_on_in_the_time_that_is_set(registry_at,
 
 def test_a_refused_login_says_which_settings_to_correct(registry_at):
     with answering(says(401, "You are not authenticated.")) as address:
-        message = _refused(registry_at(address), "version_of", ConfigError)
+        message = _refused(registry_at(address), "version_of", SettingsError)
     assert message == (
         f"MLflow at {address}: must allow get_registered_model, got UNAUTHENTICATED. Correct the "
         "login or the address of the Airflow connection flywheel_mlflow, or "

@@ -4,6 +4,7 @@ import dataclasses
 import json
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pytest
@@ -15,6 +16,7 @@ from include.feature.build import build_partition, features_schema
 from include.lake.content import content_version
 from include.lake.frames import arrow_schema
 from include.lake.table import Lake, Writer
+from include.modelling.features import build_features
 from include.use_cases.loader import ROOT, load
 from include.use_cases.schema import UseCase
 
@@ -57,6 +59,33 @@ def filled(churn: UseCase, churn_lake: Lake) -> Lake:
     publish(churn_lake, "clean", churn, ROWS, DAY)
     publish(churn_lake, "reference_plans", churn, [{"plan": "a", "price": 9.5}], "all")
     return churn_lake
+
+
+def test_rows_that_features_py_chokes_on_are_refused_with_words(
+    churn: UseCase, filled: Lake, first: Writer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a surprise it would wait as due for ever, and no first training would begin."""
+
+    def derive(*_: object) -> None:
+        raise ZeroDivisionError("bill / calls")
+
+    monkeypatch.setattr("include.feature.build.build_features", derive)
+    with pytest.raises(DataContractError, match=r"features\.py raises ZeroDivisionError: bill"):
+        build_partition(churn, DAY, filled, first)
+
+
+def test_python_that_is_edited_meanwhile_leaves_the_partition_due(
+    churn: UseCase, filled: Lake, first: Writer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the old one made must not count as made by the new one."""
+
+    def edit_and_build(*given: Any) -> Any:
+        monkeypatch.setattr("include.due.definitions._python", lambda *_: "another")
+        return build_features(*given)
+
+    monkeypatch.setattr("include.feature.build.build_features", edit_and_build)
+    build_partition(churn, DAY, filled, first)
+    assert state(churn, filled).due
 
 
 def test_features_table_has_key_time_and_features(

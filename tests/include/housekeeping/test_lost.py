@@ -13,7 +13,7 @@ import pytest
 from include.batch_predict.predict import predict_partition
 from include.drift_monitor.monitor import monitor_partition
 from include.due.state import refuse
-from include.due.wanted import wanted_clean
+from include.due.wanted import wanted_clean, wanted_training
 from include.feature.build import build_partition
 from include.housekeeping.lost import Lost, find_lost
 from include.ingest_label.ingest import ingest_labels, ingest_rows
@@ -334,9 +334,53 @@ def test_a_training_that_was_asked_for_and_is_not_finished_is_named(young, begun
 
 def test_a_training_that_was_refused_is_not_lost(young):
     young.retrain_trigger("2024-02")
-    why = "the holdout has no labels"
-    refuse("tiny", "training", "2024-02", {"training": 1}, why, young.lake, young.world.writer())
-    assert ("training_request", "train_tune") not in young.named()
+    refuse_training(young)
+    assert young.lost() == []
+
+
+@pytest.fixture
+def asked(young: Wheel) -> Wheel:
+    """Ask for the first training."""
+    assert young.retrain_trigger("2024-02")
+    return young
+
+
+def refuse_training(wheel: Wheel) -> None:
+    sources = wanted_training(wheel.use_case, wheel.lake, "2024-02")["2024-02"]
+    words = "the holdout has no labels"
+    refuse("tiny", "training", "2024-02", sources, words, wheel.lake, wheel.world.writer())
+
+
+def test_a_first_training_that_fails_each_time_is_not_decided_anew_at_every_look(asked):
+    """The decision is made; only its training may be sent again, which ends after three times."""
+    close(asked.registry, asked.begin_training("2024-02")["run_id"])
+    assert asked.named() == {("training_request", "train_tune"): ["2024-02"]}
+
+
+def test_a_first_training_that_stands_refused_is_left_until_its_data_change(asked):
+    refuse_training(asked)
+    assert asked.lost() == []
+    asked.land("2024-01", seed=5)
+    for phase in (asked.ingest_label, asked.validate_clean, asked.feature):
+        phase("2024-01")
+    # With other data it is another decision, and the training may go well.
+    assert ("training_request", "train_tune") in asked.named()
+
+
+def test_a_training_refused_with_other_data_is_refused_no_more(young):
+    """A person tried too early; later it is asked for, and the event is lost."""
+    refuse("tiny", "training", "2024-02", {"training_set": 1}, "too few", young.lake,
+           young.world.writer())  # fmt: skip
+    young.retrain_trigger("2024-02")
+    assert young.named() == {("training_request", "train_tune"): ["2024-02"]}
+    young.registry.reject("tiny", young.train_tune("2024-02"), ["not better"])
+    assert young.lost() == [], "what is done is not asked for again"
+
+
+def test_a_version_that_a_person_registered_does_not_stop_the_look(asked):
+    asked.registry.client.create_registered_model("tiny")
+    asked.registry.client.create_model_version("tiny", "runs:/elsewhere")
+    assert asked.named() == {("training_request", "train_tune"): ["2024-02"]}
 
 
 def test_only_the_newest_training_that_was_asked_for_is_named(wheel):

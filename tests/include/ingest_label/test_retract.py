@@ -292,6 +292,21 @@ def test_a_phase_that_had_begun_is_stopped_also_where_there_were_no_rows_yet(
     assert features.partitions() == [NEXT]
 
 
+def test_a_phase_that_began_after_the_retraction_does_not_publish_the_rows_either(
+    churn: UseCase, landing: Landing, lake: Lake
+) -> None:
+    """It read the raw rows before they were cleared; its token is above the retraction's first."""
+    begun, tokens = writer(4), iter(range(5, 20))
+    validate_and_clean(churn, DAY, lake, begun)
+    by = {"landing": landing, "lake": lake, "writer": writer(3), "token": lambda: next(tokens)}
+    retract(churn, DAY, **TAKE_BACK, **by)
+    table = lake.table("churn", "clean")
+    rows = table.read([NEXT], table.schema().names)
+    with pytest.raises(StaleAttempt):
+        table.publish(rows, partition=DAY, schema=table.schema(), writer=begun)
+    assert table.partitions() == [NEXT]
+
+
 def test_a_use_case_without_labels_is_retracted_too(
     churn: UseCase, landing: Landing, lake: Lake, folder: Path
 ) -> None:

@@ -10,7 +10,12 @@ import pytest
 from include.batch_predict.predict import predict_partition
 from include.drift_monitor.monitor import monitor_partition
 from include.due.state import refuse, states
-from include.due.wanted import wanted_clean, wanted_decisions, wanted_features
+from include.due.wanted import (
+    wanted_clean,
+    wanted_decisions,
+    wanted_features,
+    wanted_training,
+)
 from include.feature.build import build_partition
 from include.retrain_trigger.decide import Champion, Decision, Request, Window
 from include.retrain_trigger.gather import (
@@ -159,7 +164,8 @@ def test_a_training_that_was_refused_does_not_count(tmp_path: Path):
     first = ask(world)
     write(world, first)
     words = "tiny: the holdout partitions must have rows with a label"
-    refuse("tiny", "training", "2024-02", {"training": 7}, words, world.lake, world.writer())
+    sources = wanted_training(world.use_case, world.lake, "2024-02")["2024-02"]
+    refuse("tiny", "training", "2024-02", sources, words, world.lake, world.writer())
     assert ask(world) == first
 
 
@@ -336,6 +342,19 @@ def test_a_decision_on_a_monitored_month_is_up_to_date_until_the_report_changes(
     assert status() == "due"
     write(world, ask(world, "2024-03"))  # the same words again: nothing new is written
     assert status() == "up to date"
+
+
+def test_a_report_that_comes_after_the_facts_leaves_the_decision_due(tmp_path: Path):
+    world = make_world(tmp_path)
+    for key in ("2024-01", "2024-02"):
+        month(world, key)
+    world.crown(as_of="2024-02", holdout="2024-02")
+    month(world, "2024-03", labelled=False)
+    decision = ask(world, "2024-03")
+    month(world, "2024-03", labelled=True)
+    write(world, decision)
+    wanted = wanted_decisions(world.use_case, world.lake)
+    assert states("tiny", "decisions", wanted, world.lake)["2024-03"].due
 
 
 def test_a_drifting_champion_is_replaced_once_there_is_something_new(tmp_path: Path):

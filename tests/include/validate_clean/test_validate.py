@@ -4,6 +4,7 @@ import dataclasses
 import json
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pytest
@@ -14,8 +15,9 @@ from include.errors import DataContractError
 from include.lake.content import content_version
 from include.lake.frames import arrow_schema
 from include.lake.table import Lake, Writer
-from include.use_cases.loader import load
+from include.use_cases.loader import load, load_suite
 from include.use_cases.schema import UseCase
+from include.validate_clean.expectations import check
 from include.validate_clean.validate import validate_and_clean
 
 DAY = "2024-05-01"
@@ -44,6 +46,23 @@ def publish(use_case: UseCase, lake: Lake, rows: list[Row], token: int = 1) -> N
 
 def status(use_case: UseCase, lake: Lake) -> str:
     return states("churn", "clean", wanted_clean(use_case, lake), lake)[DAY].status
+
+
+def test_a_suite_that_is_edited_meanwhile_leaves_the_partition_due(
+    churn: UseCase, churn_lake: Lake, first: Writer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the old one let pass must not count as checked by the new one."""
+    publish(churn, churn_lake, ROWS)
+
+    def check_and_edit(*given: Any) -> Any:
+        checked = check(*given)
+        stricter = load_suite(churn).model_copy(update={"expectations": []})
+        monkeypatch.setattr("include.due.definitions.load_suite", lambda _: stricter)
+        return checked
+
+    monkeypatch.setattr("include.validate_clean.validate.check", check_and_edit)
+    validate_and_clean(churn, DAY, churn_lake, first)
+    assert status(churn, churn_lake) == "due"
 
 
 def test_good_rows_are_clean_and_bad_ones_set_aside_with_the_reason(

@@ -17,7 +17,7 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from include.due.definitions import DEFINITION, definition_of
 from include.due.wanted import Wanted, wanted_clean
-from include.errors import ConfigError, DataContractError, ServiceUnavailable
+from include.errors import ConfigError, DataContractError, ServiceUnavailable, SettingsError
 from include.lake.frames import arrow_schema, to_arrow
 from include.lake.table import Lake, LakeTable, Published, Writer
 from plugins.operators.base import (
@@ -541,6 +541,17 @@ def test_a_service_that_is_away_is_no_refusal(tens, monkeypatch):
     assert (refusals(tens), tens.events) == ([], set())
     tens.do(again=True, attempt=2)
     assert tens.events == {KEY}
+
+
+def test_a_login_that_is_refused_is_no_refusal_of_the_partition(tens, monkeypatch):
+    tens.land(42)
+    with monkeypatch.context() as locked:
+        locked.setattr(LakeTable, "publish", _raise(SettingsError("the login is refused")))
+        with pytest.raises(AirflowFailException, match="the login is refused"):
+            tens.do()
+    assert (refusals(tens), tens.events) == ([], set())
+    tens.do()
+    assert tens.events == {KEY}, "once the login is right, the next event is enough"
 
 
 def _raise(error: Exception) -> Callable[..., Any]:

@@ -328,6 +328,14 @@ def test_it_waits_in_the_triggerer_also_through_an_outage(served, home, answer):
     assert resumed(context, event="2") == [["2013-03"]]
 
 
+def test_a_cleared_wait_for_a_version_that_was_replaced_ends_at_once(served, home):
+    """Deploy runs one at a time: it would hold up every promotion for an hour."""
+    crown(home, USE_CASE)
+    served.return_value = "1"
+    with pytest.raises(AirflowFailException, match="version 1 was promoted since"):
+        execute(confirm(), make_context())
+
+
 def test_a_time_out_is_not_followed_by_another_wait():
     assert confirm(default_args={"retries": 3}).retries == 0
 

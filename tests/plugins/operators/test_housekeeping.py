@@ -79,6 +79,14 @@ def test_a_phase_without_keys_has_an_event_without_one(api, lost):
     assert sent_to(api) == [("weather_regimes.landing", "")]
 
 
+def test_red_runs_of_ingestion_do_not_end_its_events(api, lost):
+    """A run is red when a file was refused; three such landings, and the next would be lost."""
+    lost.return_value = [missing("landing", "ingest_label", [""])]
+    api.failures_in_a_row.return_value = 3
+    look()
+    assert sent_to(api) == [("weather_regimes.landing", "")]
+
+
 def test_nothing_lost_is_skipped(api, lost):
     lost.return_value = []
     with pytest.raises(AirflowSkipException, match="Nothing was lost"):

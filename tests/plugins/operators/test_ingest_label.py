@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,11 @@ import pytest
 from airflow.sdk import Asset, AssetAlias
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
-from include.errors import ServiceUnavailable
+from include.errors import ServiceUnavailable, SettingsError
 from include.ingest_label import ingest
+from include.ingest_label.folder import Folder
 from include.ingest_label.landing import Landing
-from include.lake.table import Lake, Writer
+from include.lake.table import Lake, StaleAttempt, Writer
 from plugins.operators import landed
 from plugins.operators.ingest_label import (
     IngestLabelsOperator,
@@ -40,6 +42,7 @@ OUTCOMES = "year,month,day,time_hour,carrier,flight,origin,arr_delay\n"
 LANDING = Asset(name="weather_regimes.landing")
 MORE = AssetAlias("weather_regimes.more_rows")
 SCHEDULED = "asset_triggered"
+LATER_THAN_NOW = 1_000_000  # runs are an hour apart, from 2013 on
 
 
 def hour(month: str, temp: object = 39.0) -> str:
@@ -199,6 +202,36 @@ def test_a_malformed_file_does_not_stop_the_others(rows, home):
     assert set(rows.refused) == {"raw 2013-02"}
     assert f"{bad}: column 'temp' must be float64" in rows.refused["raw 2013-02"]
     assert "'mild' in row 2 (the header is row 1)" in rows.refused["raw 2013-02"]
+
+
+def test_a_file_that_is_still_written_does_not_stop_the_others(rows, home, monkeypatch):
+    for month in MONTHS:
+        land_hour(home, month)
+    read = Folder.read
+
+    def growing(self: Folder, file: Any) -> bytes:
+        content = read(self, file)
+        if MONTHS[0] in file.path:
+            with Path(file.path).open("a") as more:
+                more.write(hour(MONTHS[0]))
+        return content
+
+    with monkeypatch.context() as while_copied:
+        while_copied.setattr(Folder, "read", growing)
+        rows()
+        assert (rows.events, rows.refused) == (set(MONTHS[1:]), {})
+        with pytest.raises(ServiceUnavailable, match="changed while they were read"):
+            rows()  # nothing else is new: worth a retry
+    rows(again=True, attempt=2)
+    assert rows.events == {MONTHS[0]}
+
+
+def test_a_store_that_is_closed_to_us_is_no_refusal_of_what_landed(rows, home, stub):
+    land_hour(home, MONTHS[0])
+    stub("include.ingest_label.ingest.ingest_rows", SettingsError("not writable"))
+    with pytest.raises(AirflowFailException, match="not writable"):
+        rows()
+    assert not Lake(str(home / "lake")).table("weather_regimes", "refusals").exists()
 
 
 def test_a_refused_file_is_tried_when_it_changes_and_when_a_person_asks(rows, home):
@@ -503,12 +536,23 @@ def test_a_partition_is_taken_back_and_who_wanted_it_is_recorded(rows, home):
         rows()
 
 
+def test_a_phase_that_began_after_the_retraction_is_fenced_out_too(rows, home):
+    """It may have read the rows before they were cleared."""
+    land_hour(home, "2013-01")
+    rows()
+    begun = Writer("later", 1, time.time_ns() // 1_000_000, "test")  # the test's clock is in 2013
+    retract()
+    data = raw(home).read(["2013-01"], version=0).drop_columns(["partition"])
+    with pytest.raises(StaleAttempt):
+        raw(home).publish(data, partition="2013-01", schema=data.schema, writer=begun)
+
+
 def test_the_same_file_landed_again_after_it_was_taken_back_comes_back(rows, home):
     land_hour(home, "2013-01")
     rows()
     retract()
     land_hour(home, "2013-01")
-    rows.number = 100  # later than the retraction
+    rows.number = LATER_THAN_NOW
     rows()
     assert rows.events == {"2013-01"}
     assert raw(home).partitions() == ["2013-01"]
@@ -520,7 +564,7 @@ def test_a_file_that_is_moved_back_unchanged_comes_back(rows, home):
     rows()
     retract()
     (home / "landing/.retracted/weather/2013-01/weather.csv").rename(path)
-    rows.number = 100
+    rows.number = LATER_THAN_NOW
     rows()
     assert rows.events == {"2013-01"}
     assert raw(home).partitions() == ["2013-01"]

@@ -128,6 +128,19 @@ def test_failure(stub, registry, ready, operator, target, result, facts, error, 
     assert emitted(context) == (set(), {})
 
 
+@pytest.mark.parametrize(("operator", "target", "result", "facts"), CASES[2:])
+def test_what_a_model_cannot_do_is_tried_with_the_next_model(
+    stub, registry, ready, operator, target, result, facts
+):
+    double = stub(target, DataContractError("the package is not what was signed"))
+    with pytest.raises(AirflowFailException):
+        execute(task_of(operator), event())
+    double.side_effect, double.return_value = None, result
+    context = event(run=2)
+    execute(task_of(operator), context)
+    assert emitted(context)[0] == {KEY}
+
+
 @pytest.mark.parametrize("run_type", ["manual", "asset_triggered"])
 @pytest.mark.parametrize(("operator", "target", "result", "facts"), CASES)
 def test_a_run_without_a_key_fails_with_words(

@@ -39,12 +39,12 @@ def lake(home: Path) -> Lake:
     return lake
 
 
-def rebuild(attempt: int = 1, **form: Any) -> list[str]:
+def rebuild(attempt: int = 1, clear_number: int = 0, **form: Any) -> list[str]:
     form = {
         "phase": "validate_clean", "first": "2013-01", "last": "2013-03", "most": 31, **form,
     }  # fmt: skip
     task = RebuildOperator(task_id="start_runs", use_case=USE_CASE)
-    return execute(task, make_context(attempt=attempt, **form))
+    return execute(task, make_context(attempt=attempt, clear_number=clear_number, **form))
 
 
 def started(api: Mock) -> list[tuple[Any, ...]]:
@@ -65,6 +65,16 @@ def test_at_most_so_many_from_the_newest_on(api, lake):
 
 def test_a_range_of_one(api, lake):
     assert rebuild(first="2012-12", last="2012-12") == ["2012-12"]
+
+
+def test_a_cleared_run_starts_them_again(api, lake):
+    """Under their old ids Airflow would answer 409, and nothing would be done."""
+    rebuild(first="2013-03")
+    rebuild(first="2013-03", clear_number=1)
+    assert [run_id for _, _, run_id in started(api)] == [
+        "manual__1__2013-03",
+        "manual__1__1__2013-03",
+    ]
 
 
 def test_a_retry_names_the_same_runs(api, lake):

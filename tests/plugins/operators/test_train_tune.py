@@ -159,18 +159,20 @@ def test_nothing_to_train_on_says_so(library, features):
 
 def test_a_refused_training_is_remembered_so_that_it_does_not_count_as_asked(library, stub):
     refuse = stub("include.due.state.refuse", None)
+    stub("include.due.wanted.wanted_training", {"2013-02": {"training_set": 7}})
     library["prepare"].side_effect = DataContractError("too few labelled partitions")
     with pytest.raises(AirflowFailException, match="too few labelled partitions"):
         prepare(event())
     use_case, stage, key, sources, words, _, writer = refuse.call_args.args
     assert (use_case, stage, key) == ("weather_regimes", "training", "2013-02")
-    assert (list(sources), words) == (["training"], "too few labelled partitions")
+    assert (list(sources), words) == (["training_set"], "too few labelled partitions")
     assert writer.attempt == 1
 
 
 @pytest.mark.parametrize(("error", "seen"), FAILURES)
 def test_preparing_fails_in_airflows_words(library, stub, error, seen):
     stub("include.due.state.refuse", None)
+    stub("include.due.wanted.wanted_training", {"2013-02": {"training_set": 7}})
     library["prepare"].side_effect = error
     with pytest.raises(seen, match=str(error)):
         prepare(event())
