@@ -7,7 +7,7 @@ ADMIN = "admin"
 PIPELINE = "pipeline"
 """Airflow's tasks: may create, and change what they created."""
 SERVING = "serving"
-"""The scoring server: may read."""
+"""The scoring server: may read, and change nothing of others."""
 USERS = (ADMIN, PIPELINE, SERVING)
 
 
