@@ -34,7 +34,7 @@ def measure(house: House) -> list[Figure]:
     for name, kind in model.request_columns.items():
         if kind == "timestamp":
             row[name] = pd.to_datetime(row[name], utc=True)
-    features = build_features(row, references, model.use_case)
+    features = build_features(row, references, model.use_case, model.python)
     url = f"{settings.serving_url}/{USE_CASE}/invocations"
     served, alone = [], []
     with httpx.Client(trust_env=False, timeout=30) as client:

@@ -11,7 +11,7 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from include.use_cases.loader import load_suite, root
+from include.use_cases.loader import load_suite, python_of
 from include.use_cases.schema import UseCase
 
 DEFINITION = "definition"
@@ -71,7 +71,7 @@ def _clean(use_case: UseCase) -> Any:
 def _features(use_case: UseCase) -> Any:
     joined = [_reference(use_case, name) for name in use_case.features.references]
     names = [use_case.ingest.key, use_case.ingest.partition.column, use_case.train.split.by]
-    python = _python(use_case, "features.py")
+    python = python_of(use_case).digest
     return [_plain(use_case.features), joined, use_case.ingest.columns, names, python]
 
 
@@ -107,8 +107,3 @@ _PARTS: Mapping[str, Callable[[UseCase], Any]] = {
 def _plain(model: Any) -> dict[str, Any]:
     content: dict[str, Any] = model.model_dump(mode="json", by_alias=True)
     return content
-
-
-def _python(use_case: UseCase, name: str) -> str | None:
-    path = root() / use_case.name / name
-    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else None

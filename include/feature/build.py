@@ -14,6 +14,7 @@ from include.errors import DataContractError, FlywheelError, bounded
 from include.lake.frames import arrow_schema, to_arrow, to_pandas
 from include.lake.table import Lake, Writer
 from include.modelling.features import build_features, load_references
+from include.use_cases.loader import python_of
 from include.use_cases.schema import Columns, UseCase
 
 log = logging.getLogger(__name__)
@@ -94,7 +95,7 @@ def _built(
     As a surprise it would be retried, and wait as due for ever: no first training would begin.
     """
     try:
-        return build_features(rows, references, use_case)
+        return build_features(rows, references, use_case, python_of(use_case))
     except (FlywheelError, MemoryError, OSError):
         raise
     except Exception as error:

@@ -16,7 +16,7 @@ from pandas.api.extensions import take
 from include.errors import ConfigError, DataContractError
 from include.lake.frames import to_pandas
 from include.lake.table import Input, Lake
-from include.use_cases.loader import python_of
+from include.use_cases.python_package import OwnPython
 from include.use_cases.schema import Reference, UseCase
 
 MISSING = "missing"
@@ -48,7 +48,10 @@ class InfiniteFeatureError(DataContractError):
 
 
 def build_features(
-    rows: pd.DataFrame, references: Mapping[str, pd.DataFrame], use_case: UseCase
+    rows: pd.DataFrame,
+    references: Mapping[str, pd.DataFrame],
+    use_case: UseCase,
+    python: OwnPython,
 ) -> pd.DataFrame:
     """Build the estimator's columns.
 
@@ -64,6 +67,9 @@ def build_features(
         with the key as index. With the key as columns they are indexed here.
     use_case : UseCase
         Says what is joined and what is kept.
+    python : OwnPython
+        The use case's own: of the working tree for the features table, of the model's package where
+        a model answers.
 
     Returns
     -------
@@ -89,7 +95,7 @@ def build_features(
     columns = {name: rows[name].array for name in use_case.features.inputs}
     for name in use_case.features.references:
         columns |= _looked_up(columns, references, name, use_case)
-    frame = _derived(pd.DataFrame(columns, index=rows.index, copy=False), use_case)
+    frame = _derived(pd.DataFrame(columns, index=rows.index, copy=False), use_case, python)
     unmade = [name for name in use_case.features.columns if name not in frame.columns]
     if unmade:
         raise ConfigError(
@@ -188,8 +194,8 @@ def _looked_up(
     return {c: take(reference[c].array, found, allow_fill=True) for c in values}
 
 
-def _derived(frame: pd.DataFrame, use_case: UseCase) -> pd.DataFrame:
-    module = python_of(use_case, "features")
+def _derived(frame: pd.DataFrame, use_case: UseCase, python: OwnPython) -> pd.DataFrame:
+    module = python.module()
     if module is None:
         return frame
     derived = module.derive(frame)

@@ -4,6 +4,7 @@
 
     MLmodel, model.skops, requirements.txt, ...   MLflow's scikit-learn flavour, in the skops format
     flywheel/use_case.yaml        the use case as it was trained
+    flywheel/python/*.py          the use case's own Python, as it was
     flywheel/request_schema.json  columns a request carries, and their types
     flywheel/request_seen.json    what training saw of these columns; absent when not given
     flywheel/example.json         one request row
@@ -36,6 +37,7 @@ from include.registry import manifest
 from include.registry.request_rules import Rule, Seen, from_json, rules_of, seen_in, to_json
 from include.registry.trusted import TRUSTED_TYPES
 from include.use_cases.loader import dump, load_text
+from include.use_cases.python_package import OwnPython, python_in
 from include.use_cases.schema import Columns, UseCase
 
 MODEL_FILE = "model.skops"  # MLflow's name for it
@@ -65,6 +67,8 @@ class ServableModel:
         Holdout features and the column `prediction`.
     facts : dict
         Metrics and lineage.
+    python : OwnPython
+        The use case's own, as it was when the model was trained.
     request_seen : dict of str to Seen
         What training saw of the request columns; empty in a package written without training rows.
     """
@@ -76,6 +80,7 @@ class ServableModel:
     example: dict[str, Any]
     reference: pd.DataFrame
     facts: dict[str, Any]
+    python: OwnPython
     request_seen: dict[str, Seen] = field(default_factory=dict)
 
     @cached_property
@@ -95,7 +100,7 @@ class ServableModel:
         """
         from include.modelling.features import build_features
 
-        return self.predict_features(build_features(rows, references, self.use_case))
+        return self.predict_features(build_features(rows, references, self.use_case, self.python))
 
     def predict_features(self, X: pd.DataFrame) -> pd.DataFrame:
         """Predict from features.
@@ -114,6 +119,7 @@ def write_package(
     *,
     estimator: Any,
     use_case: UseCase,
+    python: OwnPython,
     example: Mapping[str, Any],
     holdout_X: pd.DataFrame,
     facts: Mapping[str, Any],
@@ -131,6 +137,8 @@ def write_package(
         What `include.modelling.estimators.make` made.
     use_case : UseCase
         Snapshotted as YAML.
+    python : OwnPython
+        The use case's own: answers are made with this copy of it.
     example : mapping
         One request row, JSON values.
     holdout_X : DataFrame
@@ -154,6 +162,7 @@ def write_package(
     own = folder / "flywheel"
     own.mkdir()
     (own / "use_case.yaml").write_text(dump(use_case), encoding="utf-8")
+    python.write(own / "python")
     request = {name: use_case.ingest.columns[name] for name in use_case.features.inputs}
     _write_json(own / "request_schema.json", request)
     if request_rows is not None:
@@ -195,6 +204,7 @@ def load_package(folder: Path, verify_key: Path, version: str = "") -> ServableM
         example=json.loads((own / "example.json").read_text()),
         reference=pd.read_parquet(own / "reference.parquet"),
         facts=json.loads((own / "facts.json").read_text()),
+        python=python_in(own / "python", about["use_case"]),
         request_seen=from_json(json.loads(seen.read_text()) if seen.exists() else {}),
     )
 

@@ -22,9 +22,10 @@ from include.modelling.training_set import TrainingSet
 from include.provenance import code_version, lock_hash
 from include.registry.client import Registry
 from include.registry.package import write_package
-from include.train_tune.prepare import configured, load_pinned
+from include.train_tune.prepare import configured, load_pinned, python_as_prepared
 from include.train_tune.studies import best, count_completed, open_study, opened
 from include.train_tune.trial import threads
+from include.use_cases.python_package import OwnPython
 from include.use_cases.schema import UseCase
 
 
@@ -119,7 +120,8 @@ def finish(
     facts = _facts(use_case, prepared, candidate, params, mean, values)
     facts["holdout_rows"] = len(training.holdout_X)
     facts["slices"] = _slices(use_case, estimator, training)
-    version = _register(use_case, estimator, training, facts, lake, registry, work_dir)
+    python = python_as_prepared(use_case_name, prepared)
+    version = _register(use_case, python, estimator, training, facts, lake, registry, work_dir)
     metric = use_case.train.metric
     return Trained(
         version=version,
@@ -203,6 +205,7 @@ def _slices(use_case: UseCase, estimator: Any, training: TrainingSet) -> dict[st
 
 def _register(
     use_case: UseCase,
+    python: OwnPython,
     estimator: Any,
     training: TrainingSet,
     facts: dict[str, Any],
@@ -236,6 +239,7 @@ def _register(
             folder,
             estimator=estimator,
             use_case=use_case,
+            python=python,
             example=example_row(use_case, training.holdout_partition, lake),
             holdout_X=training.holdout_X,
             facts=facts,

@@ -12,7 +12,8 @@ from include.lake.table import Lake
 from include.modelling.training_set import TrainingSet, load_training_set
 from include.provenance import code_version, lock_hash
 from include.registry.client import Registry
-from include.use_cases.loader import dump, load_text
+from include.use_cases.loader import dump, load_text, python_of
+from include.use_cases.python_package import OwnPython
 from include.use_cases.schema import UseCase
 
 _FILE = "training/prepared.json"
@@ -41,6 +42,8 @@ class Prepared:
     configuration : str
         The use case as YAML, as it was when the training began: an edit while trials run changes
         nothing in them.
+    python : list of [str, str]
+        File name and text of the use case's own Python, likewise.
     """
 
     run_id: str
@@ -51,12 +54,18 @@ class Prepared:
     trials: list[dict[str, Any]]
     rows: int
     configuration: str
+    python: list[list[str]]
 
 
 def configured(name: str, prepared: dict[str, Any]) -> UseCase:
     """Return the use case as it was when the training was prepared."""
     origin = f"training run {prepared['run_id']}"
     return load_text(prepared["configuration"], name, origin)
+
+
+def python_as_prepared(name: str, prepared: dict[str, Any]) -> OwnPython:
+    """Return the use case's own Python as it was when the training was prepared."""
+    return OwnPython(name, tuple((file, text) for file, text in prepared["python"]))
 
 
 def prepare(
@@ -146,6 +155,7 @@ def _prepared(use_case: UseCase, as_of: str, run_id: str, training: TrainingSet)
         ],
         rows=len(training.train_X),
         configuration=dump(use_case),
+        python=[list(file) for file in python_of(use_case).files],
     )
 
 

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from functools import lru_cache
-from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
-from types import ModuleType
 from typing import TypeVar
 
 import yaml
@@ -16,6 +13,7 @@ from pydantic import BaseModel, ValidationError
 from include.errors import ConfigError
 from include.use_cases.expectations import Suite, problems_of_suite
 from include.use_cases.messages import sentences
+from include.use_cases.python_package import OwnPython, read_python
 from include.use_cases.python_source import problems_of_python
 from include.use_cases.schema import UseCase
 from include.use_cases.yaml_text import parse
@@ -133,26 +131,9 @@ def get(name: str) -> UseCase:
     return load(root() / name)
 
 
-def python_of(use_case: UseCase, stem: str) -> ModuleType | None:
-    """Import the use case's own Python, such as `features.py`; None when it has none."""
-    path = root() / use_case.name / f"{stem}.py"
-    return _module(path, path.stat().st_mtime_ns) if path.is_file() else None
-
-
-@lru_cache(maxsize=64)
-def _module(path: Path, _mtime_ns: int) -> ModuleType:
-    spec = spec_from_file_location(f"use_case_{path.parent.name}_{path.stem}", path)
-    if spec is None or spec.loader is None:
-        raise ConfigError(f"{shown(path)}: cannot be imported. It must be a Python file.")
-    module = module_from_spec(spec)
-    try:
-        spec.loader.exec_module(module)
-    except SystemExit as error:  # it would end the thread that looks for champions, without a word
-        raise ConfigError(
-            f"{shown(path)}: must define functions only, but ends the process when it is imported. "
-            "Remove sys.exit() from it."
-        ) from error
-    return module
+def python_of(use_case: UseCase) -> OwnPython:
+    """Read the use case's own Python as it is in the working tree now."""
+    return read_python(root() / use_case.name)
 
 
 def shown(path: Path) -> str:

@@ -75,7 +75,10 @@ class PrepareTrainingOperator(PhaseOperator):
             except DataContractError as error:
                 self._remember_refusal(key, error, context)
                 raise
-        self.log.info("%s", {k: v for k, v in asdict(prepared).items() if k != "configuration"})
+        self.log.info(
+            "%s",
+            {k: v for k, v in asdict(prepared).items() if k not in ("configuration", "python")},
+        )
         context["ti"].xcom_push(key=PREPARED, value=asdict(prepared))
         self.mlflow_run_id = prepared.run_id
         return prepared.trials

@@ -12,6 +12,8 @@ import pandas as pd
 from include.modelling import estimators
 from include.registry.package import ServableModel, load_package, write_package
 from include.registry.signing import ensure_keys
+from include.use_cases.loader import python_of
+from include.use_cases.python_package import OwnPython
 from include.use_cases.schema import UseCase
 
 TINY: dict[str, Any] = {
@@ -115,6 +117,7 @@ def make_package(
     seed: int = 0,
     example: dict[str, Any] | None = None,
     request_rows: pd.DataFrame | None = None,
+    python: OwnPython | None = None,
 ) -> TinyPackage:
     """Train on 400 rows and write a signed package to `where/package`, keys to `where/keys`.
 
@@ -154,6 +157,7 @@ def make_package(
         where / "package",
         estimator=model,
         use_case=use_case,
+        python=python or python_of(use_case),
         example=example or {"x": 0.5, "z": -0.5, "colour": "red"},
         holdout_X=X,
         facts=facts,

@@ -15,6 +15,7 @@ from include.modelling.estimators import defaults, make
 from include.modelling.metrics import Judged
 from include.modelling.training_set import load_training_set
 from include.registry.package import write_package
+from include.use_cases.loader import python_of
 from tests.support.houses import House, make_house
 from tests.support.lakes import fill
 from tests.support.packages import tiny_rows, tiny_use_case
@@ -192,6 +193,7 @@ def _register(house: House, name: str, noise: float = 0.0, columns=None, as_of="
         folder,
         estimator=model,
         use_case=use_case,
+        python=python_of(use_case),
         example={},
         holdout_X=training.holdout_X,
         facts=facts,

@@ -18,6 +18,7 @@ from include.lake.frames import arrow_schema
 from include.lake.table import Lake, Writer
 from include.modelling.features import build_features
 from include.use_cases.loader import ROOT, load
+from include.use_cases.python_package import OwnPython
 from include.use_cases.schema import UseCase
 
 DAY = "2024-05-01"
@@ -80,7 +81,8 @@ def test_python_that_is_edited_meanwhile_leaves_the_partition_due(
     """What the old one made must not count as made by the new one."""
 
     def edit_and_build(*given: Any) -> Any:
-        monkeypatch.setattr("include.due.definitions._python", lambda *_: "another")
+        another = OwnPython("churn", (("features.py", "def derive(frame): return frame"),))
+        monkeypatch.setattr("include.due.definitions.python_of", lambda _: another)
         return build_features(*given)
 
     monkeypatch.setattr("include.feature.build.build_features", edit_and_build)

@@ -13,6 +13,7 @@ from include.lake.frames import arrow_schema, to_arrow
 from include.lake.table import Input, Lake, Writer
 from include.modelling.features import build_features, index_reference, load_references
 from include.use_cases import loader
+from include.use_cases.loader import python_of
 from include.use_cases.schema import UseCase
 
 PLANS = pd.DataFrame({"plan": ["a", "b"], "price": [9.5, np.nan]})
@@ -39,13 +40,15 @@ def test_features_have_the_declared_columns_types_and_the_rows_order(churn: UseC
         },
         index=[7, 3, 5, 1],
     )
-    pd.testing.assert_frame_equal(build_features(rows(), {"plans": PLANS}, churn), expected)
+    pd.testing.assert_frame_equal(
+        build_features(rows(), {"plans": PLANS}, churn, python_of(churn)), expected
+    )
 
 
 def test_one_row_alone_has_the_features_it_has_among_others(churn: UseCase) -> None:
-    together = build_features(rows(), {"plans": PLANS}, churn)
+    together = build_features(rows(), {"plans": PLANS}, churn, python_of(churn))
     for position in range(4):
-        alone = build_features(rows().iloc[[position]], {"plans": PLANS}, churn)
+        alone = build_features(rows().iloc[[position]], {"plans": PLANS}, churn, python_of(churn))
         pd.testing.assert_frame_equal(alone, together.iloc[[position]])
 
 
@@ -54,7 +57,7 @@ def test_rows_given_are_not_changed(churn: UseCase, churn_root: Path) -> None:
         "def derive(frame):\n    frame['calls'] = 0\n    frame['bill'] *= 2\n    return frame\n"
     )
     given = rows()
-    built = build_features(given, {"plans": PLANS}, churn)
+    built = build_features(given, {"plans": PLANS}, churn, python_of(churn))
     assert built["calls"].tolist() == [0.0] * 4
     pd.testing.assert_frame_equal(given, rows())
 
@@ -65,7 +68,7 @@ def test_only_inputs_reach_derive(churn: UseCase, churn_root: Path) -> None:
         "def derive(frame):\n    return frame.assign(bill=frame['days_to_departure'])\n"
     )
     with pytest.raises(KeyError, match="days_to_departure"):
-        build_features(rows(), {"plans": PLANS}, churn)
+        build_features(rows(), {"plans": PLANS}, churn, python_of(churn))
 
 
 @pytest.mark.parametrize(
@@ -80,13 +83,13 @@ def test_only_inputs_reach_derive(churn: UseCase, churn_root: Path) -> None:
 def test_a_wrong_derive_is_told(churn: UseCase, churn_root: Path, body: str, message: str) -> None:
     (churn_root / "churn" / "features.py").write_text(f"def derive(frame):\n    return {body}\n")
     with pytest.raises(ConfigError, match=message):
-        build_features(rows(), {"plans": PLANS}, churn)
+        build_features(rows(), {"plans": PLANS}, churn, python_of(churn))
 
 
 def test_broken_rows_and_references_are_told(churn: UseCase) -> None:
     def fails(message: str, given: pd.DataFrame, references: dict[str, pd.DataFrame]) -> None:
         with pytest.raises(DataContractError, match=message):
-            build_features(given, references, churn)
+            build_features(given, references, churn, python_of(churn))
 
     plans = {"plans": PLANS}
     fails(r"but lack \['calls'\]", rows().drop(columns="calls"), plans)
@@ -156,7 +159,7 @@ def features_of(
     name: str, rows: pd.DataFrame, references: dict[str, pd.DataFrame]
 ) -> dict[str, object]:
     use_case = loader.load(loader.ROOT / name)
-    return build_features(rows, references, use_case).iloc[0].to_dict()
+    return build_features(rows, references, use_case, python_of(use_case)).iloc[0].to_dict()
 
 
 def test_flight_delays_features_by_hand() -> None:
@@ -251,7 +254,7 @@ def test_a_request_does_not_pay_for_the_size_of_the_reference() -> None:
 
     def seconds(references: dict[str, pd.DataFrame]) -> float:
         begun = time.thread_time()
-        build_features(row, references, use_case)
+        build_features(row, references, use_case, python_of(use_case))
         return time.thread_time() - begun
 
     for references in (small, large):  # the first request builds the indexes

@@ -170,6 +170,7 @@ def test_facts_that_are_not_json_are_refused(tmp_path):
             tmp_path / "bad",
             estimator=made.load().estimator,
             use_case=made.use_case,
+            python=made.load().python,
             example={},
             holdout_X=tiny_rows(50),
             facts={"metrics": {"roc_auc": float("nan")}},

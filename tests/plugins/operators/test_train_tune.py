@@ -33,6 +33,7 @@ PREPARED = Prepared(
     trials=TRIALS,
     rows=2211,
     configuration="task: clustering",
+    python=[],
 )
 TRAINED = Trained(
     version="4",
