@@ -12,7 +12,10 @@ if TYPE_CHECKING:
 
 
 def problems_of(use_case: UseCase) -> list[str]:
-    """All contradictions between the sections, one sentence each; empty when there are none."""
+    """All contradictions between the sections, one sentence each; empty when there are none.
+
+    A sentence begins with the key that it is about, written with dots: that gives it its line.
+    """
     checks = (_ingest, _clean, _references, _labels, _features, _train, _deploy_and_retrain)
     return [problem for check in checks for problem in check(use_case)]
 
@@ -94,11 +97,12 @@ def _references(use_case: UseCase) -> Iterator[str]:
 
 def _labels(use_case: UseCase) -> Iterator[str]:
     labels, task, columns = use_case.labels, use_case.task, use_case.ingest.columns
-    if (task == "clustering") != (labels is None):
-        rule = "has no" if task == "clustering" else "needs"
-        yield f"a {task} use case {rule} 'labels'."
     if labels is None:
+        if task != "clustering":
+            yield f"task {task} needs the section 'labels', which is missing. Add it."
         return
+    if task == "clustering":
+        yield "labels are for classification and regression, not for clustering. Remove them."
     yield from _unknown("ingest.key (in labels.columns)", use_case.ingest.key, labels.columns)
     for name in use_case.ingest.key:
         if labels.columns.get(name, columns.get(name)) != columns.get(name):
@@ -110,7 +114,7 @@ def _labels(use_case: UseCase) -> Iterator[str]:
         yield "labels.rule is for classification, and classification needs it, like '>= 15'."
     for name in (labels.from_, labels.column):
         if name in columns:
-            yield f"{name!r} lands with the rows and is the outcome: it would leak into the model."
+            yield f"labels.from {name!r} lands with the rows: it would leak into the model."
 
 
 def _features(use_case: UseCase) -> Iterator[str]:

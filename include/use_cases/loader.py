@@ -7,16 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-import yaml
 from pydantic import BaseModel, ValidationError
 
 from include.errors import ConfigError
 from include.use_cases.expectations import Suite, problems_of_suite
-from include.use_cases.messages import sentences
+from include.use_cases.messages import leading_key, sentences
 from include.use_cases.python_package import OwnPython, read_python
 from include.use_cases.python_source import problems_of_python
 from include.use_cases.schema import UseCase
-from include.use_cases.yaml_text import parse
+from include.use_cases.yaml_text import Document, read, write
 
 ROOT = Path(__file__).parent
 YAML_NAME = "use_case.yaml"
@@ -55,18 +54,24 @@ def load_text(text: str, name: str, origin: str) -> UseCase:
     ConfigError
         One line for each thing that is wrong.
     """
-    content = parse(text, origin)
+    document = read(text, origin)
+    content = document.content
     if not isinstance(content, dict):
-        raise ConfigError(f"{origin}: must be a mapping of keys, got {type(content).__name__}.")
+        raise ConfigError(
+            f"{origin}: must be a mapping of keys, got {type(content).__name__}. Write it as "
+            "'key: value' lines."
+        )
     if "name" in content:
-        raise ConfigError(f"{origin}: name is given by the folder ({name!r}). Remove the key.")
-    return _validated(UseCase, {**content, "name": name}, origin)
+        raise ConfigError(
+            f"{document.place(['name'])}: name is given by the folder ({name!r}). Remove the key."
+        )
+    return _validated(UseCase, {**content, "name": name}, document)
 
 
 def dump(use_case: UseCase) -> str:
     """Write the use case as YAML, defaults included; `load_text` reads it back."""
     content = use_case.model_dump(mode="json", by_alias=True, exclude={"name"}, exclude_none=True)
-    return yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
+    return write(content)
 
 
 def load(folder: Path) -> UseCase:
@@ -95,10 +100,11 @@ def load(folder: Path) -> UseCase:
 def load_suite(use_case: UseCase, folder: Path | None = None) -> Suite:
     """Read and check a use case's expectations; `folder` is by default the one in `root()`."""
     path = (folder or root() / use_case.name) / use_case.validation.suite
-    origin = shown(path)
-    suite = _validated(Suite, {"expectations": parse(_read(path), origin)}, origin)
+    document = read(_read(path), shown(path))
+    suite = _validated(Suite, {"expectations": document.content}, document)
     if problems := list(problems_of_suite(suite, use_case)):
-        raise ConfigError("\n".join(f"{origin}: {problem}" for problem in problems))
+        told = (f"{document.place(leading_key(problem))}: {problem}" for problem in problems)
+        raise ConfigError("\n".join(told))
     return suite
 
 
@@ -160,8 +166,9 @@ def _read(path: Path) -> str:
         ) from error
 
 
-def _validated(model: type[Model], content: object, origin: str) -> Model:
+def _validated(model: type[Model], content: object, document: Document) -> Model:
     try:
         return model.model_validate(content)
     except ValidationError as error:
-        raise ConfigError("\n".join(f"{origin}: {s}" for s in sentences(error, model))) from error
+        told = (f"{document.place(path)}: {text}" for path, text in sentences(error, model))
+        raise ConfigError("\n".join(told)) from error

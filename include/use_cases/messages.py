@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import inspect
+import re
 import typing
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -12,7 +13,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails, PydanticUndefined
 
-_NOT_A_NUMBER = "Write it without quotes; YAML reads 1e-3 as text, so write 1.0e-3"
+_NOT_A_NUMBER = "Write it without quotes"
 _KINDS = {
     "int_type": ("a whole number", _NOT_A_NUMBER),
     "int_from_float": ("a whole number", ""),
@@ -33,8 +34,12 @@ _BOUNDS = {
 }
 
 
-def sentences(error: ValidationError, model: type[BaseModel]) -> Iterator[str]:
-    """One sentence or two for each error.
+KeyPath = Sequence[int | str]
+_LEADING_KEY = re.compile(r"[a-z_]+(\.[\w-]+)*")
+
+
+def sentences(error: ValidationError, model: type[BaseModel]) -> Iterator[tuple[KeyPath, str]]:
+    """Say what is wrong, and of which key.
 
     Parameters
     ----------
@@ -45,20 +50,34 @@ def sentences(error: ValidationError, model: type[BaseModel]) -> Iterator[str]:
 
     Yields
     ------
-    str
+    path : sequence of int or str
+        The key, from the top.
+    sentence : str
         Such as `train.tuning.trials must be >= 1, got 0. Set it to at least 1, or remove it
         (default 10).`
     """
     for detail in error.errors(include_url=False):
+        loc = detail["loc"]
         if detail["type"] == "value_error":
-            prefix = _dotted(detail["loc"])
             for problem in str(detail["ctx"]["error"]).splitlines():
-                yield f"{prefix} {problem}".strip()
+                yield loc or leading_key(problem), f"{_dotted(loc)} {problem}".strip()
         else:
-            yield _sentence(detail, model)
+            yield loc, _sentence(detail, model)
 
 
-def _dotted(loc: Sequence[int | str]) -> str:
+def leading_key(problem: str) -> KeyPath:
+    """Read the key that a problem between sections begins with.
+
+    Examples
+    --------
+    >>> leading_key("ingest.key names 'custmer', which is not one of ['customer'].")
+    ['ingest', 'key']
+    """
+    match = _LEADING_KEY.match(problem)
+    return match[0].split(".") if match else []
+
+
+def _dotted(loc: KeyPath) -> str:
     return ".".join(str(part) for part in loc)
 
 
@@ -92,9 +111,7 @@ def _sentence(detail: ErrorDetails, model: type[BaseModel]) -> str:
     return f"{name}: {detail['msg']}, got {got!r}. {_described(field)}".strip()
 
 
-def _walk(
-    model: type[BaseModel], loc: Sequence[int | str]
-) -> tuple[type[BaseModel], FieldInfo | None]:
+def _walk(model: type[BaseModel], loc: KeyPath) -> tuple[type[BaseModel], FieldInfo | None]:
     """Find the model that owns the last part of `loc`, and the nearest field on the way."""
     owner, field = model, None
     choices = [model]

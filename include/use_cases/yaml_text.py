@@ -1,46 +1,71 @@
-"""YAML that people write: a key given twice is an error with its line, not a silent last wins."""
+"""YAML that people write: every error has its line, and a key given twice is one.
+
+The YAML is version 1.2, read by `ruamel.yaml`: `yes`, `no`, `on` and `off` are text, `1e-3` is a
+number, and `010` is ten.
+"""
 
 from __future__ import annotations
 
+import io
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-import yaml
+from ruamel.yaml import YAML
+from ruamel.yaml.constructor import DuplicateKeyError, SafeConstructor
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.nodes import MappingNode, Node, SequenceNode
 
 from include.errors import ConfigError
 
 
-class _NoDuplicates(yaml.SafeLoader):
-    """The safe loader, less its tolerance of repeated keys."""
+@dataclass(frozen=True)
+class Document:
+    """One YAML file, read.
 
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        """Build a dict, refusing a key that stands in it twice."""
-        seen: dict[Any, int] = {}
-        for key_node, _ in node.value:
-            key, line = self.construct_object(key_node, deep=True), key_node.start_mark.line + 1
-            if isinstance(key, str | int | float | bool) and key in seen:
-                raise yaml.MarkedYAMLError(
-                    problem=f"key {key!r} is given twice, first in line {seen[key]}. Keep one",
-                    problem_mark=key_node.start_mark,
-                )
-            if isinstance(key, str | int | float | bool):
-                seen[key] = line
-        return super().construct_mapping(node, deep)
-
-
-def parse(text: str, origin: str) -> Any:
-    """Read YAML.
-
-    Parameters
+    Attributes
     ----------
+    content : object
+        What the YAML says: dicts, lists, numbers, strings.
     text : str
         The YAML.
     origin : str
         Where it is from, for messages.
+    """
 
-    Returns
-    -------
-    object
-        What the YAML says: dicts, lists, numbers, strings.
+    content: Any
+    text: str
+    origin: str
+
+    def place(self, path: Sequence[int | str]) -> str:
+        """Write where a key stands, for the start of a message.
+
+        The text is read a second time, as nodes that know their lines: this is for errors, and
+        the loader that always keeps lines takes twice as long.
+
+        Parameters
+        ----------
+        path : sequence of int or str
+            Keys and positions from the top. A part that the YAML lacks is passed over: a missing
+            key is in the line of what should hold it.
+
+        Examples
+        --------
+        >>> read("train:\\n  tuning: {trials: 0}\\n", "u.yaml").place(["train", "tuning", "trials"])
+        'u.yaml, line 2'
+        >>> read("train: {}\\n", "u.yaml").place(["owner"])
+        'u.yaml'
+        """
+        line, node = 0, _loader().compose(self.text)
+        for part in path:
+            for key, marked, value in _children(node):
+                if key == str(part):
+                    line, node = marked.start_mark.line + 1, value
+        return f"{self.origin}, line {line}" if line else self.origin
+
+
+def read(text: str, origin: str) -> Document:
+    """Read YAML.
 
     Raises
     ------
@@ -48,10 +73,51 @@ def parse(text: str, origin: str) -> Any:
         Not YAML, or a key stands twice in one mapping. The message has the line.
     """
     try:
-        return yaml.load(text, Loader=_NoDuplicates)  # noqa: S506 - it is a SafeLoader
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark
-        line = f" line {mark.line + 1}:" if mark is not None else ""
-        raise ConfigError(f"{origin}:{line} {error.problem}.") from error
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{origin}: is not YAML: {error}.") from error
+        return Document(_loader().load(text), text, origin)
+    except MarkedYAMLError as error:
+        line = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
+        advice = "Keep one" if isinstance(error, DuplicateKeyError) else "Correct the YAML"
+        raise ConfigError(f"{origin}{line}: {error.problem}. {advice}.") from error
+    except (YAMLError, ValueError, RecursionError) as error:  # a control character, 2013-99-99
+        why = str(error).splitlines()[0]
+        raise ConfigError(f"{origin}: is not YAML: {why}. Correct it.") from error
+
+
+def write(content: object) -> str:
+    """Write dicts, lists, numbers and strings as YAML, in their order; `read` reads it back."""
+    yaml = _loader()
+    yaml.default_flow_style = False
+    yaml.sort_base_mapping_type_on_output = False  # type: ignore[assignment]
+    yaml.width = 10_000  # a long text stays in one line
+    stream = io.StringIO()
+    yaml.dump(content, stream)
+    return stream.getvalue()
+
+
+class _Constructor(SafeConstructor):
+    """The safe constructor, telling of a repeated key where the first one stands."""
+
+    def check_mapping_key(
+        self, node: MappingNode, key_node: Node, mapping: Any, key: Any, value: Any
+    ) -> bool:
+        """Refuse a key that stands in the mapping already."""
+        if key not in mapping:
+            return True
+        first = next(k for k, _ in node.value if self.construct_object(k, deep=True) == key)
+        line = first.start_mark.line + 1
+        problem = f"key {key!r} is given twice, first in line {line}"
+        raise DuplicateKeyError(problem=problem, problem_mark=key_node.start_mark)
+
+
+def _loader() -> YAML:
+    yaml = YAML(typ="safe", pure=True)
+    yaml.Constructor = _Constructor
+    return yaml
+
+
+def _children(node: Node) -> Iterator[tuple[str, Node, Node]]:
+    """Yield each child's key, the node that marks its line, and its value."""
+    if isinstance(node, MappingNode):
+        yield from ((str(key.value), key, value) for key, value in node.value)
+    elif isinstance(node, SequenceNode):
+        yield from ((str(number), item, item) for number, item in enumerate(node.value))

@@ -54,7 +54,7 @@ def test_a_broken_use_case_does_not_hide_the_others(root: Path) -> None:
     (root / "broken" / "use_case.yaml").write_text("task: guessing\n")
     loaded = loader.load_all()
     assert list(loaded.use_cases) == ["churn"]
-    assert "broken/use_case.yaml: task must be one of" in str(loaded.broken["broken"])
+    assert "broken/use_case.yaml, line 1: task must be one of" in str(loaded.broken["broken"])
 
 
 def test_get_names_what_exists(root: Path) -> None:
@@ -81,7 +81,7 @@ def test_name_of_the_folder_is_checked(root: Path) -> None:
         (
             "- "
             "{expectation: expect_column_values_to_not_be_null, column: plam, on_failure: refuse}",
-            "expectations.0 expect_column_values_to_not_be_null names column 'plam', which "
+            "line 1: expectations.0 expect_column_values_to_not_be_null names column 'plam', which "
             "is not one",
         ),
         (
@@ -105,7 +105,7 @@ def test_broken_suite_breaks_the_use_case(root: Path, suite: str, message: str) 
     (root / "churn" / "expectations.yaml").write_text(suite)
     with pytest.raises(ConfigError) as error:
         loader.get("churn")
-    assert "churn/expectations.yaml: " in str(error.value)
+    assert "churn/expectations.yaml" in str(error.value)
     assert message in str(error.value)
 
 

@@ -4,11 +4,11 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-import yaml
 
 from include.errors import ConfigError
 from include.use_cases.loader import dump, load_text
 from include.use_cases.schema import UseCase
+from include.use_cases.yaml_text import read
 
 CONFS = Path(__file__).parent / "confs"
 VALID = sorted((CONFS / "valid").glob("*.yaml"))
@@ -18,7 +18,7 @@ INVALID = sorted((CONFS / "invalid").glob("*.yaml"))
 @pytest.mark.parametrize("path", VALID, ids=lambda path: path.stem)
 def test_valid_file_says_what_it_says(path: Path) -> None:
     use_case = load_text(path.read_text(), path.stem, path.name)
-    written = yaml.safe_load(path.read_text())
+    written = read(path.read_text(), path.name).content
     assert use_case.name == path.stem
     assert use_case.task == written["task"]
     assert use_case.ingest.key == written["ingest"]["key"]
@@ -28,11 +28,22 @@ def test_valid_file_says_what_it_says(path: Path) -> None:
 
 @pytest.mark.parametrize("path", INVALID, ids=lambda path: path.stem)
 def test_invalid_file_is_told_in_words(path: Path) -> None:
-    """Each line of the .txt beside the file is one expected sentence, told of that file."""
+    """Each line of the .txt beside the file is one expected sentence, with the line it is about."""
     with pytest.raises(ConfigError) as error:
         load_text(path.read_text(), path.stem, path.name)
     for expected in path.with_suffix(".txt").read_text().splitlines():
-        assert f"{path.name}: {expected.strip()}" in str(error.value)
+        separator = ", " if expected.startswith("line ") else ": "
+        assert f"{path.name}{separator}{expected}" in str(error.value)
+
+
+def test_only_a_missing_section_has_no_line() -> None:
+    without = {
+        path.stem
+        for path in INVALID
+        for expected in path.with_suffix(".txt").read_text().splitlines()
+        if not expected.startswith("line ")
+    }
+    assert without == {"required_key_missing"}
 
 
 def test_every_message_has_its_file_and_every_file_its_message() -> None:
@@ -55,7 +66,7 @@ def test_durations_and_pairs_become_python_values() -> None:
 
 
 def test_durations_are_written_as_they_were_read() -> None:
-    written = yaml.safe_load(dump(full()))["retrain"]
+    written = read(dump(full()), "dump").content["retrain"]
     assert (written["max_age"], written["cooldown"]) == ("36h", "2d")
 
 
@@ -71,6 +82,6 @@ def test_two_mistakes_are_told_at_once() -> None:
         load_text(text, "churn", "use_case.yaml")
     assert str(error.value).splitlines() == [
         "use_case.yaml: owner is required and missing.",
-        "use_case.yaml: ingest.partition.grain must be one of ['day', 'month'], got 'week'. "
+        "use_case.yaml, line 6: ingest.partition.grain must be one of ['day', 'month'], got 'week'. "
         "Known: ['day', 'month'].",
     ]
