@@ -52,7 +52,7 @@ def _labels(use_case: UseCase) -> Any:
     if use_case.labels is None:
         return None
     labels = _plain(use_case.labels)
-    del labels["landing"], labels["column"]  # neither changes a value
+    del labels["landing"]  # changes no value
     times = [use_case.ingest.partition.column, use_case.train.split.by]
     return [labels, use_case.ingest.key, times]
 

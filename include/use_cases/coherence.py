@@ -112,9 +112,8 @@ def _labels(use_case: UseCase) -> Iterator[str]:
         yield f"labels.from {labels.from_!r} must be a number or a bool."
     if (task == "classification") != (labels.rule is not None):
         yield "labels.rule is for classification, and classification needs it, like '>= 15'."
-    for name in (labels.from_, labels.column):
-        if name in columns:
-            yield f"labels.from {name!r} lands with the rows: it would leak into the model."
+    if labels.from_ in columns:
+        yield f"labels.from {labels.from_!r} lands with the rows: it would leak into the model."
 
 
 def _features(use_case: UseCase) -> Iterator[str]:

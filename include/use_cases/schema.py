@@ -102,7 +102,6 @@ class Labels(Strict):
     strategy: Literal["outcome"] = "outcome"
     landing: Pattern
     columns: Columns
-    column: str = Field(description="The label's name.")
     from_: str = Field(alias="from", description="The outcome column it is read off.")
     rule: Annotated[str, Field(pattern=r"^(>=|>|<=|<|==) -?\d+(\.\d+)?$")] | None = Field(
         default=None, description="Makes a class (1 or 0) of the outcome; absent for regression."

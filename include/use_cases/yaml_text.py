@@ -38,7 +38,7 @@ class Document:
     origin: str
 
     def place(self, path: Sequence[int | str]) -> str:
-        """Write where a key stands, for the start of a message.
+        r"""Write where a key stands, for the start of a message.
 
         The text is read a second time, as nodes that know their lines: this is for errors, and
         the loader that always keeps lines takes twice as long.
@@ -51,9 +51,9 @@ class Document:
 
         Examples
         --------
-        >>> read("train:\\n  tuning: {trials: 0}\\n", "u.yaml").place(["train", "tuning", "trials"])
+        >>> read("train:\n  tuning: {trials: 0}\n", "u.yaml").place(["train", "tuning", "trials"])
         'u.yaml, line 2'
-        >>> read("train: {}\\n", "u.yaml").place(["owner"])
+        >>> read("train: {}\n", "u.yaml").place(["owner"])
         'u.yaml'
         """
         line, node = 0, _loader().compose(self.text)

@@ -7,8 +7,8 @@ import sys
 from importlib.metadata import distributions
 
 import pytest
-import yaml
 from packaging.utils import canonicalize_name
+from ruamel.yaml import YAML
 
 from scripts.stack.settings import REPO
 
@@ -100,7 +100,7 @@ def test_the_gate_runs_make_and_its_exit_code_decides(tmp_path):
 
 
 def test_commit_hooks_run_targets_and_fetch_nothing():
-    config = yaml.safe_load((REPO / ".pre-commit-config.yaml").read_text())
+    config = YAML(typ="safe", pure=True).load((REPO / ".pre-commit-config.yaml").read_text())
 
     assert [repo["repo"] for repo in config["repos"]] == ["local"]
     entries = [hook["entry"].split() for hook in config["repos"][0]["hooks"]]

@@ -82,6 +82,7 @@ def test_two_mistakes_are_told_at_once() -> None:
         load_text(text, "churn", "use_case.yaml")
     assert str(error.value).splitlines() == [
         "use_case.yaml: owner is required and missing.",
-        "use_case.yaml, line 6: ingest.partition.grain must be one of ['day', 'month'], got 'week'. "
+        "use_case.yaml, line 6: ingest.partition.grain must be one of ['day', 'month'], "
+        "got 'week'. "
         "Known: ['day', 'month'].",
     ]

@@ -2,7 +2,7 @@ import importlib.util
 from pathlib import Path
 
 import pytest
-import yaml
+from ruamel.yaml import YAML
 from sqlalchemy.engine import make_url
 
 from scripts.stack import secret_files
@@ -14,7 +14,9 @@ from scripts.stack.settings import MARKER, REPO
 def airflow_options():
     """Every option the installed Airflow knows, as (section, option)."""
     package = Path(importlib.util.find_spec("airflow").origin).parent
-    config = yaml.safe_load((package / "config_templates" / "config.yml").read_text())
+    config = YAML(typ="safe", pure=True).load(
+        (package / "config_templates" / "config.yml").read_text()
+    )
     return {
         (section, option): facts["default"]
         for section, content in config.items()
