@@ -38,10 +38,11 @@ from include.registry.request_rules import Rule, Seen, from_json, rules_of, seen
 from include.registry.trusted import TRUSTED_TYPES
 from include.use_cases.loader import dump, load_text
 from include.use_cases.python_package import OwnPython, python_in
+from include.use_cases.python_source import PACKAGES
 from include.use_cases.schema import Columns, UseCase
 
 MODEL_FILE = "model.skops"  # MLflow's name for it
-NEEDED = ("numpy", "pandas", "scikit-learn", "scipy", "skops")
+NEEDED = (*PACKAGES.values(), "skops")
 """Packages that answering with the model needs; their pins are those of the lock."""
 
 _LOCK = Path(__file__).parents[2] / "requirements.txt"

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from include.errors import FlywheelError
 from include.use_cases.loader import shown
+from include.use_cases.python_package import place_of
 
 
 def message_of(error: Exception, path: Path) -> str:
@@ -36,5 +37,5 @@ def message_of(error: Exception, path: Path) -> str:
         said += f" ({error.msg})"
     elif isinstance(error, ImportError):
         said += f" ({error})"
-    where = f"{shown(path)}, line {lines[-1]}: " if lines else ""
-    return f"{where}{said}, see the log"
+    place = place_of(error) or (f"{shown(path)}, line {lines[-1]}" if lines else "")
+    return f"{place}: {said}, see the log" if place else f"{said}, see the log"

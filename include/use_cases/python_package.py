@@ -3,21 +3,28 @@
 A result names the source text that made it, and a model package holds a copy of it. `read_python`
 takes the text from a folder. `OwnPython.module` imports it under a name that holds the digest of
 the text, so that two versions stand side by side in one process.
+
+Modules stand in `sys.modules` as any others do, so dataclasses, postponed annotations, pickles and
+loggers work, and tracebacks show the source lines. `__file__` is a name and no place: a model
+package carries no data files, and what it reads must not depend on the machine.
 """
 
 from __future__ import annotations
 
 import ast
 import hashlib
+import importlib
 import json
+import linecache
+import re
 import sys
 import threading
+import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from importlib.abc import InspectLoader, MetaPathFinder
+from importlib.abc import ExecutionLoader, MetaPathFinder
 from importlib.machinery import ModuleSpec
-from importlib.util import spec_from_loader
 from pathlib import Path
 from types import ModuleType
 
@@ -26,8 +33,15 @@ from include.errors import ConfigError
 FEATURES = "features"
 """The module whose `derive(frame)` adds columns; see `include.modelling.features`."""
 
+MOST_PACKAGES = 128
+"""So many versions stay imported in one process; the oldest goes first, and comes back when used.
+
+A server that runs for months would otherwise keep every version that it ever answered with.
+"""
+
 _PREFIX = "use_case_"
-_IMPORTING = threading.RLock()
+_FILE_NAME = re.compile(r"(?P<use_case>\w+)@[0-9a-f]{16}/(?P<file>[^/]+\.py)")
+"""What `_folder` and a file make, as tracebacks show them."""
 
 
 @dataclass(frozen=True)
@@ -62,27 +76,48 @@ class OwnPython:
             (folder / name).write_text(text, encoding="utf-8")
 
     def module(self, stem: str = FEATURES) -> ModuleType | None:
-        """Import one of the files; None when it is not there. It is imported once a process.
+        """Import one of the files; None when it is not there.
+
+        It is imported once per process. Threads that ask meanwhile wait for the whole module. After
+        a failure it is tried again.
 
         Raises
         ------
         ConfigError
-            The file ends the process when it is imported.
+            The file, or one that it imports, cannot be imported: which, in which line, and why.
         """
+        name = f"{self.package}.{stem}"
+        if (module := _PACKAGES.modules.get(name)) is not None:
+            return module
         if f"{stem}.py" not in dict(self.files):
             return None
-        name = f"{self.package}.{stem}"
-        with _IMPORTING:
-            if name not in sys.modules:
-                _FINDER.packages[self.package] = self
-                try:
-                    __import__(name)
-                except SystemExit as error:  # it would end a thread of the server without a word
-                    raise ConfigError(
-                        f"{self.use_case}/{stem}.py: must define functions only, but ends the "
-                        "process when it is imported. Remove sys.exit() from it."
-                    ) from error
-            return sys.modules[name]
+        try:
+            return _PACKAGES.import_module(self, name)
+        except SystemExit as error:  # it would end a thread of the server without a word
+            raise ConfigError(
+                f"{self.use_case}/{stem}.py: must define functions only, but ends the "
+                "process when it is imported. Remove sys.exit() from it."
+            ) from error
+        except Exception as error:
+            place = place_of(error) or f"{self.use_case}/{stem}.py, line 1"
+            raise ConfigError(
+                f"{place}: cannot be imported, got {type(error).__name__}: {error}. Correct it."
+            ) from error
+
+
+def place_of(error: Exception) -> str | None:
+    """Write in which line of a use case's Python an exception arose; None when in none.
+
+    Of several lines on the way it is the last: such as ``flight_delays/features.py, line 12``.
+    """
+    found = [(f.filename, f.lineno) for f in traceback.extract_tb(error.__traceback__)]
+    if isinstance(error, SyntaxError):
+        found.append((error.filename or "", error.lineno))
+    own = [(match, line) for file, line in found if (match := _FILE_NAME.fullmatch(file))]
+    if not own:
+        return None
+    match, line = own[-1]
+    return f"{match['use_case']}/{match['file']}, line {line or 1}"
 
 
 def python_in(folder: Path, use_case: str) -> OwnPython:
@@ -126,53 +161,75 @@ def _siblings(source: str) -> Iterator[str]:
 
 def _text(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8-sig")  # editors on Windows write a mark of order
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: cannot be read ({error}). Make it a UTF-8 file.") from error
 
 
-class _Loader(InspectLoader):
+def _folder(own: OwnPython) -> str:
+    """Name a version's folder in tracebacks: two versions must not show each other's lines."""
+    return f"{own.use_case}@{own.digest[:16]}"
+
+
+class _Loader(ExecutionLoader):
     """Gives Python's import system the text of one module."""
 
     def __init__(self, own: OwnPython, file: str | None) -> None:
-        self._own, self._file = own, file
-
-    def is_package(self, fullname: str) -> bool:
-        """Whether this is the package itself, not a module of it."""
-        return self._file is None
+        self._source = dict(own.files)[file] if file else ""  # the package itself is empty
+        self._filename = f"{_folder(own)}/{file or '__init__.py'}"
 
     def get_source(self, fullname: str) -> str:
-        """Return the text; the package itself is empty."""
-        return dict(self._own.files)[self._file] if self._file else ""
+        """Return the text; tracebacks take their lines from here."""
+        return self._source
 
     def get_filename(self, fullname: str) -> str:
-        """Return what tracebacks show: use case and file."""
-        return f"{self._own.use_case}/{self._file or '__init__.py'}"
-
-    def get_code(self, fullname: str) -> object:  # type: ignore[override]
-        """Compile the text under the file name that tracebacks show."""
-        return compile(
-            self.get_source(fullname), self.get_filename(fullname), "exec", dont_inherit=True
-        )
+        """Return what tracebacks show: use case, digest and file."""
+        return self._filename
 
 
-class _Finder(MetaPathFinder):
-    """Finds the packages that `OwnPython.module` has announced."""
+class _Packages(MetaPathFinder):
+    """The versions that are imported at present, and Python's finder of their modules."""
 
     def __init__(self) -> None:
-        self.packages: dict[str, OwnPython] = {}
+        self.modules: dict[str, ModuleType] = {}  # whole ones: Python lists them from their start
+        self._texts: dict[str, OwnPython] = {}  # by package, oldest first
+        # One for all: with a lock per module, two threads in a circle would get half a module.
+        self._importing = threading.RLock()
+
+    def import_module(self, own: OwnPython, name: str) -> ModuleType:
+        """Import a module of a version, which is remembered; the oldest version may go for it."""
+        with self._importing:
+            if own.package not in self._texts:
+                for oldest in list(self._texts)[: len(self._texts) - MOST_PACKAGES + 1]:
+                    self._forget(oldest)
+                self._texts[own.package] = own
+            module = importlib.import_module(name)
+            self.modules[name] = module
+            return module
 
     def find_spec(
         self, fullname: str, path: object = None, target: object = None
     ) -> ModuleSpec | None:
         """Find one of our packages, or a module in it."""
         package, _, stem = fullname.partition(".")
-        own = self.packages.get(package)
-        if own is None or (stem and f"{stem}.py" not in dict(own.files)):
+        own = self._texts.get(package)
+        file = f"{stem}.py" if stem else None
+        if own is None or (file and file not in dict(own.files)):
             return None
-        loader = _Loader(own, f"{stem}.py" if stem else None)
-        return spec_from_loader(fullname, loader, origin=loader.get_filename(fullname))
+        loader = _Loader(own, file)
+        origin = loader.get_filename(fullname)
+        spec = ModuleSpec(fullname, loader, origin=origin, is_package=file is None)
+        spec.has_location = True  # sets `__file__`
+        return spec
+
+    def _forget(self, package: str) -> None:
+        own = self._texts.pop(package)
+        for name in [package, *(f"{package}.{Path(file).stem}" for file, _ in own.files)]:
+            self.modules.pop(name, None)
+            sys.modules.pop(name, None)
+        for file, _ in own.files:
+            linecache.cache.pop(f"{_folder(own)}/{file}", None)
 
 
-_FINDER = _Finder()
-sys.meta_path.append(_FINDER)
+_PACKAGES = _Packages()
+sys.meta_path.insert(0, _PACKAGES)  # before the search of `sys.path`, which must not find any

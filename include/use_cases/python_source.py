@@ -1,30 +1,41 @@
 """Check the syntax and the imports of a use case's Python without running it.
 
+A model package carries this Python and must answer anywhere, so it may import only what the package
+brings along: the standard library, modules of the same folder, and the `PACKAGES` that every model
+package pins.
+
 Dag files load use cases each time Airflow parses them, so nothing is imported here: the source is
-compiled, and each imported package is looked for on the path.
+compiled, and the names of its imports are looked at.
 """
 
 from __future__ import annotations
 
 import ast
-import importlib.util
 import sys
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
+PACKAGES = {"numpy": "numpy", "pandas": "pandas", "scipy": "scipy", "sklearn": "scikit-learn"}
+"""Packages that a use case's Python may import: the import's name, and the distribution's."""
+
+_ALLOWED = (
+    f"the standard library, {', '.join(PACKAGES)}, and modules of its own folder "
+    "(`from .helpers import scale`)"
+)
+
 
 def problems_of_python(path: Path) -> Iterator[str]:
-    """Tell what keeps a file from being imported: its syntax, or a package that is not installed.
+    """Tell what keeps a file from being imported wherever its model answers.
 
-    Only the first part of a dotted name is looked for: a submodule could not be found without
-    importing its package. An import inside `try` may fail, and one inside `if TYPE_CHECKING` never
-    runs: both are left out.
+    Only the first part of a dotted name is judged: a submodule could not be found without importing
+    its package. An import inside `try` may fail, and one inside `if TYPE_CHECKING` never runs: both
+    are left out.
 
     Parameters
     ----------
     path : Path
-        A Python file.
+        A Python file of a use case's folder.
 
     Yields
     ------
@@ -43,8 +54,10 @@ def problems_of_python(path: Path) -> Iterator[str]:
     except (ValueError, RecursionError, MemoryError) as error:  # a NUL byte, thousands of brackets
         yield f"line 1: cannot be compiled ({error}). Make it Python source text."
     else:
+        siblings = {file.stem for file in path.parent.glob("*.py")} - {"__init__"}
         for node in _imports(tree):
-            yield from _problems_of_import(node)
+            for problem in _problems_of_import(node, siblings):
+                yield f"line {node.lineno}: {problem}"
 
 
 def _imports(tree: ast.AST) -> Iterator[ast.Import | ast.ImportFrom]:
@@ -59,29 +72,41 @@ def _for_types_only(node: ast.AST) -> bool:
     return isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
 
 
-def _problems_of_import(node: ast.Import | ast.ImportFrom) -> Iterator[str]:
-    if isinstance(node, ast.ImportFrom):
-        if node.level:
-            yield (
-                f"line {node.lineno}: relative imports do not work, because the file is no part of "
-                "a package. Put what it needs into the file itself."
-            )
-            return
-        names = [node.module or ""]
-    else:
-        names = [alias.name for alias in node.names]
+def _problems_of_import(node: ast.Import | ast.ImportFrom, siblings: set[str]) -> Iterator[str]:
+    if isinstance(node, ast.ImportFrom) and node.level:
+        yield from _problems_of_relative(node, siblings)
+        return
+    names = [node.module or ""] if isinstance(node, ast.ImportFrom) else _names(node)
     for name in dict.fromkeys(name.partition(".")[0] for name in names):
-        if not _can_be_found(name):
+        if name in sys.stdlib_module_names or name in PACKAGES:
+            continue
+        if name in siblings:
             yield (
-                f"line {node.lineno}: imports {name!r}, which is not installed. Correct the name, "
-                "or add the package to requirements.in and run `make lock`."
+                f"imports {name!r} as if it were installed, but it is a module of this folder. "
+                f"Write `from . import {name}`."
+            )
+        else:
+            yield (
+                f"imports {name!r}; it may import {_ALLOWED}: a model package brings only these "
+                "along. Remove the import, or put what it needs into this folder."
             )
 
 
-def _can_be_found(name: str) -> bool:
-    if name in sys.modules:
-        return True
-    try:
-        return importlib.util.find_spec(name) is not None
-    except (ImportError, ValueError):
-        return False
+def _problems_of_relative(node: ast.ImportFrom, siblings: set[str]) -> Iterator[str]:
+    if node.level > 1:
+        written = "." * node.level + (node.module or "")
+        yield (
+            f"imports from {written!r}, outside of the use case's folder; it may import "
+            f"{_ALLOWED}. Copy what it needs into this folder."
+        )
+        return
+    for name in [node.module] if node.module else _names(node):
+        if name not in siblings:
+            yield (
+                f"imports '.{name}', but the modules of this folder are {sorted(siblings)}. "
+                "Correct the name, or add the file to the folder."
+            )
+
+
+def _names(node: ast.Import | ast.ImportFrom) -> list[str]:
+    return [alias.name for alias in node.names]

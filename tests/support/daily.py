@@ -28,7 +28,6 @@ ingest:
 labels:
   landing: outcomes/{partition}/*.csv
   columns: {part: int64, at: timestamp, defects: int64}
-  column: failed
   from: defects
   rule: ">= 1"
 validate: {max_quarantined_share: 0.2}
