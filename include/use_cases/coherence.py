@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
+from include.use_cases.reserved import reserved_names
 from include.use_cases.spaces import ESTIMATORS, METRICS
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ def problems_of(use_case: UseCase) -> list[str]:
     A sentence begins with the key that it is about, written with dots: that gives it its line.
     """
     checks = (_ingest, _clean, _references, _labels, _features, _train, _deploy_and_retrain)
-    return [problem for check in checks for problem in check(use_case)]
+    return [problem for check in (reserved_names, *checks) for problem in check(use_case)]
 
 
 def _unknown(where: str, names: Iterable[str], allowed: Iterable[str]) -> Iterator[str]:
@@ -43,8 +44,6 @@ def _ingest(use_case: UseCase) -> Iterator[str]:
             yield f"{where}.landing must have '{{partition}}' in it, got {landing!r}."
     yield from _repeated("ingest.key", ingest.key)
     yield from _unknown("ingest.key", ingest.key, columns)
-    if "partition" in columns:
-        yield "ingest.columns has 'partition', the lake's own column. Give it another name."
     for where, name in (
         ("ingest.partition.column", ingest.partition.column),
         ("train.split.by", use_case.train.split.by),
