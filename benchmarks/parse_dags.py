@@ -2,12 +2,13 @@
 
     python -m benchmarks.parse_dags dags
 
-Each file is parsed in a fork of a process that has imported `airflow.sdk`, as the dag-processor
-does it.
+Each file is parsed in a fork of a process that has imported `airflow.sdk` and what
+`plugins.listeners.warm_tasks` imports there, as the dag-processor does it.
 """
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import runpy
@@ -27,6 +28,10 @@ def main(folder: str) -> None:
     import airflow.sdk
 
     base_s = time.perf_counter() - started
+    from plugins.listeners import warm_tasks
+
+    for module in warm_tasks.PARSING:
+        importlib.import_module(module)
     files = {
         path.name: _in_a_fork(path, airflow.sdk.DAG) for path in sorted(Path(folder).glob("*.py"))
     }

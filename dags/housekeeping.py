@@ -14,15 +14,14 @@ fails: "refuses the login" or "the role `op`" means the Airflow connection `flyw
 lost.
 """
 
-import os
-
 from airflow.sdk import DAG, CronTriggerTimetable
 
+from include.settings import Settings
 from include.use_cases.schema import UseCase
 from plugins.operators.housekeeping import SendLostEventsOperator
 from plugins.wheel import dag_arguments, use_cases
 
-CRON = os.environ.get("FLYWHEEL_HOUSEKEEPING_CRON") or "*/10 * * * *"
+CRON = Settings.from_env().housekeeping_cron
 
 
 def build_dag(use_case: UseCase) -> DAG:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import subprocess
 from functools import cache
 from pathlib import Path
 
-from include.settings import REPO
+from include.settings import REPO, Settings
 
 
 def code_version() -> str:
@@ -20,7 +19,7 @@ def code_version() -> str:
         The variable `FLYWHEEL_CODE_VERSION` where it is set (an image has no git), else the
         commit's first 12 digits, with `+dirty` when files differ from it, else `unknown`.
     """
-    return os.environ.get("FLYWHEEL_CODE_VERSION") or _commit(REPO)
+    return Settings.from_env().code_version or _commit(REPO)
 
 
 @cache

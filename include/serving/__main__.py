@@ -26,7 +26,6 @@ def main(env: Mapping[str, str] = os.environ) -> None:
     logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)
 
     settings = Settings.from_env(env)
-    poll_s = _number(env, "FLYWHEEL_SERVING_POLL_S", 2.0)
 
     import uvicorn
 
@@ -44,27 +43,17 @@ def main(env: Mapping[str, str] = os.environ) -> None:
     promoted = PromotedModels(
         registry, lake, settings.verify_key, settings.home / "serving" / "promotions.json"
     )
-    app = create_app(settings, promoted, lake, poll_s=poll_s)
+    app = create_app(settings, promoted, lake, poll_s=settings.serving_poll_s)
     uvicorn.run(
         app,
         # There is no authentication here: put a gateway in front before you bind to another
         # interface.
-        host=env.get("FLYWHEEL_SERVING_HOST", "127.0.0.1"),
-        port=int(_number(env, "FLYWHEEL_SERVING_PORT", 8000)),
+        host=settings.serving_host,
+        port=settings.serving_port,
         log_config=None,
         access_log=False,  # the prediction log says more
         timeout_graceful_shutdown=10,
     )
-
-
-def _number(env: Mapping[str, str], name: str, default: float) -> float:
-    text = env.get(name, "")
-    try:
-        return float(text) if text else default
-    except ValueError:
-        raise ConfigError(
-            f"{name} must be a number, got {text!r}. Correct it, or unset it."
-        ) from None
 
 
 if __name__ == "__main__":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -10,6 +9,7 @@ from typing import TypeVar
 from pydantic import BaseModel, ValidationError
 
 from include.errors import ConfigError
+from include.settings import Settings
 from include.use_cases.expectations import Suite, problems_of_suite
 from include.use_cases.messages import leading_key, sentences
 from include.use_cases.python_package import OwnPython, read_python
@@ -33,8 +33,7 @@ class Loaded:
 
 def root() -> Path:
     """Return the folder of use cases: `FLYWHEEL_USE_CASES`, by default this module's."""
-    named = os.environ.get("FLYWHEEL_USE_CASES")
-    return Path(named) if named else ROOT
+    return Settings.from_env().use_cases
 
 
 def load_text(text: str, name: str, origin: str) -> UseCase:
@@ -112,9 +111,10 @@ def load_all(folder: Path | None = None) -> Loaded:
     """Read every use case under `folder` (by default `root()`), each on its own."""
     use_cases: dict[str, UseCase] = {}
     broken: dict[str, ConfigError] = {}
-    for name in _names(folder or root()):
+    folder = folder or root()
+    for name in _names(folder):
         try:
-            use_cases[name] = load((folder or root()) / name)
+            use_cases[name] = load(folder / name)
         except ConfigError as error:
             broken[name] = error
     return Loaded(use_cases, broken)
@@ -128,13 +128,14 @@ def get(name: str) -> UseCase:
     ConfigError
         There is none, or it is broken.
     """
-    names = _names(root())
+    folder = root()
+    names = _names(folder)
     if name not in names:
         raise ConfigError(
-            f"There is no use case {name!r} in {shown(root())}; there are {names}. "
-            f"Correct the name, or make {shown(root() / name / YAML_NAME)}."
+            f"There is no use case {name!r} in {shown(folder)}; there are {names}. "
+            f"Correct the name, or make {shown(folder / name / YAML_NAME)}."
         )
-    return load(root() / name)
+    return load(folder / name)
 
 
 def python_of(use_case: UseCase) -> OwnPython:

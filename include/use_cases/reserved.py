@@ -42,6 +42,6 @@ def _refused(where: str, names: Iterable[str], remedy: str) -> Iterator[str]:
     for name in names:
         if name in RESERVED or name.startswith("_"):
             yield (
-                f"{where}.{name} cannot have this name: {sorted(RESERVED)} and names that begin with '_' are the "
-                f"wheel's own. {remedy}."
+                f"{where}.{name} cannot have this name: {sorted(RESERVED)} and names that begin "
+                f"with '_' are the wheel's own. {remedy}."
             )

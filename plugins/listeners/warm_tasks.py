@@ -1,20 +1,23 @@
-"""Imports the heavy libraries once, in the process that forks the tasks.
+"""Imports libraries once, in the process that forks the tasks, or the parsers of Dag files.
 
 A task that uses MLflow, Great Expectations, Evidently and scikit-learn otherwise spends about 15
 s on importing them. The local executor forks its workers from the scheduler, and those fork the
 tasks: what the scheduler has imported is there in every task. Only imports: no threads, no
 connections, no computation before a fork. `FLYWHEEL_WARM_TASKS=0` switches it off.
+
+The dag-processor forks a parser per Dag file, again and again: it imports what reads use cases.
 """
 
 from __future__ import annotations
 
 import importlib
 import logging
-import os
 import sys
 import time
 
 from airflow.listeners import hookimpl
+
+from include.settings import Settings
 
 MODULES = (
     "pandas",
@@ -31,24 +34,28 @@ MODULES = (
     "great_expectations",
 )
 
+PARSING = ("pydantic_settings", "ruamel.yaml")
+"""Libraries alone: a change of our own code must be seen without a new dag-processor."""
+
 log = logging.getLogger(__name__)
 
 
 @hookimpl
 def on_starting(component: object) -> None:
-    """Import the modules when this process is the scheduler.
+    """Import the modules when this process is the scheduler or the dag-processor.
 
     Airflow calls this while the job is being made, before it knows its own kind: the command line
     tells.
     """
-    if "scheduler" not in sys.argv[1:] or os.environ.get("FLYWHEEL_WARM_TASKS", "1") == "0":
-        return
-    cold = [module for module in MODULES if module not in sys.modules]
-    if not cold:  # a forked task: it starts as a component of its own
+    wanted = {"scheduler": MODULES, "dag-processor": PARSING}
+    modules = [m for argument in sys.argv[1:] for m in wanted.get(argument, ())]
+    # Nothing is cold in a forked task, which starts as a component of its own.
+    cold = [module for module in modules if module not in sys.modules]
+    if not cold or not Settings.from_env().warm_tasks:
         return
     started = time.monotonic()
     for module in cold:
         importlib.import_module(module)
     log.info(
-        "Tasks start warm: %d modules imported in %.1f s", len(cold), time.monotonic() - started
+        "Forks start warm: %d modules imported in %.1f s", len(cold), time.monotonic() - started
     )

@@ -124,7 +124,7 @@ class RunTrialOperator(PhaseOperator):
                 int(self.number),
                 self.lake,
                 self.registry,
-                self.lake_hook.settings.optuna_storage,
+                self.lake_hook.settings.optuna_storage.get_secret_value(),
             )
         facts = facts_of(done)
         self.log.info("%s", facts)
@@ -169,7 +169,7 @@ class FinishTrainingOperator(PhaseOperator):
                     prepared,
                     self.lake,
                     self.registry,
-                    settings.optuna_storage,
+                    settings.optuna_storage.get_secret_value(),
                     Path(folder),
                 )
             )

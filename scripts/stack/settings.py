@@ -2,82 +2,70 @@
 
 from __future__ import annotations
 
-import os
 import socket
 import sys
-from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated, Self
 
-from include.errors import ConfigError
-from include.settings import REPO
+from pydantic import AfterValidator, model_validator
+
+from include.settings import REPO, EnvironmentSettings, Port
 
 HOST = "127.0.0.1"
 MARKER = "FLYWHEEL_STACK"
 """Carried by every process of a stack, with the stack's home: how `down` finds what is left."""
 
-PORT_VARIABLES = {
-    "airflow_port": "FLYWHEEL_AIRFLOW_PORT",
-    "mlflow_port": "FLYWHEEL_MLFLOW_PORT",
-    "serving_port": "FLYWHEEL_SERVING_PORT",
-    "log_port": "FLYWHEEL_LOG_PORT",
-}
+PORTS = ("airflow_port", "mlflow_port", "serving_port", "log_port")
 
 
-@dataclass(frozen=True)
-class StackSettings:
+class StackSettings(EnvironmentSettings):
     """One stack: its home folder and its ports.
 
-    Parameters
+    Attributes
     ----------
-    home
+    home : Path
         `FLYWHEEL_HOME`: all state of the stack. Two stacks need two homes.
-    airflow_port, mlflow_port, serving_port
+    airflow_port, mlflow_port, serving_port : int
         `FLYWHEEL_AIRFLOW_PORT`, `FLYWHEEL_MLFLOW_PORT`, `FLYWHEEL_SERVING_PORT`.
-    log_port
+    log_port : int
         `FLYWHEEL_LOG_PORT`: where Airflow's web pages read the log of a task that still runs.
     """
 
-    home: Path = REPO / ".flywheel"
-    airflow_port: int = 8080
-    mlflow_port: int = 5000
-    serving_port: int = 8000
-    log_port: int = 8793
+    home: Annotated[Path, AfterValidator(lambda path: path.expanduser().absolute())] = (
+        REPO / ".flywheel"
+    )
+    airflow_port: Port = 8080
+    mlflow_port: Port = 5000
+    serving_port: Port = 8000
+    log_port: Port = 8793
 
-    @classmethod
-    def from_env(cls, env: Mapping[str, str] = os.environ) -> StackSettings:
-        """Read home and ports; what is not set has its default."""
-        home = Path(env.get("FLYWHEEL_HOME") or cls.home).expanduser().absolute()
-        ports = {
-            field: _port(variable, env.get(variable), getattr(cls, field))
-            for field, variable in PORT_VARIABLES.items()
-        }
+    @model_validator(mode="after")
+    def _ports_differ(self) -> Self:
         taken: dict[int, str] = {}
-        for field, port in ports.items():
-            variable = PORT_VARIABLES[field]
+        for variable, port in self.ports.items():
             if port in taken:
-                raise ConfigError(
+                raise ValueError(
                     f"{variable} and {taken[port]} must differ, both are {port}. Set one of them."
                 )
             taken[port] = variable
-        return cls(home=home, **ports)
+        return self
 
     @classmethod
     def on_free_ports(cls, home: Path) -> StackSettings:
         """Make settings for a further stack, on ports that are free at this moment."""
         with ExitStack() as stack:
             ports = {}
-            for field in PORT_VARIABLES:
+            for field in PORTS:
                 listener = stack.enter_context(socket.socket())
                 listener.bind((HOST, 0))
                 ports[field] = listener.getsockname()[1]
-        return cls(home=home.absolute(), **ports)
+        return cls(home=home, **ports)
 
     @property
     def ports(self) -> dict[str, int]:
         """Each port by the environment variable that sets it."""
-        return {variable: getattr(self, field) for field, variable in PORT_VARIABLES.items()}
+        return {self.variable(field): getattr(self, field) for field in PORTS}
 
     @property
     def airflow_url(self) -> str:
@@ -137,14 +125,3 @@ class StackSettings:
 def program(name: str) -> str:
     """Return the path of a program of the Python environment that runs now."""
     return str(Path(sys.prefix) / "bin" / name)
-
-
-def _port(variable: str, text: str | None, default: int) -> int:
-    if not text:
-        return default
-    if not text.isdecimal() or not 1 <= int(text) <= 65535:
-        raise ConfigError(
-            f"{variable} must be a port from 1 to 65535, got {text!r}. "
-            f"Set it to a free port, or unset it to use {default}."
-        )
-    return int(text)

@@ -17,7 +17,7 @@ from include.errors import ConfigError
 from scripts.stack import processes
 from scripts.stack.keep import write_json
 from scripts.stack.parts import HEALTHY
-from scripts.stack.settings import PORT_VARIABLES, StackSettings
+from scripts.stack.settings import PORTS, StackSettings
 
 _LARGEST_PID = 2**31 - 1
 _PART: dict[str, tuple[type, ...]] = {
@@ -30,7 +30,7 @@ _PART: dict[str, tuple[type, ...]] = {
 _STACK: dict[str, tuple[type, ...]] = {
     "pid": (int,),
     "created": (int, float),
-    **dict.fromkeys(PORT_VARIABLES, (int,)),
+    **dict.fromkeys(PORTS, (int,)),
 }
 """What the files of the `run` folder hold: the types of each key's values."""
 
@@ -94,7 +94,7 @@ class RunFolder:
     def write(self, settings: StackSettings, manager_pid: int) -> None:
         """Note a manager that was just started; its creation time tells it from later processes."""
         created = psutil.Process(manager_pid).create_time()
-        ports = {name: getattr(settings, name) for name in PORT_VARIABLES}
+        ports = {name: getattr(settings, name) for name in PORTS}
         write_json(self._file, {"pid": manager_pid, "created": created, **ports})
 
     def stack(self) -> Record:
@@ -106,7 +106,7 @@ class RunFolder:
         facts = self.stack().facts
         if not facts:
             return None
-        return StackSettings(home=self.home, **{name: facts[name] for name in PORT_VARIABLES})
+        return StackSettings(home=self.home, **{name: facts[name] for name in PORTS})
 
     def manager(self) -> psutil.Process | None:
         """Return the manager if it lives; None also when its record is damaged."""

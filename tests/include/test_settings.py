@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
+import traceback
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr, ValidationError
 
-from include.errors import ConfigError
+from include.errors import ConfigError, SettingsError
 from include.settings import REPO, Settings
 
 
@@ -19,7 +22,9 @@ def test_defaults_are_below_the_home_folder() -> None:
         lake_uri=f"{home}/lake",
         tracking_uri="http://127.0.0.1:5000",
         serving_url="http://127.0.0.1:8000",
-        optuna_storage=f"sqlite:///{home}/optuna.db",
+        optuna_storage=SecretStr(f"sqlite:///{home}/optuna.db"),
+        use_cases=REPO / "include" / "use_cases",
+        serving_host="127.0.0.1",
         signing_key=home / "keys/signing.pem",
         verify_key=home / "keys/verify.pem",
     )
@@ -44,7 +49,7 @@ def test_every_setting_can_be_given(tmp_path: Path) -> None:
         settings.lake_uri,
         settings.tracking_uri,
         settings.serving_url,
-        settings.optuna_storage,
+        settings.optuna_storage.get_secret_value(),
         str(settings.signing_key),
         str(settings.verify_key),
     ] == list(given.values())
@@ -85,9 +90,80 @@ def test_storage_options_are_for_s3_only_and_carry_no_other_variable() -> None:
 
 
 def test_secrets_are_not_shown() -> None:
-    settings = Settings.from_env({"AWS_SECRET_ACCESS_KEY": "hush"})
-    assert "hush" not in repr(settings)
-    assert settings.s3_environment["AWS_SECRET_ACCESS_KEY"] == "hush"
+    given = {
+        "AWS_ACCESS_KEY_ID": "hush",
+        "AWS_SECRET_ACCESS_KEY": "hush",
+        "AWS_SESSION_TOKEN": "hush",
+        "FLYWHEEL_OPTUNA_STORAGE": "postgresql://user:hush@host/db",
+        "FLYWHEEL_LAKE_URI": "s3://b/l",
+    }
+    settings = Settings.from_env(given)
+    assert "hush" not in repr(settings) + str(settings) + settings.model_dump_json()
+    assert [settings.storage_options()[name] for name in list(given)[:3]] == ["hush"] * 3
+    with pytest.raises(ConfigError) as error:
+        Settings.from_env({**given, "FLYWHEEL_MLFLOW_PORT": "x"})
+    assert "hush" not in "".join(traceback.format_exception(error.value))
+
+
+def test_only_from_env_reads_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FLYWHEEL_LAKE_URI", "/elsewhere")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://elsewhere")
+    assert Settings() == Settings.from_env({})
+
+
+def test_unknown_arguments_are_refused_and_other_variables_are_not() -> None:
+    with pytest.raises(ValidationError, match="lake_url"):
+        Settings(lake_url="/lake")  # type: ignore[call-arg]
+    assert Settings.from_env({"FLYWHEEL_LAKE_URL": "/lake", "HOME": "/root"}) == Settings()
+
+
+def test_settings_cannot_be_changed() -> None:
+    with pytest.raises(ValidationError, match="frozen"):
+        Settings().lake_uri = "/lake"  # type: ignore[misc]
+
+
+def test_a_wrong_value_is_told_once_and_so_is_every_other() -> None:
+    """The address that is made from the wrong port is no second problem."""
+    given = {"FLYWHEEL_MLFLOW_PORT": "http", "FLYWHEEL_SERVING_POLL_S": "0"}
+    with pytest.raises(SettingsError) as error:
+        Settings.from_env(given)
+    assert str(error.value).splitlines() == [
+        "environment variable FLYWHEEL_MLFLOW_PORT: must be a port from 1 to 65535, got 'http'. "
+        "Correct it, or unset it for 5000.",
+        "environment variable FLYWHEEL_SERVING_POLL_S: must be a number of seconds above 0, got "
+        "'0'. Correct it, or unset it for 2.0.",
+    ]
+
+
+def test_the_rest_of_the_wheel_reads_its_variables_here() -> None:
+    settings = Settings.from_env(
+        {
+            "FLYWHEEL_USE_CASES": "cases",
+            "FLYWHEEL_SERVING_HOST": "0.0.0.0",  # noqa: S104
+            "FLYWHEEL_SERVING_POLL_S": "0.25",
+            "FLYWHEEL_HOUSEKEEPING_CRON": "*/5 * * * *",
+            "FLYWHEEL_WARM_TASKS": "0",
+            "FLYWHEEL_CODE_VERSION": "1.2",
+        }
+    )
+    assert (settings.use_cases, settings.serving_host) == (Path("cases"), "0.0.0.0")  # noqa: S104
+    assert (settings.serving_poll_s, settings.housekeeping_cron) == (0.25, "*/5 * * * *")
+    assert (settings.warm_tasks, settings.code_version) == (False, "1.2")
+
+
+@pytest.mark.parametrize("text", ["hourly", "* * * *", "60", "* * * * * *"])
+def test_a_cron_that_is_none_is_refused(text: str) -> None:
+    message = "FLYWHEEL_HOUSEKEEPING_CRON: must be five fields of cron, .* got "
+    with pytest.raises(ConfigError, match=message + re.escape(repr(text))):
+        Settings.from_env({"FLYWHEEL_HOUSEKEEPING_CRON": text})
+
+
+@pytest.mark.parametrize("folder", ["include", "plugins", "dags", "scripts"])
+def test_nobody_else_reads_a_variable_of_ours(folder: str) -> None:
+    """`env` mappings are handed on; a look into `os.environ` by name would bypass `Settings`."""
+    direct = re.compile(r"""(environ\.get\(|environ\[|getenv\()["']FLYWHEEL_""")
+    found = [str(path) for path in (REPO / folder).rglob("*.py") if direct.search(path.read_text())]
+    assert found == [], "add a field to `Settings` in include/settings.py, and read that"
 
 
 def test_seconds_between_looks_at_the_landing() -> None:

@@ -1,4 +1,4 @@
-"""The scheduler, and it alone, imports the heavy libraries before it forks its tasks."""
+"""The scheduler imports the heavy libraries before it forks its tasks, and nobody else does."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from plugins.listeners import warm_tasks
 
 REPO = Path(__file__).resolve().parents[3]
 SCHEDULER = ["/venv/bin/airflow", "scheduler"]
+DAG_PROCESSOR = ["/venv/bin/airflow", "dag-processor"]
 
 
 def imported(monkeypatch: pytest.MonkeyPatch, argv: list[str], switch: str | None) -> list[str]:
@@ -23,6 +24,7 @@ def imported(monkeypatch: pytest.MonkeyPatch, argv: list[str], switch: str | Non
     double = create_autospec(importlib.import_module)
     monkeypatch.setattr(warm_tasks, "importlib", SimpleNamespace(import_module=double))
     monkeypatch.setattr(warm_tasks, "MODULES", ("json", "not_there_a", "not_there_b.c"))
+    monkeypatch.setattr(warm_tasks, "PARSING", ("json", "not_there_c"))
     monkeypatch.setattr(sys, "argv", argv)
     monkeypatch.delenv("FLYWHEEL_WARM_TASKS", raising=False)
     if switch is not None:
@@ -41,7 +43,6 @@ def test_the_scheduler_imports_what_is_cold(monkeypatch, switch):
     [
         ["airflow", "api-server"],
         ["airflow", "triggerer"],
-        ["airflow", "dag-processor"],
         ["airflow", "celery", "worker"],
         ["scheduler"],
         ["/opt/scheduler/bin/airflow", "dags", "list"],
@@ -51,8 +52,13 @@ def test_nobody_else_does(monkeypatch, argv):
     assert imported(monkeypatch, argv, None) == []
 
 
-def test_it_can_be_switched_off(monkeypatch):
-    assert imported(monkeypatch, SCHEDULER, "0") == []
+def test_the_dag_processor_imports_what_reads_use_cases(monkeypatch):
+    assert imported(monkeypatch, DAG_PROCESSOR, None) == ["not_there_c"]
+
+
+@pytest.mark.parametrize("argv", [SCHEDULER, DAG_PROCESSOR])
+def test_it_can_be_switched_off(monkeypatch, argv):
+    assert imported(monkeypatch, argv, "0") == []
 
 
 def test_a_warm_process_imports_and_says_nothing(monkeypatch, caplog):
@@ -63,7 +69,7 @@ def test_a_warm_process_imports_and_says_nothing(monkeypatch, caplog):
     assert caplog.messages == []
 
 
-@pytest.mark.parametrize("name", warm_tasks.MODULES)
+@pytest.mark.parametrize("name", [*warm_tasks.MODULES, *warm_tasks.PARSING])
 def test_every_module_is_there_to_be_imported(name):
     """Found as a file, not imported: together they take 15 s."""
     top, *rest = name.split(".")

@@ -9,7 +9,7 @@ import psutil
 import pytest
 
 from scripts.stack import processes
-from scripts.stack.settings import MARKER, PORT_VARIABLES, REPO
+from scripts.stack.settings import MARKER, REPO
 
 # The real manager over parts that only sleep, so that a test takes a second.
 STAND_IN = """
@@ -31,7 +31,7 @@ def until(condition, within_s=10.0):
 
 @pytest.fixture
 def manager(settings):
-    ports = {PORT_VARIABLES[name]: str(getattr(settings, name)) for name in PORT_VARIABLES}
+    ports = {variable: str(port) for variable, port in settings.ports.items()}
     env = {**os.environ, **ports, "FLYWHEEL_HOME": str(settings.home), "PYTHONPATH": str(REPO)}
     env[MARKER] = str(settings.home)
     process = subprocess.Popen(

@@ -3,7 +3,6 @@ import os
 import socket
 import threading
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -52,9 +51,8 @@ def server(status, body):
 @contextmanager
 def all_served(settings, airflow, others=200):
     with server(200, airflow) as one, server(others, {}) as other:
-        yield replace(
-            settings, airflow_port=one, mlflow_port=other, serving_port=other, log_port=other
-        )
+        ports = {"mlflow_port": other, "serving_port": other, "log_port": other}
+        yield settings.model_copy(update={"airflow_port": one, **ports})
 
 
 def test_all_parts_are_healthy_when_all_say_so(settings):

@@ -10,7 +10,7 @@ import pytest
 from scripts.stack import processes
 from scripts.stack.__main__ import main
 from scripts.stack.parts import NAMES
-from scripts.stack.settings import MARKER, PORT_VARIABLES
+from scripts.stack.settings import MARKER, PORTS
 from scripts.stack.stack import Stack
 from scripts.stack.state import Record, RunFolder
 
@@ -172,4 +172,4 @@ def test_the_managers_record_is_replaced_whole(settings, monkeypatch):
     assert (settings.run / "stack.json").read_text() == before
     assert run.manager().pid == os.getpid()
     assert run.settings() == settings
-    assert set(PORT_VARIABLES) <= set(json.loads(before))
+    assert set(PORTS) <= set(json.loads(before))
