@@ -15,6 +15,7 @@ from typing import Any
 
 from include.due.stages import REFERENCE, stage_of
 from include.use_cases.loader import load_suite, python_of
+from include.use_cases.python_package import OwnPython
 from include.use_cases.schema import UseCase
 
 DEFINITION = "definition"
@@ -24,7 +25,7 @@ Parts = dict[str, Any]
 """Parts of a definition by name; whatever JSON can hold."""
 
 
-def definition_of(use_case: UseCase, stage: str) -> int:
+def definition_of(use_case: UseCase, stage: str, python: OwnPython | None = None) -> int:
     """Digest the definition of the phase that makes a stage of the lake.
 
     Parameters
@@ -33,21 +34,25 @@ def definition_of(use_case: UseCase, stage: str) -> int:
         As it is configured now.
     stage : str
         A table, such as `clean`, or `reference_<name>`.
+    python : OwnPython, optional
+        The use case's own, such as a model's copy; by default that of the working tree.
 
     Returns
     -------
     int
         From 1 to 2**63 - 1.
     """
-    return digest_63(json.dumps(definition_parts(use_case, stage)).encode()) or 1
+    return digest_63(json.dumps(definition_parts(use_case, stage, python)).encode()) or 1
 
 
-def definition_parts(use_case: UseCase, stage: str) -> dict[str, str]:
+def definition_parts(
+    use_case: UseCase, stage: str, python: OwnPython | None = None
+) -> dict[str, str]:
     """Digest each part of a definition by itself, so that a change can be named.
 
     Parameters
     ----------
-    use_case, stage : UseCase, str
+    use_case, stage, python : UseCase, str, OwnPython
         As for `definition_of`.
 
     Returns
@@ -57,7 +62,12 @@ def definition_parts(use_case: UseCase, stage: str) -> dict[str, str]:
     """
     table = stage_of(stage)
     kind, _, name = stage.partition("_")
-    parts = _reference(use_case, name) if kind == REFERENCE else _PARTS[stage](use_case)
+    if kind == REFERENCE:
+        parts = _reference(use_case, name)
+    elif stage == "features":
+        parts = _features(use_case, python or python_of(use_case))
+    else:
+        parts = _PARTS[stage](use_case)
     digests = {
         name: f"{digest_63(json.dumps(content, sort_keys=True, default=str).encode()):016x}"
         for name, content in {"task": use_case.task, **parts}.items()
@@ -98,10 +108,10 @@ def _clean(use_case: UseCase) -> Parts:
     }
 
 
-def _features(use_case: UseCase) -> Parts:
+def _features(use_case: UseCase, python: OwnPython) -> Parts:
     parts: Parts = {
         "features": _plain(use_case.features),
-        "python": python_of(use_case).digest,
+        "python": python.digest,
         "ingest.columns": use_case.ingest.columns,
         "ingest.key": use_case.ingest.key,
         "timestamps": _times(use_case),
@@ -143,7 +153,6 @@ _PARTS: Mapping[str, Callable[[UseCase], Parts]] = {
     "raw": _raw,
     "labels": _labels,
     "clean": _clean,
-    "features": _features,
     "predictions": _predictions,
     "monitoring": _monitoring,
     "decisions": _decisions,

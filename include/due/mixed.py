@@ -10,11 +10,12 @@ from include.due.definitions import DEFINITION, definition_of, digest_63
 from include.due.recorded import changes_since
 from include.due.remedy import remedy
 from include.due.stages import REFERENCE, WHOLE, upstream
-from include.errors import DataContractError
+from include.errors import DataContractError, bounded
 from include.lake.table import Lake
 from include.use_cases.schema import UseCase
 
 _SHOWN = 6
+_TAG_LENGTH = 4000  # MLflow takes 5000 characters
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,18 @@ def check_definitions(use_case: UseCase, lake: Lake, partitions: Sequence[str]) 
             "in the model."
         )
     return told
+
+
+def named_in_tags(told: Sequence[str]) -> dict[str, str]:
+    """Give the tags of a training's run and of its model version; none where all is of today.
+
+    The second is the description that MLflow's page shows.
+    """
+    if not told:
+        return {}
+    text = bounded("; ".join(told), _TAG_LENGTH)
+    note = f"Trained on partitions that another definition than the present one has made: {text}"
+    return {"mixed_definitions": text, "mlflow.note.content": note}
 
 
 def made_before(use_case: UseCase, lake: Lake, partitions: Sequence[str]) -> list[MadeBefore]:

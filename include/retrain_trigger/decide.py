@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
+from include.errors import bounded
 from include.partitions import start_of
 from include.use_cases.schema import Grain, Retrain
 
@@ -62,6 +63,8 @@ class Facts:
     pending : sequence of str
         Before the first training: partitions up to `as_of` that have landed and have no features
         yet, and phases that still run.
+    refused : str or None
+        Why a training as of `as_of` was refused, if nothing has changed since.
     """
 
     as_of: str
@@ -71,6 +74,7 @@ class Facts:
     windows: Sequence[Window] = ()
     requests: Sequence[Request] = ()
     pending: Sequence[str] = ()
+    refused: str | None = None
 
 
 @dataclass(frozen=True)
@@ -214,10 +218,21 @@ def _obstacles(facts: Facts, retrain: Retrain, grain: Grain) -> list[str]:
     if any(request.as_of == facts.as_of for request in facts.requests):
         return [f"already asked for as of {facts.as_of}"]
     return [
+        *_refused(facts),
         *_pending(facts),
         *_nothing_new(facts),
         *_cooling_down(facts, retrain, grain),
         *_over_budget(facts, retrain, grain),
+    ]
+
+
+def _refused(facts: Facts) -> list[str]:
+    """Do not ask again for what would be refused again."""
+    if facts.refused is None:
+        return []
+    return [
+        f"the training as of {facts.as_of} was refused, and nothing has changed since: "
+        f"{bounded(facts.refused, 500)}"
     ]
 
 
