@@ -85,7 +85,7 @@ def changes_since(use_case: UseCase, stage: str, made_by: int | None, lake: Lake
 
 
 def _changed(before: Mapping[str, str], now: Mapping[str, str]) -> str:
-    names = [name for name in {**before, **now} if before.get(name) != now.get(name)]
+    names = [name for name in {**now, **before} if before.get(name) != now.get(name)]
     return ", ".join(
         f"{name} {before.get(name)} -> {now.get(name)}" if name == "code version" else name
         for name in names
