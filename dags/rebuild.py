@@ -45,6 +45,7 @@ def build_dag(use_case: UseCase) -> DAG:
         ),
         "only": Param(
             default=ALL,
+            type="string",
             enum=[ALL, OUT_OF_DATE],
             title="Which",
             description="All, or those that another definition than today's has made.",
