@@ -109,11 +109,15 @@ def _trainings(use_case: UseCase, lake: Lake, registry: Registry) -> dict[str, s
     if request is None:
         return {}
     status = registry.trainings(use_case.name).get(request.as_of)
-    if status == "FINISHED" or training_stands_refused(use_case, request.as_of, lake):
+    if training_stands_refused(use_case, request.as_of, lake):
+        return {}
+    # Before the first champion a partition is asked for again when its labels were corrected.
+    if status == "FINISHED" and registry.has_learned(use_case.name, request.training_set):
         return {}
     if is_finished(registry, use_case.name, training_name(use_case, request.as_of, lake)):
         return {}
-    return {request.as_of: f"a training was asked for, and is {status or 'not begun'}"}
+    stands = "not begun" if status in (None, "FINISHED") else status
+    return {request.as_of: f"a training was asked for, and is {stands}"}
 
 
 def _unjudged(use_case: UseCase, registry: Registry) -> dict[str, str]:

@@ -215,7 +215,7 @@ def _hours(span: timedelta) -> int:
 
 def _obstacles(facts: Facts, retrain: Retrain, grain: Grain) -> list[str]:
     """Why a training that is due must not be asked for; empty when it may."""
-    if any(request.as_of == facts.as_of for request in facts.requests):
+    if any(_is_same(request, facts) for request in facts.requests):
         return [f"already asked for as of {facts.as_of}"]
     return [
         *_refused(facts),
@@ -224,6 +224,15 @@ def _obstacles(facts: Facts, retrain: Retrain, grain: Grain) -> list[str]:
         *_cooling_down(facts, retrain, grain),
         *_over_budget(facts, retrain, grain),
     ]
+
+
+def _is_same(request: Request, facts: Facts) -> bool:
+    """Whether a request is the one that would be made now.
+
+    Before the first champion the as-of partition stays where it is, so corrected labels are news.
+    """
+    same_data = facts.champion is not None or request.training_set == facts.training_set
+    return request.as_of == facts.as_of and same_data
 
 
 def _refused(facts: Facts) -> list[str]:
@@ -270,9 +279,10 @@ def _nothing_new(facts: Facts) -> list[str]:
 
 
 def _cooling_down(facts: Facts, retrain: Retrain, grain: Grain) -> list[str]:
-    if not facts.requests:
+    earlier = [request.as_of for request in facts.requests if request.as_of != facts.as_of]
+    if not earlier:
         return []
-    last = facts.requests[-1].as_of
+    last = earlier[-1]
     passed = start_of(facts.as_of, grain) - start_of(last, grain)
     if passed >= retrain.cooldown:
         return []

@@ -489,6 +489,20 @@ def test_a_training_refused_with_other_data_is_refused_no_more(young):
     assert young.lost() == [], "what is done is not asked for again"
 
 
+def test_corrected_labels_after_a_rejected_first_challenger_ask_for_another_training(asked):
+    """Also when the event of the second request is lost: the first training is another one."""
+    asked.registry.reject("tiny", asked.train_tune("2024-02"), ["not better"])
+    assert asked.lost() == []
+    asked.land("2024-02", seed=7, rows=False)
+    ingest_labels(asked.use_case, "2024-02", asked.landing, asked.lake, asked.world.writer())
+    assert asked.named() == {("unscored", "retrain_trigger"): ["2024-02"]}
+    assert asked.retrain_trigger("2024-02")
+    words = "a training was asked for, and is not begun"
+    assert asked.lost() == [Lost("training_request", "train_tune", {"2024-02": words})]
+    asked.registry.reject("tiny", asked.train_tune("2024-02"), ["not better"])
+    assert asked.lost() == []
+
+
 def test_a_version_that_a_person_registered_does_not_stop_the_look(asked):
     asked.registry.client.create_registered_model("tiny")
     asked.registry.client.create_model_version("tiny", "runs:/elsewhere")
