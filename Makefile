@@ -9,7 +9,7 @@ CHECK_PYTHON = $(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(v < (3, 
 CODE := include plugins dags scripts tests benchmarks
 
 .DEFAULT_GOAL := help
-.PHONY: help venv install up down status logs demo test test-faults check lint bench lock \
+.PHONY: help venv install up down status outdated logs demo test test-faults check lint bench lock \
   audit licences sbom schema clean
 .DELETE_ON_ERROR:
 
@@ -40,6 +40,9 @@ down: venv  ## Stop them, and whatever a crash left behind
 
 status: venv  ## Say how each part is (exit code 1 when not all are healthy)
 	@$(BIN)/python -m scripts.stack status
+
+outdated: venv  ## List what another definition than today's has made, and how to rebuild it
+	@$(BIN)/python -m scripts.outdated
 
 logs: venv  ## Follow the logs of all parts
 	@$(BIN)/python -m scripts.stack logs --follow

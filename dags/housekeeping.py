@@ -3,7 +3,9 @@
 Compares what is in the lake and the registry with what should be there, and sends lost events
 again: those to a Dag that was paused, those that a killed scheduler or triggerer had not acted
 upon, the request of a training that did not finish, the candidate that was not judged, the champion
-that was not announced. Corrects MLflow's aliases where they differ from the promotion ledger.
+that was not announced. Says what is out of date: made by another definition than today's. Nothing
+is sent for that; the Dag `rebuild` does it. Corrects MLflow's aliases where they differ from the
+promotion ledger.
 
 **Runs** every 10 minutes (`FLYWHEEL_HOUSEKEEPING_CRON`), by hand, by REST. It has no partition key.
 **Produces** asset events, through Airflow's REST API, under an account of its own.
@@ -11,7 +13,7 @@ that was not announced. Corrects MLflow's aliases where they differ from the pro
 **On failure**: the log says which service did not answer; the next run looks again. If every run
 fails: "refuses the login" or "the role `op`" means the Airflow connection `flywheel_airflow`,
 "must be signed" the promotion ledger (docs/operations.md, Red). **Expected skips**: nothing was
-lost.
+lost, and nothing is out of date.
 """
 
 from airflow.sdk import DAG, CronTriggerTimetable

@@ -51,9 +51,10 @@ def build_dag(use_case: UseCase) -> DAG:
     partition = Param(
         default=None,
         type=["null", "string"],
-        pattern=PARTITION_PATTERN,
+        pattern=f"{PARTITION_PATTERN}|^all$",
         title="Partition",
-        description="Take in this partition, such as 2013-04, also if it is not new. "
+        description="Take in this partition, such as 2013-04, also if it is not new; 'all' is that "
+        "of references that land whole. "
         "Empty: all that is new, and all that was refused.",
     )
     kinds = {

@@ -1,7 +1,9 @@
-"""The definition of a phase: what its result depends on in the use case, apart from its input.
+"""The definition of a phase: what its result depends on, apart from its input.
 
-Its digest is published with the result. When a person edits what the phase does, every partition of
-its result is due again, and nothing else is.
+That is its part of the YAML, its suite, its label rule, the Python of the use case that it runs,
+and the version of our own code (`include.due.stages`). Its digest is published with the result.
+When a person edits what a phase does, the partitions that it made before are out of date: that is
+said, and the Dag `rebuild` makes them again.
 """
 
 from __future__ import annotations
@@ -11,14 +13,19 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from include.due.stages import REFERENCE, stage_of
 from include.use_cases.loader import load_suite, python_of
+from include.use_cases.python_package import OwnPython
 from include.use_cases.schema import UseCase
 
 DEFINITION = "definition"
 """Name under which a result notes the digest of its definition, beside the tables it read."""
 
+Parts = dict[str, Any]
+"""Parts of a definition by name; whatever JSON can hold."""
 
-def definition_of(use_case: UseCase, stage: str) -> int:
+
+def definition_of(use_case: UseCase, stage: str, python: OwnPython | None = None) -> int:
     """Digest the definition of the phase that makes a stage of the lake.
 
     Parameters
@@ -27,16 +34,45 @@ def definition_of(use_case: UseCase, stage: str) -> int:
         As it is configured now.
     stage : str
         A table, such as `clean`, or `reference_<name>`.
+    python : OwnPython, optional
+        The use case's own, such as a model's copy; by default that of the working tree.
 
     Returns
     -------
     int
-        From 0 to 2**63 - 1.
+        From 1 to 2**63 - 1.
     """
+    return digest_63(json.dumps(definition_parts(use_case, stage, python)).encode()) or 1
+
+
+def definition_parts(
+    use_case: UseCase, stage: str, python: OwnPython | None = None
+) -> dict[str, str]:
+    """Digest each part of a definition by itself, so that a change can be named.
+
+    Parameters
+    ----------
+    use_case, stage, python : UseCase, str, OwnPython
+        As for `definition_of`.
+
+    Returns
+    -------
+    dict of str to str
+        Name of the part, such as `suite`, and 16 hexadecimal digits. The code version is a number.
+    """
+    table = stage_of(stage)
     kind, _, name = stage.partition("_")
-    content = _reference(use_case, name) if kind == "reference" else _PARTS[stage](use_case)
-    text = json.dumps([use_case.task, content], sort_keys=True, default=str)
-    return digest_63(text.encode())
+    if kind == REFERENCE:
+        parts = _reference(use_case, name)
+    elif stage == "features":
+        parts = _features(use_case, python or python_of(use_case))
+    else:
+        parts = _PARTS[stage](use_case)
+    digests = {
+        name: f"{digest_63(json.dumps(content, sort_keys=True, default=str).encode()):016x}"
+        for name, content in {"task": use_case.task, **parts}.items()
+    }
+    return {**digests, "code version": str(table.code_version)}
 
 
 def digest_63(content: bytes) -> int:
@@ -44,64 +80,88 @@ def digest_63(content: bytes) -> int:
     return int.from_bytes(hashlib.sha256(content).digest()[:8], "big") >> 1
 
 
-def _raw(use_case: UseCase) -> Any:
-    return [use_case.ingest.columns, _plain(use_case.ingest.partition)]
+def _raw(use_case: UseCase) -> Parts:
+    ingest = use_case.ingest
+    return {"ingest.columns": ingest.columns, "ingest.partition": _plain(ingest.partition)}
 
 
-def _labels(use_case: UseCase) -> Any:
+def _labels(use_case: UseCase) -> Parts:
     if use_case.labels is None:
-        return None
+        return {}
     labels = _plain(use_case.labels)
     del labels["landing"]  # changes no value
-    times = [use_case.ingest.partition.column, use_case.train.split.by]
-    return [labels, use_case.ingest.key, times]
+    return {"labels": labels, "ingest.key": use_case.ingest.key, "timestamps": _times(use_case)}
 
 
-def _reference(use_case: UseCase, name: str) -> Any:
+def _reference(use_case: UseCase, name: str) -> Parts:
     reference = use_case.ingest.references[name]
-    return [reference.columns, reference.key]
+    return {f"reference {name}": [reference.columns, reference.key]}
 
 
-def _clean(use_case: UseCase) -> Any:
-    suite = load_suite(use_case).model_dump(mode="json")
-    parts = [use_case.validation.max_quarantined_share, suite, _plain(use_case.clean)]
-    return [*parts, use_case.ingest.columns, use_case.ingest.key]
+def _clean(use_case: UseCase) -> Parts:
+    return {
+        "validate": use_case.validation.max_quarantined_share,
+        "suite": load_suite(use_case).model_dump(mode="json"),
+        "clean": _plain(use_case.clean),
+        "ingest.columns": use_case.ingest.columns,
+        "ingest.key": use_case.ingest.key,
+    }
 
 
-def _features(use_case: UseCase) -> Any:
-    joined = [_reference(use_case, name) for name in use_case.features.references]
-    names = [use_case.ingest.key, use_case.ingest.partition.column, use_case.train.split.by]
-    python = python_of(use_case).digest
-    return [_plain(use_case.features), joined, use_case.ingest.columns, names, python]
+def _features(use_case: UseCase, python: OwnPython) -> Parts:
+    parts: Parts = {
+        "features": _plain(use_case.features),
+        "python": python.digest,
+        "ingest.columns": use_case.ingest.columns,
+        "ingest.key": use_case.ingest.key,
+        "timestamps": _times(use_case),
+    }
+    for name in use_case.features.references:
+        parts |= _reference(use_case, name)
+    return parts
 
 
-def _predictions(use_case: UseCase) -> Any:
+def _predictions(use_case: UseCase) -> Parts:
     # The model is no part of it: a new champion does not make earlier predictions due.
-    return [use_case.ingest.key]
+    return {"ingest.key": use_case.ingest.key}
 
 
-def _monitoring(use_case: UseCase) -> Any:
-    return [_plain(use_case.monitor), use_case.train.metric, use_case.ingest.key]
+def _monitoring(use_case: UseCase) -> Parts:
+    return {
+        "monitor": _plain(use_case.monitor),
+        "train.metric": use_case.train.metric,
+        "ingest.key": use_case.ingest.key,
+    }
 
 
-def _decisions(use_case: UseCase) -> Any:
-    return [_plain(use_case.retrain), use_case.train.min_partitions]
+def _decisions(use_case: UseCase) -> Parts:
+    return {
+        "retrain": _plain(use_case.retrain),
+        "train.min_partitions": use_case.train.min_partitions,
+    }
 
 
-def _training(use_case: UseCase) -> Any:
-    return [_plain(use_case.train), use_case.features.columns, use_case.ingest.key]
+def _training(use_case: UseCase) -> Parts:
+    return {
+        "train": _plain(use_case.train),
+        "features": use_case.features.columns,
+        "ingest.key": use_case.ingest.key,
+    }
 
 
-_PARTS: Mapping[str, Callable[[UseCase], Any]] = {
+_PARTS: Mapping[str, Callable[[UseCase], Parts]] = {
     "raw": _raw,
     "labels": _labels,
     "clean": _clean,
-    "features": _features,
     "predictions": _predictions,
     "monitoring": _monitoring,
     "decisions": _decisions,
     "training": _training,
 }
+
+
+def _times(use_case: UseCase) -> list[str]:
+    return [use_case.ingest.partition.column, use_case.train.split.by]
 
 
 def _plain(model: Any) -> dict[str, Any]:

@@ -10,7 +10,8 @@ from typing import Literal
 
 import pyarrow as pa
 
-from include.due.definitions import digest_63
+from include.due.definitions import DEFINITION, digest_63
+from include.due.remedy import remedy
 from include.due.wanted import ABSENT, Sources, Wanted, wanted_training
 from include.lake.frames import arrow_schema
 from include.lake.table import Lake, Writer
@@ -34,14 +35,20 @@ class State:
 
     Attributes
     ----------
-    status : {'due', 'up to date', 'refused'}
-        Refused: the same input was tried with the same definition, and was refused.
+    status : {'due', 'out of date', 'up to date', 'refused'}
+        Due: its input is new, or it has no result. Out of date: made from the input of today, by
+        another definition; that alone starts nothing, because one edit would make a year of
+        partitions again. Refused: the same input was tried with the same definition, and was
+        refused.
     because : str
         A sentence.
+    made_by : int or None
+        Digest of the definition of the result that is out of date.
     """
 
-    status: Literal["due", "up to date", "refused"]
+    status: Literal["due", "out of date", "up to date", "refused"]
     because: str
+    made_by: int | None = None
 
     @property
     def due(self) -> bool:
@@ -68,7 +75,8 @@ def states(use_case: str, stage: str, wanted: Wanted, lake: Lake) -> dict[str, S
     names = {f"{stage}.{key}": key for key in wanted}
     refused = refusals.consumed_versions(_INPUTS, list(names))
     return {
-        key: _state(stage, wanted[key], made[key], refused[name]) for name, key in names.items()
+        key: _state(use_case, stage, key, wanted[key], made[key], refused[name])
+        for name, key in names.items()
     }
 
 
@@ -133,7 +141,12 @@ def training_stands_refused(use_case: UseCase, as_of: str, lake: Lake) -> bool:
 
 
 def _state(
-    stage: str, wanted: Sources, made: Mapping[str, int | None], refused: int | None
+    use_case: str,
+    stage: str,
+    key: str,
+    wanted: Sources,
+    made: Mapping[str, int | None],
+    refused: int | None,
 ) -> State:
     news = [source for source in wanted if (made[source] or ABSENT) != wanted[source]]
     if not news:
@@ -143,6 +156,14 @@ def _state(
             "refused",
             f"refused before, and nothing has changed since: {stage} of {_told(wanted)}. "
             "Correct the input or the definition, or clear this task to try it once more",
+        )
+    made_by = made.get(DEFINITION)
+    if news == [DEFINITION] and made_by is not None:
+        return State(
+            "out of date",
+            f"out of date: its input is unchanged, but it was made by definition {made_by:016x}, "
+            f"now {wanted[DEFINITION]:016x}. {remedy(use_case, stage, key, key)}",
+            made_by,
         )
     return State("due", f"due: {', '.join(news)} changed, now {_told(wanted)}")
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 
 from include.due.definitions import DEFINITION, definition_of, digest_63
+from include.due.mixed import definitions_version
 from include.lake.table import Lake
 from include.modelling.training_set import fingerprint, labelled_partitions
 from include.use_cases.schema import UseCase
@@ -87,10 +88,13 @@ def wanted_decisions(use_case: UseCase, lake: Lake, keys: Keys = None) -> Wanted
 
 
 def wanted_training(use_case: UseCase, lake: Lake, as_of: str) -> Wanted:
-    """One training: the partitions that it would learn from, and how."""
+    """One training: the partitions that it would learn from, what made them, and how it learns."""
     labelled = labelled_partitions(use_case, lake, as_of)
-    training_set = digest_63(fingerprint(use_case, lake, labelled).encode())
-    return _made_from(use_case, "training", {as_of: {"training_set": training_set}})
+    sources = {
+        "training_set": digest_63(fingerprint(use_case, lake, labelled).encode()),
+        "definitions": definitions_version(use_case, lake, labelled),
+    }
+    return _made_from(use_case, "training", {as_of: sources})
 
 
 def _versions(use_case: UseCase, lake: Lake, stage: str, keys: Keys) -> dict[str, dict[str, int]]:

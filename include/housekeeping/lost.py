@@ -10,21 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from include.due.state import states, training_stands_refused
-from include.due.wanted import (
-    ABSENT,
-    Wanted,
-    wanted_clean,
-    wanted_decisions,
-    wanted_features,
-    wanted_monitoring,
-    wanted_predictions,
-)
-from include.ingest_label.ingest import wanted_labels, wanted_raw, wanted_reference
-from include.ingest_label.landing import Landing
+from include.due.stages import STAGES
+from include.due.state import training_stands_refused
+from include.housekeeping.survey import Survey
 from include.lake.table import Lake
 from include.registry.client import Registry
-from include.registry.ledger import Ledger, Promotion
 from include.retrain_trigger.decide import decide_from
 from include.retrain_trigger.gather import gather, newest_labelled, newest_request
 from include.train_tune.request import is_finished, training_name
@@ -50,75 +40,64 @@ class Lost:
     because: Mapping[str, str]
 
 
-def find_lost(
-    use_case: UseCase, lake: Lake, landing: Landing, registry: Registry, ledger: Ledger
-) -> Iterator[Lost]:
-    """Look at every phase, from ingestion to deploy; phases with nothing due are left out."""
-    champion = ledger.current()
-    known_up_to = champion.holdout_partition if champion else None
-    looks = [
-        Lost("landing", "ingest_label", _landed(use_case, lake, landing)),
-        Lost("raw", "validate_clean", _due(use_case, "clean", wanted_clean(use_case, lake), lake)),
-        Lost("clean", "feature", _due(use_case, "features", wanted_features(use_case, lake), lake)),
-        Lost(
-            "features",
-            "batch_predict",
-            _due(use_case, "predictions", wanted_predictions(use_case, lake, known_up_to), lake),
-        ),
-        Lost(
-            "predictions",
-            "drift_monitor",
-            _due(use_case, "monitoring", wanted_monitoring(use_case, lake), lake),
-        ),
-        _decisions(use_case, lake, registry, champion),
-        Lost("training_request", "train_tune", _trainings(use_case, lake, registry)),
-        Lost("candidate", "deploy", _unjudged(use_case, registry)),
-    ]
-    return (look for look in looks if look.because)
+def find_lost(survey: Survey, registry: Registry) -> Iterator[Lost]:
+    """Look at one phase after the other, from ingestion to deploy.
+
+    Phases with nothing due are left out. A phase is looked at when the caller has dealt with those
+    before it.
+
+    Parameters
+    ----------
+    survey : Survey
+        Of the use case.
+    registry : Registry
+        Where its trainings and models are.
+    """
+    use_case, lake = survey.use_case, survey.lake
+    yield from _named("raw", _landed(survey))
+    for table in ("clean", "features", "predictions", "monitoring"):
+        yield from _named(table, _due(survey, table))
+    if survey.champion is not None:
+        yield from _named("decisions", _due(survey, "decisions"))
+    elif first := _first_training(use_case, lake, registry):
+        yield Lost("unscored", STAGES["decisions"].phase, first)
+    yield from _named("training", _trainings(use_case, lake, registry))
+    if unjudged := _unjudged(use_case, registry):
+        yield Lost("candidate", "deploy", unjudged)
 
 
-def _due(use_case: UseCase, stage: str, wanted: Wanted, lake: Lake) -> dict[str, str]:
-    ready = {
-        key: sources
-        for key, sources in wanted.items()
-        if stage == "monitoring" or ABSENT not in sources.values()
-    }
-    found = states(use_case.name, stage, ready, lake)
-    return {key: state.because for key, state in found.items() if state.due}
+def _named(table: str, because: Mapping[str, str]) -> Iterator[Lost]:
+    if because:
+        yield Lost(STAGES[table].asset, STAGES[table].phase, because)
 
 
-def _landed(use_case: UseCase, lake: Lake, landing: Landing) -> dict[str, str]:
-    wanted = {"raw": wanted_raw(use_case, landing), "labels": wanted_labels(use_case, landing)}
-    for name in use_case.ingest.references:
-        wanted[f"reference_{name}"] = wanted_reference(use_case, name, landing)
+def _due(survey: Survey, table: str) -> dict[str, str]:
+    return {key: state.because for key, state in survey.states(table).items() if state.due}
+
+
+def _landed(survey: Survey) -> dict[str, str]:
     due = [
-        f"{stage} {key}"
-        for stage, of_stage in wanted.items()
-        for key, state in states(use_case.name, stage, of_stage, lake).items()
-        if state.due
+        f"{table} {key}"
+        for table in survey.tables(STAGES["raw"].phase)
+        for key in _due(survey, table)
     ]
     return {"": f"{len(due)} landed and not ingested: {', '.join(due[:5])}"} if due else {}
 
 
-def _decisions(
-    use_case: UseCase, lake: Lake, registry: Registry, champion: Promotion | None
-) -> Lost:
-    phase = "retrain_trigger"
-    if champion is not None:
-        due = _due(use_case, "decisions", wanted_decisions(use_case, lake), lake)
-        return Lost("drift", phase, due)
+def _first_training(use_case: UseCase, lake: Lake, registry: Registry) -> dict[str, str]:
+    """Decide on a first training as `retrain_trigger` would; name it if it would be asked for."""
     as_of = newest_labelled(use_case, lake)
     if as_of is None:
-        return Lost("unscored", phase, {})
+        return {}
     facts = gather(use_case, as_of, lake, registry, None)
-    grain = use_case.ingest.partition.grain
     asked = newest_request(use_case, lake)
     if asked is not None and (asked.as_of, asked.training_set) == (as_of, facts.training_set):
         # It was decided: the training may be lost, and `_trainings` names it. One that fails or is
         # refused each time would otherwise be asked for at every look, for ever.
-        return Lost("unscored", phase, {})
+        return {}
+    grain = use_case.ingest.partition.grain
     decision = decide_from(facts, use_case.retrain, use_case.train.min_partitions, grain)
-    return Lost("unscored", phase, {as_of: "; ".join(decision.reasons)} if decision.ask else {})
+    return {as_of: "; ".join(decision.reasons)} if decision.ask else {}
 
 
 def _trainings(use_case: UseCase, lake: Lake, registry: Registry) -> dict[str, str]:
@@ -130,11 +109,15 @@ def _trainings(use_case: UseCase, lake: Lake, registry: Registry) -> dict[str, s
     if request is None:
         return {}
     status = registry.trainings(use_case.name).get(request.as_of)
-    if status == "FINISHED" or training_stands_refused(use_case, request.as_of, lake):
+    if training_stands_refused(use_case, request.as_of, lake):
+        return {}
+    # Before the first champion a partition is asked for again when its labels were corrected.
+    if status == "FINISHED" and registry.has_learned(use_case.name, request.training_set):
         return {}
     if is_finished(registry, use_case.name, training_name(use_case, request.as_of, lake)):
         return {}
-    return {request.as_of: f"a training was asked for, and is {status or 'not begun'}"}
+    stands = "not begun" if status in (None, "FINISHED") else status
+    return {request.as_of: f"a training was asked for, and is {stands}"}
 
 
 def _unjudged(use_case: UseCase, registry: Registry) -> dict[str, str]:

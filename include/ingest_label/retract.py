@@ -9,13 +9,13 @@ from typing import Any
 
 import pyarrow as pa
 
+from include.due.stages import RETRACTED
 from include.errors import DataContractError
 from include.ingest_label.landing import Landing
 from include.lake.frames import arrow_schema
 from include.lake.table import Lake, LakeTable, Writer
 from include.use_cases.schema import UseCase
 
-_STAGES = ("raw", "labels", "quarantine", "clean", "features", "predictions", "monitoring")
 _COLUMNS = {
     "key": "string",
     "reason": "string",
@@ -84,13 +84,13 @@ def retract(
     patterns += [use_case.labels.landing] if use_case.labels else []
     grain = use_case.ingest.partition.grain
     files = [file for pattern in patterns for file in landing.files(pattern, partition, grain)]
-    tables = {stage: lake.table(use_case.name, stage) for stage in _STAGES}
+    tables = {stage: lake.table(use_case.name, stage) for stage in RETRACTED}
     held = [stage for stage, table in tables.items() if partition in table.partitions()]
     record = lake.table(use_case.name, "retractions")
     earlier = _earlier(partition, record)
     for begun in (one for one in earlier if one["run_id"] == writer.run_id):
         files = sorted({*files, *begun["files"].splitlines()})
-        held = [stage for stage in _STAGES if stage in {*held, *begun["cleared"].split(", ")}]
+        held = [stage for stage in RETRACTED if stage in {*held, *begun["cleared"].split(", ")}]
     if not files and not held:
         raise DataContractError(
             f"{use_case.name}: nothing of {partition} has landed or is in the lake: there is "

@@ -106,6 +106,18 @@ class Runs:
         oldest_first = reversed(list(found))  # the newest of a partition replaces the others
         return {run.data.tags["flywheel.as_of"]: str(run.info.status) for run in oldest_first}
 
+    def has_learned(self, use_case_name: str, training_set: str) -> bool:
+        """Whether a finished training learned from this training set, whatever its configuration.
+
+        A training's name begins with its training set; see `include.train_tune.request`.
+        """
+        found = self.client.search_runs(
+            [self.experiment(use_case_name)],
+            f"tags.`flywheel.training_name` LIKE '{training_set}-%' AND status = 'FINISHED'",
+            max_results=1,
+        )
+        return bool(found)
+
     def log(
         self,
         run_id: str,

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
+from include.errors import bounded
 from include.partitions import start_of
 from include.use_cases.schema import Grain, Retrain
 
@@ -62,6 +63,8 @@ class Facts:
     pending : sequence of str
         Before the first training: partitions up to `as_of` that have landed and have no features
         yet, and phases that still run.
+    refused : str or None
+        Why a training as of `as_of` was refused, if nothing has changed since.
     """
 
     as_of: str
@@ -71,6 +74,7 @@ class Facts:
     windows: Sequence[Window] = ()
     requests: Sequence[Request] = ()
     pending: Sequence[str] = ()
+    refused: str | None = None
 
 
 @dataclass(frozen=True)
@@ -211,13 +215,33 @@ def _hours(span: timedelta) -> int:
 
 def _obstacles(facts: Facts, retrain: Retrain, grain: Grain) -> list[str]:
     """Why a training that is due must not be asked for; empty when it may."""
-    if any(request.as_of == facts.as_of for request in facts.requests):
+    if any(_is_same(request, facts) for request in facts.requests):
         return [f"already asked for as of {facts.as_of}"]
     return [
+        *_refused(facts),
         *_pending(facts),
         *_nothing_new(facts),
         *_cooling_down(facts, retrain, grain),
         *_over_budget(facts, retrain, grain),
+    ]
+
+
+def _is_same(request: Request, facts: Facts) -> bool:
+    """Whether a request is the one that would be made now.
+
+    Before the first champion the as-of partition stays where it is, so corrected labels are news.
+    """
+    same_data = facts.champion is not None or request.training_set == facts.training_set
+    return request.as_of == facts.as_of and same_data
+
+
+def _refused(facts: Facts) -> list[str]:
+    """Do not ask again for what would be refused again."""
+    if facts.refused is None:
+        return []
+    return [
+        f"the training as of {facts.as_of} was refused, and nothing has changed since: "
+        f"{bounded(facts.refused, 500)}"
     ]
 
 
@@ -255,9 +279,10 @@ def _nothing_new(facts: Facts) -> list[str]:
 
 
 def _cooling_down(facts: Facts, retrain: Retrain, grain: Grain) -> list[str]:
-    if not facts.requests:
+    earlier = [request.as_of for request in facts.requests if request.as_of != facts.as_of]
+    if not earlier:
         return []
-    last = facts.requests[-1].as_of
+    last = earlier[-1]
     passed = start_of(facts.as_of, grain) - start_of(last, grain)
     if passed >= retrain.cooldown:
         return []

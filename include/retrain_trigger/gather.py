@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow as pa
 
 from include.due.definitions import DEFINITION, definition_of
-from include.due.state import states, training_stands_refused
+from include.due.state import refusal_message, states, training_stands_refused
 from include.due.wanted import ABSENT, wanted_clean, wanted_features
 from include.lake.frames import arrow_schema
 from include.lake.table import Lake, LakeTable, Published, Writer
@@ -113,6 +113,7 @@ def gather(
     )
     monitoring = _rows(lake.table(use_case.name, "monitoring")) if serves else []
     windows = windows_of(serves, monitoring) if serves else []
+    refused = training_stands_refused(use_case, as_of, lake)
     return Facts(
         as_of=as_of,
         labelled=labelled,
@@ -121,6 +122,7 @@ def gather(
         windows=[window for window in windows if window.partition <= as_of],
         requests=standing_requests(use_case, lake, registry, decisions),
         pending=[] if serves else [*pending_partitions(use_case, lake, as_of), *active],
+        refused=refusal_message(use_case.name, "training", as_of, lake) if refused else None,
     )
 
 

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
+from include.due.mixed import named_in_tags
 from include.errors import DataContractError
 from include.lake.frames import to_pandas
 from include.lake.table import Lake
@@ -180,7 +181,9 @@ def _facts(
     mean: float,
     values: dict[str, dict[str, float]],
 ) -> dict[str, Any]:
-    lineage = ("run_id", "as_of", "partitions", "holdout_partition", "inputs")
+    lineage = (
+        "run_id", "as_of", "partitions", "holdout_partition", "inputs", "mixed_definitions"
+    )  # fmt: skip
     return {
         **{name: prepared[name] for name in lineage},
         "candidate": candidate,
@@ -225,6 +228,7 @@ def _register(
         facts["metric"]: f"{facts['metrics'][facts['metric']]:.6g}",
         "code_version": facts["code_version"],
         "lock_hash": facts["lock_hash"],
+        **named_in_tags(facts["mixed_definitions"]),
     }
     # Best configuration as tags: parameters cannot be written twice, and this may be a second try.
     best_params = {f"flywheel.best.{name}": value for name, value in facts["params"].items()}

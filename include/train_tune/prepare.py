@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import tempfile
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from include.due.mixed import check_definitions, named_in_tags
 from include.lake.table import Lake
 from include.modelling.training_set import TrainingSet, load_training_set
 from include.provenance import code_version, lock_hash
@@ -44,6 +45,9 @@ class Prepared:
         nothing in them.
     python : list of [str, str]
         File name and text of the use case's own Python, likewise.
+    mixed_definitions : list of str
+        What it learns from that another definition than today's has made; see
+        `include.due.mixed`.
     """
 
     run_id: str
@@ -55,6 +59,7 @@ class Prepared:
     rows: int
     configuration: str
     python: list[list[str]]
+    mixed_definitions: list[str] = field(default_factory=list)
 
 
 def configured(name: str, prepared: dict[str, Any]) -> UseCase:
@@ -92,7 +97,8 @@ def prepare(
     Raises
     ------
     DataContractError
-        If there are too few labelled partitions; no run is made then.
+        If there are too few labelled partitions, or some were made by another definition than
+        today's (``train.mixed_definitions``); no run is made then.
     """
     request = f"train {request_id}"
     run_id = registry.find_run(use_case.name, request)
@@ -102,6 +108,7 @@ def prepare(
             registry.client.update_run(run_id, "RUNNING")
         return known
     training = load_training_set(use_case, lake, as_of)
+    mixed = check_definitions(use_case, lake, training.partitions)
     run_id = registry.run(
         use_case.name,
         request,
@@ -113,7 +120,7 @@ def prepare(
             "flywheel.training_name": request_id,
         },
     )
-    prepared = _prepared(use_case, as_of, run_id, training)
+    prepared = _prepared(use_case, as_of, run_id, training, mixed)
     registry.log(
         run_id,
         params={
@@ -128,6 +135,7 @@ def prepare(
             **{f"flywheel.version.{read.table}": read.version for read in training.inputs},
             "flywheel.code_version": code_version(),
             "flywheel.lock_hash": lock_hash(),
+            **named_in_tags(mixed),
         },
     )
     # Last: only a run that has it counts as prepared.
@@ -141,7 +149,9 @@ def load_pinned(use_case: UseCase, prepared: dict[str, Any], lake: Lake) -> Trai
     return load_training_set(use_case, lake, prepared["as_of"], versions, prepared["partitions"])
 
 
-def _prepared(use_case: UseCase, as_of: str, run_id: str, training: TrainingSet) -> Prepared:
+def _prepared(
+    use_case: UseCase, as_of: str, run_id: str, training: TrainingSet, mixed: list[str]
+) -> Prepared:
     return Prepared(
         run_id=run_id,
         as_of=as_of,
@@ -156,6 +166,7 @@ def _prepared(use_case: UseCase, as_of: str, run_id: str, training: TrainingSet)
         rows=len(training.train_X),
         configuration=dump(use_case),
         python=[list(file) for file in python_of(use_case).files],
+        mixed_definitions=mixed,
     )
 
 

@@ -179,6 +179,12 @@ class Train(Strict):
     max_rows: Annotated[int, Field(ge=1000)] = Field(
         default=200_000, description="At most so many training rows, the newest first."
     )
+    mixed_definitions: Literal["refuse", "name"] = Field(
+        default="refuse",
+        description="What happens when partitions of a training were made by another definition "
+        "than today's (an edited feature, cleaning rule, suite or label rule): 'refuse' the "
+        "training, or train and 'name' them in the model.",
+    )
 
 
 class Slices(Strict):

@@ -29,7 +29,7 @@ class PredictPartitionOperator(PartitionOperator):
     lake does not answer.
     """
 
-    stage, source = "predictions", "features"
+    stage = "predictions"
     # What is refused here is the model, and the next champion may do: the partition stays due.
     remembers_refusals = False
 

@@ -26,7 +26,7 @@ class MonitorPartitionOperator(PartitionOperator):
     answer.
     """
 
-    stage, source = "monitoring", "predictions"
+    stage = "monitoring"
     # What is refused here is the model's package, which may be put right: the partition stays due.
     remembers_refusals = False
     operator_extra_links = (DriftReportLink(),)

@@ -22,7 +22,7 @@ class BuildFeaturesOperator(PartitionOperator):
     the lake does not answer; a broken data contract fails at once.
     """
 
-    stage, source = "features", "clean"
+    stage = "features"
 
     def wanted(self, key: str) -> Wanted:
         """Say what the partition would be made from now."""

@@ -1,7 +1,8 @@
-"""Operator that sends lost events again."""
+"""Operator that sends lost events again, and says what is out of date."""
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -17,19 +18,23 @@ if TYPE_CHECKING:
 
 MOST_AT_ONCE = 50
 """Events per phase that one run sends: each starts a run. The next run sends the rest."""
-GIVE_UP_AFTER = 3
-"""Failed runs of a key, one after the other, after which a person must look."""
+BACK_OFF_AFTER = 3
+"""Failed runs of a key, one after the other, after which it is tried once a day only."""
+BACK_OFF = timedelta(days=1)
 
 
 class SendLostEventsOperator(PhaseOperator):
-    """Compare what is there with what should be, and send lost events again.
+    """Compare what is there with what should be: send lost events again, and say what is out of
+    date.
 
     Lost are events to a Dag that was paused, and those that a killed scheduler or triggerer had not
     acted upon. Nothing is sent for what is queued or running, for a Dag that is paused, or (except
-    for ingestion) after three failures in a row. Also corrects MLflow's aliases where they differ
-    from the promotion ledger. **Idempotent**: a run that was started for what is not due any more
-    is skipped. **XCom**: what was sent, why, and what was left. **Retries**: none; the next run
-    looks again.
+    for ingestion) within a day of the third failure in a row. What is out of date was made by
+    another definition than today's: nothing is sent for it, because one edit would make a year of
+    partitions again. Also corrects MLflow's aliases where they differ from the promotion ledger.
+    **Idempotent**: a run that was started for what is not due any more is skipped. **XCom**: what
+    was sent, why, what was left, and what is out of date. **Retries**: none; the next run looks
+    again.
     """
 
     takes_partition_key = False
@@ -41,22 +46,32 @@ class SendLostEventsOperator(PhaseOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Look at each phase."""
+        from include.due.recorded import record_definitions
         from include.housekeeping.lost import find_lost
+        from include.housekeeping.outdated import find_out_of_date
+        from include.housekeeping.survey import Survey
 
         sent: list[str] = []
         left: list[str] = []
         with errors_for_airflow():
             self._repair_aliases()
             hook = self.lake_hook
-            for lost in find_lost(self.config, hook.lake, hook.landing, self.registry, self.ledger):
+            survey = Survey(self.config, hook.lake, hook.landing, self.ledger.current())
+            record_definitions(self.config, survey.tables(), hook.lake, self.writer(context))
+            for lost in find_lost(survey, self.registry):
                 self._send(lost, sent, left)
-        for line in sent:
-            self.log.info("Sent: %s", line)
-        for line in left:
-            self.log.info("Left: %s", line)
-        if not sent and not left:
-            raise AirflowSkipException("Nothing was lost.")
-        return {"sent": sent[:MOST_AT_ONCE], "left": left[:MOST_AT_ONCE]}
+            outdated = [one.told(self.config, hook.lake) for one in find_out_of_date(survey)]
+        told = {"Sent": sent, "Left": left, "Out of date": outdated}
+        for what, lines in told.items():
+            for line in lines:
+                self.log.info("%s: %s", what, line)
+        if not any(told.values()):
+            raise AirflowSkipException("Nothing was lost, and nothing is out of date.")
+        return {
+            "sent": sent[:MOST_AT_ONCE],
+            "left": left[:MOST_AT_ONCE],
+            "out_of_date": outdated[:MOST_AT_ONCE],
+        }
 
     def _send(self, lost: Lost, sent: list[str], left: list[str]) -> None:
         dag_id = f"{self.use_case}__{lost.phase}"
@@ -64,22 +79,33 @@ class SendLostEventsOperator(PhaseOperator):
             left.append(f"{len(lost.because)} due for {dag_id}, which is paused")
             return
         active = self.api.active_keys(dag_id)
-        count = 0
-        for key, because in lost.because.items():
-            if key in active:
-                continue
-            # Runs of ingestion are red also when a file was refused and all work was done.
-            counts = lost.phase != "ingest_label"
-            if counts and self.api.failures_in_a_row(dag_id, key, GIVE_UP_AFTER) >= GIVE_UP_AFTER:
-                left.append(f"{dag_id} {key}: failed {GIVE_UP_AFTER} times, clear it to try again")
-                continue
-            if count == MOST_AT_ONCE:
-                left.append(f"more for {dag_id}, in the next run")
-                return
-            count += 1
+        waiting = [key for key in lost.because if key not in active]
+        # Runs of ingestion are red also when a file was refused and all work was done.
+        failing = self._failing(dag_id) if waiting and lost.phase != "ingest_label" else {}
+        left += [
+            f"{dag_id} {key}: failed {BACK_OFF_AFTER} times in a row, tried again after "
+            f"{failing[key]:%Y-%m-%d %H:%M}, or when you clear it"
+            for key in waiting
+            if key in failing
+        ]
+        ready = [key for key in waiting if key not in failing]
+        for key in ready[:MOST_AT_ONCE]:
+            because = lost.because[key]
             extra = {"because": because[:500], "by": "housekeeping"}
             self.api.create_event(f"{self.use_case}.{lost.asset}", key, extra)
             sent.append(f"{self.use_case}.{lost.asset} {key}: {because}")
+        if len(ready) > MOST_AT_ONCE:
+            left.append(f"{len(ready) - MOST_AT_ONCE} more for {dag_id}, in the next run")
+
+    def _failing(self, dag_id: str) -> dict[str, datetime]:
+        """Return the keys that have failed too often of late, and when each is tried again."""
+        now = datetime.now(UTC)
+        failures = self.api.failures_in_a_row(dag_id)
+        return {
+            key: since + BACK_OFF
+            for key, (count, since) in failures.items()
+            if count >= BACK_OFF_AFTER and since + BACK_OFF > now
+        }
 
     def _repair_aliases(self) -> None:
         from include.registry.client import CHAMPION, PREVIOUS

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowSkipException
 
+from include.due.stages import STAGES
 from include.errors import ConfigError, DataContractError, FlywheelError, SettingsError
 from plugins.operators.base import (
     PARTITION_KEY,
@@ -37,8 +38,6 @@ class PartitionOperator(PhaseOperator):
 
     stage: str
     """The table that is made, such as `clean`."""
-    source: str
-    """The table that it is mainly made from, such as `raw`."""
     remembers_refusals = True
     """Whether what is refused depends on `wanted` alone, so that it is not tried unchanged."""
 
@@ -47,6 +46,11 @@ class PartitionOperator(PhaseOperator):
     def __init__(self, *, partition: str = PARTITION_KEY, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.partition = partition
+
+    @property
+    def source(self) -> str:
+        """The table that gives its partitions, such as `raw`."""
+        return STAGES[self.stage].made_from[0]
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Make the partition if it is due or asked for, and emit the asset event."""

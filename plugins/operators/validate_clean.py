@@ -22,7 +22,7 @@ class ValidateCleanOperator(PartitionOperator):
     versions. **Retries**: when the lake does not answer; a refused batch fails at once.
     """
 
-    stage, source = "clean", "raw"
+    stage = "clean"
     operator_extra_links = (ValidationResultLink(),)
 
     def wanted(self, key: str) -> Wanted:

@@ -180,19 +180,30 @@ def test_a_rebuild_starts_the_newest_first_and_what_follows_only_where_it_differ
     assert suite.exists()
 
 
-def test_an_edit_of_the_definition_makes_its_partitions_due(house):
+def test_an_edit_of_the_definition_is_said_and_starts_nothing_until_it_is_rebuilt(house):
     yaml = house.use_cases / daily.NAME / "use_case.yaml"
     text = yaml.read_text()
+    before = len(house.runs("validate_clean"))
     yaml.write_text(text.replace("max_quarantined_share: 0.2}", "max_quarantined_share: 0.3}"))
     try:
-        sent = house.housekeeping()
-        assert "daily.raw 2024-01-01: due: definition changed" in sent.log("send_lost_events")
+        said = house.housekeeping().log("send_lost_events")
+        assert "Out of date: clean of " in said
+        assert "changed since: validate). Start daily__rebuild with phase=validate_clean" in said
+        assert len(house.runs("validate_clean")) == before, "nothing was started"
+        rebuild_out_of_date(house)
         newest = house.runs("validate_clean", FIRST[0])[0]
         assert "the same content as before" in newest.log("validate_and_clean")
         assert house.housekeeping().tasks["send_lost_events"] == "skipped"
     finally:
         yaml.write_text(text)
-    house.housekeeping()
+    rebuild_out_of_date(house)
+    assert house.housekeeping().tasks["send_lost_events"] == "skipped"
+
+
+def rebuild_out_of_date(house):
+    form = {"first": "2000-01-01", "last": "2099-12-31", "most": 366, "only": "out of date"}
+    assert house.run("rebuild", phase="validate_clean", **form).state == "success"
+    house.at_rest()
 
 
 def test_a_poison_day_is_red_alone_then_mended(house):

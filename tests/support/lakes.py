@@ -27,8 +27,8 @@ def publish(
 ) -> None:
     """Publish a frame's columns as one partition, with a token that is higher each time.
 
-    With `made_from` it says that it was made from that month of that stage, by the definition of
-    today: so it is up to date.
+    It says that it was made by the definition of today, and, with `made_from`, from that month of
+    that stage: so it is up to date.
     """
     table = lake.table(use_case.name, stage)
     known = table.partition_version(month) is not None
@@ -43,7 +43,7 @@ def publish(
         schema=schema,
         writer=Writer(run_id="test", attempt=1, token=token, code_version="test"),
         inputs=inputs,
-        consumed={DEFINITION: definition_of(use_case, stage)} if inputs else None,
+        consumed={DEFINITION: definition_of(use_case, stage)},
     )
 
 

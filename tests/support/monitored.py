@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from include.due.definitions import DEFINITION, definition_of
 from include.lake.frames import arrow_schema, to_arrow
 from include.lake.table import Lake, Published, Writer
 from include.registry.client import Registry
@@ -49,10 +50,15 @@ class World:
         return Writer(run_id=run_id, attempt=1, token=next(self.tokens), code_version="test")
 
     def publish(self, stage: str, partition: str, frame: pd.DataFrame, columns: Any) -> Published:
-        """Publish a frame."""
+        """Publish a frame, as made by the definition of today."""
         data: pa.Table = to_arrow(frame[list(columns)], arrow_schema(columns))
-        table = self.lake.table(self.use_case.name, stage)
-        return table.publish(data, partition=partition, schema=data.schema, writer=self.writer())
+        return self.lake.table(self.use_case.name, stage).publish(
+            data,
+            partition=partition,
+            schema=data.schema,
+            writer=self.writer(),
+            consumed={DEFINITION: definition_of(self.use_case, stage)},
+        )
 
     def land(self, month: str, **rows: Any) -> pd.DataFrame:
         """Publish a month's features; takes what `tiny_rows` takes."""

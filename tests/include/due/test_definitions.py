@@ -1,16 +1,19 @@
-"""Which edit of a use case makes which stage due again, and that nothing else is."""
+"""Which edit of a use case puts which stage out of date, and that nothing else is."""
 
 from __future__ import annotations
 
 import json
 import subprocess
 import sys
+from dataclasses import replace as replace_fields
 from pathlib import Path
 
 import pytest
 
-from include.due.definitions import definition_of, digest_63
-from include.use_cases.loader import load
+from include.due import stages
+from include.due.definitions import definition_of, definition_parts, digest_63
+from include.due.stages import stage_of
+from include.use_cases.loader import load, python_of
 from include.use_cases.schema import UseCase
 from tests.support.packages import tiny_use_case
 
@@ -37,7 +40,7 @@ LATER = "asked_at: timestamp"
 ROWS = {"raw", "clean", "features"}
 PLANS = {"reference_plans", "features"}
 
-#: What is edited: file, what stands there ('' appends), what is put there, which stages are due.
+#: What is edited: file, what stands there ('' appends), what is put there, which stages change.
 EDITS: dict[str, tuple[str, str, str, set[str]]] = {
     # Words, places and times of day make no difference to any row.
     "a comment": (YAML, "", "# Reviewed.\n", set()),
@@ -126,7 +129,7 @@ def replace(path: Path, before: str, after: str) -> None:
     path.write_text(text.replace(before, after) if before else text + after)
 
 
-def due_after(folder: Path, name: str, before: str, after: str) -> set[str]:
+def changed_by(folder: Path, name: str, before: str, after: str) -> set[str]:
     """Edit a file, and return the stages whose definition has changed."""
     earlier = digests(load(folder))
     replace(folder / name, before, after)
@@ -144,7 +147,7 @@ def folder(churn_root: Path) -> Path:
 @pytest.mark.parametrize("edit", EDITS)
 def test_an_edit_changes_these_stages_and_no_other(folder: Path, edit: str) -> None:
     name, before, after, expected = EDITS[edit]
-    assert due_after(folder, name, before, after) == expected
+    assert changed_by(folder, name, before, after) == expected
 
 
 @pytest.mark.parametrize("edit", PREPARED)
@@ -152,7 +155,7 @@ def test_an_edit_of_what_must_be_declared_first_does_so_too(folder: Path, edit: 
     declared, before, after, expected = PREPARED[edit]
     for place, more in declared.items():
         replace(folder / YAML, place, more)
-    assert due_after(folder, YAML, before, after) == expected
+    assert changed_by(folder, YAML, before, after) == expected
 
 
 def test_taking_an_edit_back_takes_the_digest_back(folder: Path) -> None:
@@ -190,10 +193,46 @@ def test_stages_have_definitions_of_their_own(folder: Path) -> None:
     assert all(0 < digest < 2**63 for digest in found.values())
 
 
-def test_clustering_has_no_labels_to_define() -> None:
+def test_a_definition_is_the_digest_of_its_parts() -> None:
+    """Clustering has no labels: task and code version are all that its `labels` has."""
+    # printf '"clustering"' | sha256sum: 77aa62e66d2466f0..., without its lowest bit
+    task = f"{0x77AA62E66D2466F0 >> 1:016x}"
+    parts = {"task": task, "code version": "1"}
+    assert definition_parts(tiny_use_case("clustering"), "labels") == parts
     assert definition_of(tiny_use_case("clustering"), "labels") == digest_63(
-        b'["clustering", null]'
+        json.dumps(parts).encode()
     )
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_raised_code_version_changes_the_definition_of_its_stage_alone(
+    folder: Path, stage: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use_case = load(folder)
+    earlier = digests(use_case)
+    name = stage_of(stage).name
+    raised = replace_fields(stages.STAGES[name], code_version=stages.STAGES[name].code_version + 1)
+    monkeypatch.setitem(stages.STAGES, name, raised)  # type: ignore[arg-type]
+    now = digests(use_case)
+    assert {one for one in STAGES if now[one] != earlier[one]} == {stage}
+
+
+def test_a_helper_module_of_the_use_case_counts(folder: Path) -> None:
+    use_case = load(folder)
+    (folder / PYTHON).write_text("from .helpers import LIMIT\n" + DERIVE)
+    (folder / "helpers.py").write_text("LIMIT = 1\n")
+    earlier = digests(use_case)
+    (folder / "helpers.py").write_text("LIMIT = 2\n")
+    now = digests(use_case)
+    assert {stage for stage in STAGES if now[stage] != earlier[stage]} == {"features"}
+
+
+def test_the_definition_of_a_models_copy_is_that_of_its_python(folder: Path) -> None:
+    use_case = load(folder)
+    copy, before = python_of(use_case), definition_of(use_case, "features")
+    (folder / PYTHON).write_text("def derive(frame):\n    return frame.assign(calls=0)\n")
+    assert definition_of(use_case, "features") != before
+    assert definition_of(use_case, "features", copy) == before
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Due, up to date or refused: told from what a partition was made from, and nothing else."""
+"""Due, out of date, up to date or refused: told from what a partition was made from alone."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from include.due.definitions import DEFINITION
+from include.due.remedy import remedy
 from include.due.state import State, refusal_message, refuse, standing_refusals, states
 from include.due.wanted import ABSENT
 from include.lake.store import Store
@@ -68,7 +69,6 @@ def test_what_was_made_from_exactly_this_is_up_to_date(churn_lake: Lake) -> None
     ("change", "named"),
     [
         ({RAW: 0xAC}, "churn.raw"),
-        ({DEFINITION: 0xD2}, "definition"),
         ({RAW: 1, DEFINITION: 1}, "churn.raw, definition"),
         ({"churn.reference_plans": 5}, "churn.reference_plans"),
     ],
@@ -80,6 +80,63 @@ def test_what_changed_makes_it_due_and_is_named(
     found = state(churn_lake, {**WANTED, **change})
     assert found.status == "due"
     assert found.because.startswith(f"due: {named} changed, now churn.raw ")
+
+
+def test_another_definition_alone_makes_it_out_of_date_and_not_due(churn_lake: Lake) -> None:
+    make(churn_lake, WANTED)
+    found = state(churn_lake, {**WANTED, DEFINITION: 0xD2})
+    assert not found.due
+    assert found == State(
+        "out of date",
+        "out of date: its input is unchanged, but it was made by definition 00000000000000d1, "
+        "now 00000000000000d2. Start churn__rebuild with phase=validate_clean, first=2024-05-01, "
+        "last=2024-05-01 to make it again",
+        made_by=0xD1,
+    )
+    make(churn_lake, {**WANTED, DEFINITION: 0xD2})
+    assert state(churn_lake, {**WANTED, DEFINITION: 0xD2}).status == "up to date"
+    assert state(churn_lake, WANTED).status == "out of date", "taken back, it is the other way"
+
+
+def test_new_input_is_due_also_by_another_definition(churn_lake: Lake) -> None:
+    make(churn_lake, WANTED)
+    assert state(churn_lake, {RAW: 0xAC, DEFINITION: 0xD2}).due
+
+
+def test_what_never_noted_its_definition_is_due(churn_lake: Lake) -> None:
+    make(churn_lake, {RAW: 0xAB})
+    assert state(churn_lake, WANTED).because.startswith("due: definition changed")
+
+
+def test_what_was_cleared_is_due_whatever_made_it(churn_lake: Lake) -> None:
+    make(churn_lake, WANTED)
+    churn_lake.table("churn", "clean").clear(ONE, now())
+    assert state(churn_lake, {**WANTED, DEFINITION: 0xD2}).due
+
+
+def test_a_definition_that_was_refused_of_a_standing_result_is_not_tried_again(
+    churn_lake: Lake,
+) -> None:
+    """A rebuild was refused: the earlier result stands until the definition is corrected."""
+    make(churn_lake, WANTED)
+    changed = {**WANTED, DEFINITION: 0xD2}
+    refused(churn_lake, changed)
+    assert state(churn_lake, changed).status == "refused"
+    assert state(churn_lake, {**WANTED, DEFINITION: 0xD3}).status == "out of date"
+
+
+@pytest.mark.parametrize(
+    ("stage", "key", "said"),
+    [
+        ("features", ONE, f"churn__rebuild with phase=feature, first={ONE}, last={ONE} to"),
+        ("labels", ONE, f"churn__rebuild with phase=ingest_label, first={ONE}, last={ONE} to"),
+        ("reference_plans", ONE, f"churn__rebuild with phase=ingest_label, first={ONE}, last="),
+        ("reference_plans", "all", "churn__ingest_label with partition=all to make it again"),
+        ("decisions", ONE, f"churn__retrain_trigger with partition key {ONE} to do it again"),
+    ],
+)
+def test_the_remedy_names_the_dag_and_its_form(stage: str, key: str, said: str) -> None:
+    assert remedy("churn", stage, key, key).startswith(f"Start {said}")
 
 
 def test_a_version_need_not_rise_to_be_news(churn_lake: Lake) -> None:
@@ -250,7 +307,7 @@ def test_nothing_wanted_is_not_even_looked_for(
     assert states("churn", "clean", {}, churn_lake) == {}
 
 
-VERSIONS = st.sampled_from([WANTED, {**WANTED, RAW: 0xAC}])
+VERSIONS = st.sampled_from([WANTED, {**WANTED, RAW: 0xAC}, {**WANTED, DEFINITION: 0xD2}])
 EVENTS = st.lists(st.tuples(st.sampled_from(["made", "refused", "cleared"]), VERSIONS), max_size=5)
 
 
@@ -274,5 +331,11 @@ def test_after_any_history_the_last_of_each_kind_decides(
         else:
             lake.table("churn", "clean").clear(ONE, now())
             made = None
-    expected = "up to date" if made == wanted else "refused" if tried == wanted else "due"
+    expected = "due"
+    if made == wanted:
+        expected = "up to date"
+    elif tried == wanted:
+        expected = "refused"
+    elif made is not None and made[RAW] == wanted[RAW]:
+        expected = "out of date"
     assert state(lake, wanted).status == expected

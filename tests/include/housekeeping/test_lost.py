@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import asdict, replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,11 @@ from include.batch_predict.predict import predict_partition
 from include.drift_monitor.monitor import monitor_partition
 from include.due.state import refuse
 from include.due.wanted import wanted_clean, wanted_training
+from include.errors import DataContractError
 from include.feature.build import build_partition
 from include.housekeeping.lost import Lost, find_lost
+from include.housekeeping.outdated import find_out_of_date
+from include.housekeeping.survey import Survey
 from include.ingest_label.ingest import ingest_labels, ingest_rows
 from include.ingest_label.landing import Landing
 from include.registry.ledger import Ledger
@@ -110,7 +114,14 @@ class Wheel:
         make_champion(self.registry, self.lake, version)
 
     def lost(self) -> list[Lost]:
-        return list(find_lost(self.use_case, self.lake, self.landing, self.registry, self.ledger))
+        return list(find_lost(self.survey(), self.registry))
+
+    def survey(self) -> Survey:
+        return Survey(self.use_case, self.lake, self.landing, self.ledger.current())
+
+    def out_of_date(self, phase: str | None = None) -> dict[str, list[str]]:
+        """Return the partitions that are out of date, by table."""
+        return {one.stage: one.keys for one in find_out_of_date(self.survey(), phase)}
 
     def named(self) -> dict[tuple[str, str], list[str]]:
         """Return the keys of what is lost by asset and phase."""
@@ -245,14 +256,113 @@ def test_what_was_refused_is_not_lost_until_it_changes(wheel):
     assert wheel.named() == {("raw", "validate_clean"): ["2024-04"]}
 
 
-def test_an_edit_of_what_a_phase_does_makes_all_its_partitions_due(wheel):
+def test_an_edit_of_what_a_phase_does_puts_its_partitions_out_of_date_and_starts_nothing(wheel):
     suite = wheel.where / "use_cases" / "tiny" / "expectations.yaml"
     suite.write_text(SUITE + STRICTER)
     months = ["2024-01", "2024-02", "2024-03"]
-    assert wheel.named() == {("raw", "validate_clean"): months}
-    for month in months:
+    assert wheel.lost() == []
+    assert wheel.out_of_date() == wheel.out_of_date("validate_clean") == {"clean": months}
+    assert wheel.out_of_date("feature") == {}
+    wheel.validate_clean("2024-02")
+    assert wheel.out_of_date() == {"clean": ["2024-01", "2024-03"]}
+    for month in ("2024-01", "2024-03"):
         wheel.validate_clean(month)
     assert wheel.lost() == [], "the same rows are as clean as before"
+    assert wheel.out_of_date() == {}
+
+
+def test_a_rebuild_that_gives_other_rows_starts_what_follows(wheel):
+    """The next phases have new input then: the chain needs no rebuild of its own."""
+    suite = wheel.where / "use_cases" / "tiny" / "expectations.yaml"
+    limit = STRICTER.replace("min_value: -9", "min_value: 0")
+    suite.write_text(SUITE + limit.replace("on_failure: refuse", "on_failure: quarantine"))
+    wheel.use_case = changed(wheel.use_case, "validation", max_quarantined_share=1.0)
+    wheel.validate_clean("2024-03")
+    assert wheel.named() == {("clean", "feature"): ["2024-03"]}
+    assert wheel.out_of_date() == {"clean": ["2024-01", "2024-02"]}
+
+
+def test_what_landed_is_out_of_date_after_an_edit_of_the_label_rule(wheel):
+    """Housekeeping names the months; one that was taken in again is not among them."""
+    wheel.use_case = changed(wheel.use_case, "labels", rule="< 1")
+    months = ["2024-01", "2024-02", "2024-03"]
+    assert wheel.lost() == []
+    assert wheel.out_of_date() == {"labels": months}
+    wheel.ingest_label("2024-03")
+    assert wheel.out_of_date() == {"labels": ["2024-01", "2024-02"]}
+    assert wheel.named() == {("predictions", "drift_monitor"): ["2024-03"]}, "other labels"
+
+
+def test_decisions_are_never_out_of_date(wheel):
+    """They were taken; a changed rule holds from the next report on."""
+    wheel.use_case = changed(wheel.use_case, "retrain", cooldown=timedelta(days=3))
+    assert wheel.lost() == []
+    assert wheel.out_of_date() == {}
+
+
+def test_a_refused_partition_is_tried_again_by_a_corrected_definition(wheel):
+    """It has no result that could be out of date."""
+    wheel.land("2024-04")
+    wheel.ingest_label("2024-04")
+    sources = wanted_clean(wheel.use_case, wheel.lake)["2024-04"]
+    refuse("tiny", "clean", "2024-04", sources, "bad batch", wheel.lake, wheel.world.writer())
+    suite = wheel.where / "use_cases" / "tiny" / "expectations.yaml"
+    suite.write_text(SUITE + STRICTER)
+    assert wheel.named() == {("raw", "validate_clean"): ["2024-04"]}
+    assert wheel.out_of_date() == {"clean": ["2024-01", "2024-02", "2024-03"]}
+
+
+def test_a_phase_is_looked_at_when_those_before_it_are_dealt_with(wheel):
+    """So what is found first is sent first, and a lake that fails later loses none of it."""
+    wheel.land("2024-04")
+    wheel.ingest_label("2024-04")
+    found = find_lost(wheel.survey(), wheel.registry)
+    assert next(found).phase == "validate_clean"
+    wheel.validate_clean("2024-04")  # what follows is looked up after this only
+    assert next(found).phase == "feature"
+
+
+# What mixes definitions in one training
+
+
+def test_a_training_on_two_label_rules_is_refused_once_and_tried_after_the_rebuild(young):
+    """One month was taken in again by another rule; the first training would mix them."""
+    young.use_case = changed(young.use_case, "labels", rule="< 1")
+    young.ingest_label("2024-02")
+    assert young.retrain_trigger("2024-02")
+    with pytest.raises(DataContractError, match=r"labels of 2024-01 \(made by definition") as error:
+        young.begin_training("2024-02")
+    assert (
+        "Start tiny__rebuild with phase=ingest_label, first=2024-01, last=2024-01 to make it again"
+    ) in str(error.value)
+    assert young.registry.trainings("tiny") == {}, "a refused training leaves no run"
+    refuse_training(young)
+    assert young.lost() == [], "refused once, not at every look"
+    assert not young.retrain_trigger("2024-02")
+
+    young.ingest_label("2024-01")
+    assert ("training_request", "train_tune") in young.named()
+    assert young.begin_training("2024-02")["mixed_definitions"] == []
+
+
+def test_a_refused_training_is_tried_again_when_a_rebuild_gives_the_very_same_rows(young):
+    """The training set has not changed then; what made it has."""
+    suite = young.where / "use_cases" / "tiny" / "expectations.yaml"
+    assert young.retrain_trigger("2024-02")
+    suite.write_text(SUITE + STRICTER)
+    with pytest.raises(DataContractError, match=r"clean of 2024-01, 2024-02 \(made by"):
+        young.begin_training("2024-02")
+    refuse_training(young)
+    assert young.lost() == []
+    for month in ("2024-01", "2024-02"):
+        young.validate_clean(month)
+    assert young.named() == {("training_request", "train_tune"): ["2024-02"]}
+    young.train_tune("2024-02")
+
+
+def changed(use_case: UseCase, section: str, **values: Any) -> UseCase:
+    part = getattr(use_case, section).model_copy(update=values)
+    return use_case.model_copy(update={section: part})
 
 
 def test_months_that_the_champion_has_learned_from_are_not_scored(wheel):
@@ -375,6 +485,20 @@ def test_a_training_refused_with_other_data_is_refused_no_more(young):
     assert young.named() == {("training_request", "train_tune"): ["2024-02"]}
     young.registry.reject("tiny", young.train_tune("2024-02"), ["not better"])
     assert young.lost() == [], "what is done is not asked for again"
+
+
+def test_corrected_labels_after_a_rejected_first_challenger_ask_for_another_training(asked):
+    """Also when the event of the second request is lost: the first training is another one."""
+    asked.registry.reject("tiny", asked.train_tune("2024-02"), ["not better"])
+    assert asked.lost() == []
+    asked.land("2024-02", seed=7, rows=False)
+    ingest_labels(asked.use_case, "2024-02", asked.landing, asked.lake, asked.world.writer())
+    assert asked.named() == {("unscored", "retrain_trigger"): ["2024-02"]}
+    assert asked.retrain_trigger("2024-02")
+    words = "a training was asked for, and is not begun"
+    assert asked.lost() == [Lost("training_request", "train_tune", {"2024-02": words})]
+    asked.registry.reject("tiny", asked.train_tune("2024-02"), ["not better"])
+    assert asked.lost() == []
 
 
 def test_a_version_that_a_person_registered_does_not_stop_the_look(asked):

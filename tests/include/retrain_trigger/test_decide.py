@@ -80,6 +80,28 @@ def test_a_first_training_is_asked_for_again_when_the_training_set_changed(train
     assert decide(Facts("2013-04", MONTHS[:3], training_set, requests=[first])).ask
 
 
+def test_corrected_labels_of_the_newest_partition_are_news_before_a_champion():
+    """Its challenger was rejected, say; the as-of partition is the same, what it learns is not."""
+    first = Request("2013-03", "2013-03", "t3")
+    assert not decide(Facts("2013-03", MONTHS[:3], "t3", requests=[first])).ask
+    corrected = Facts("2013-03", MONTHS[:3], "t3 with corrected labels", requests=[first])
+    assert decide(corrected).ask
+    spent = [Request("2013-03", "2013-03", f"t{number}") for number in range(4)]
+    assert decide(replace(corrected, requests=spent)).reasons[0].startswith("budget spent: 4 ")
+
+
+def test_a_training_that_stands_refused_is_not_asked_for():
+    facts = Facts("2013-03", MONTHS[:3], "t3", refused="labels of 2013-01 were made before. " * 99)
+    decision = decide(facts)
+    assert not decision.ask
+    assert decision.reasons[0].startswith(
+        "the training as of 2013-03 was refused, and nothing has changed since: labels of 2013-01 "
+    )
+    assert len(decision.reasons[0]) < 700
+    assert decide(replace(facts, refused=None)).ask
+    assert not decide(later(refused="mixed", **DRIFTING)).ask
+
+
 # ---- signals of a champion
 
 

@@ -157,7 +157,10 @@ def test_a_training_that_failed_does_not_count_until_it_is_done_again(tmp_path: 
     assert not ask(world).ask
 
 
-def test_a_training_that_was_refused_does_not_count(tmp_path: Path):
+def test_a_training_that_was_refused_is_asked_for_again_when_something_has_changed(
+    tmp_path: Path,
+):
+    """It does not count as done, and is not asked for in vain."""
     world = make_world(tmp_path)
     for key in ("2024-01", "2024-02"):
         month(world, key)
@@ -166,7 +169,15 @@ def test_a_training_that_was_refused_does_not_count(tmp_path: Path):
     words = "tiny: the holdout partitions must have rows with a label"
     sources = wanted_training(world.use_case, world.lake, "2024-02")["2024-02"]
     refuse("tiny", "training", "2024-02", sources, words, world.lake, world.writer())
-    assert ask(world) == first
+    assert standing_requests(world.use_case, world.lake, world.registry) == []
+    again = ask(world)
+    assert not again.ask
+    assert again.reasons[0] == (
+        f"the training as of 2024-02 was refused, and nothing has changed since: {words}"
+    )
+    rows = world.land("2024-02", rows=300, seed=9)  # corrected
+    world.land_outcomes("2024-02", rows)
+    assert ask(world).ask
 
 
 def test_a_failed_training_of_a_champion_does_not_use_up_the_cooldown(tmp_path: Path):

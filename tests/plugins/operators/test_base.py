@@ -242,7 +242,7 @@ class Done:
 class TensOperator(PartitionOperator):
     """Publishes the tens of a number, so that another number may have the same content."""
 
-    stage, source = "clean", "raw"
+    stage = "clean"
 
     def wanted(self, key: str) -> Wanted:
         """Say what the partition would be made from now."""
@@ -512,6 +512,25 @@ def test_a_refused_partition_is_tried_when_the_definition_changes(tens, monkeypa
     monkeypatch.setattr(wanted, "definition_of", lambda use_case, stage: 77)
     with pytest.raises(AirflowFailException, match="got -1"):
         tens.do()
+
+
+def test_another_definition_alone_starts_nothing_and_says_how_to_rebuild(tens, monkeypatch):
+    from include.due import wanted
+
+    tens.land(42)
+    tens.do()
+    monkeypatch.setattr(wanted, "definition_of", lambda use_case, stage: 77)
+    with pytest.raises(
+        AirflowSkipException,
+        match=r"^clean of 2013-04: out of date: its input is unchanged, but it was made by "
+        r"definition [0-9a-f]{16}, now 000000000000004d\. Start weather_regimes__rebuild with "
+        r"phase=validate_clean, first=2013-04, last=2013-04 to make it again\.$",
+    ):
+        tens.do()
+    assert tens.tens() == [4]
+    tens.land(57)  # its input is new: it is made, by today's definition
+    tens.do()
+    assert tens.tens() == [5]
 
 
 @pytest.mark.parametrize("how", BY_A_PERSON)

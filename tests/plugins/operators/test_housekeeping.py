@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from unittest.mock import Mock, call, create_autospec
@@ -29,7 +30,7 @@ def api(monkeypatch) -> Mock:
     double: Mock = create_autospec(AirflowApiHook, instance=True)
     double.is_paused.return_value = False
     double.active_keys.return_value = set()
-    double.failures_in_a_row.return_value = 0
+    double.failures_in_a_row.return_value = {}
     monkeypatch.setattr(SendLostEventsOperator, "api", double)
     return double
 
@@ -82,7 +83,7 @@ def test_a_phase_without_keys_has_an_event_without_one(api, lost):
 def test_red_runs_of_ingestion_do_not_end_its_events(api, lost):
     """A run is red when a file was refused; three such landings, and the next would be lost."""
     lost.return_value = [missing("landing", "ingest_label", [""])]
-    api.failures_in_a_row.return_value = 3
+    api.failures_in_a_row.return_value = {"": (3, datetime.now(UTC))}
     look()
     assert sent_to(api) == [("weather_regimes.landing", "")]
 
@@ -112,33 +113,44 @@ def test_a_paused_dag_would_lose_the_event_so_it_is_left_and_said(api, lost):
     assert told == {
         "sent": [],
         "left": ["3 due for weather_regimes__validate_clean, which is paused"],
+        "out_of_date": [],
     }
     api.create_event.assert_not_called()
 
 
-@pytest.mark.parametrize(("failures", "sent"), [(0, 3), (1, 3), (2, 3), (3, 0), (4, 0)])
-def test_after_three_failures_in_a_row_a_person_must_look(api, lost, failures, sent):
-    api.failures_in_a_row.return_value = failures
+@pytest.mark.parametrize(
+    ("failures", "hours_ago", "sent"),
+    [(1, 0, 3), (2, 0, 3), (3, 0, 2), (3, 23.9, 2), (3, 24.1, 3), (9, 1, 2), (9, 25, 3)],
+)
+def test_after_three_failures_in_a_row_a_key_is_tried_once_a_day(
+    api, lost, failures, hours_ago, sent
+):
+    """Once a day and not never: a store that was down for a night must not need a person."""
+    newest = datetime.now(UTC) - timedelta(hours=hours_ago)
+    api.failures_in_a_row.return_value = {"2013-02": (failures, newest)}
     told = look()
     assert api.create_event.call_count == len(told["sent"]) == sent
-    if not sent:
-        line = "weather_regimes__validate_clean 2013-01: failed 3 times, clear it to try again"
-        assert told["left"][0] == line
-    api.failures_in_a_row.assert_called_with("weather_regimes__validate_clean", "2013-03", 3)
+    again = f"{newest + timedelta(days=1):%Y-%m-%d %H:%M}"
+    line = (
+        "weather_regimes__validate_clean 2013-02: failed 3 times in a row, tried again after "
+        f"{again}, or when you clear it"
+    )
+    assert told["left"] == ([line] if sent == 2 else [])
+    api.failures_in_a_row.assert_called_once_with("weather_regimes__validate_clean")
 
 
-def test_a_key_that_fails_does_not_stop_the_others(api, lost):
-    api.failures_in_a_row.side_effect = lambda dag_id, key, most: 3 if key == "2013-02" else 0
-    told = look()
-    assert [key for _, key in sent_to(api)] == ["2013-01", "2013-03"]
-    assert len(told["left"]) == 1
+def test_airflow_is_asked_for_failures_only_where_something_is_to_be_sent(api, lost):
+    api.active_keys.return_value = set(KEYS)
+    with pytest.raises(AirflowSkipException, match="Nothing was lost"):
+        look()
+    api.failures_in_a_row.assert_not_called()
 
 
 def test_one_look_sends_so_many_and_the_next_the_rest(api, lost, monkeypatch):
     monkeypatch.setattr(housekeeping, "MOST_AT_ONCE", 2)
     told = look()
     assert [key for _, key in sent_to(api)] == KEYS[:2]
-    assert told["left"] == ["more for weather_regimes__validate_clean, in the next run"]
+    assert told["left"] == ["1 more for weather_regimes__validate_clean, in the next run"]
     api.active_keys.return_value = set(KEYS[:2])
     assert look()["left"] == []
     assert sent_to(api)[-1] == ("weather_regimes.raw", "2013-03")
@@ -160,7 +172,9 @@ def test_a_run_with_a_key_or_an_unknown_wish_is_refused(api, lost):
 
 
 @pytest.mark.parametrize(("error", "seen"), FAILURES)
-@pytest.mark.parametrize("method", ["is_paused", "active_keys", "create_event"])
+@pytest.mark.parametrize(
+    "method", ["is_paused", "active_keys", "failures_in_a_row", "create_event"]
+)
 def test_it_fails_in_airflows_words(api, lost, method, error, seen):
     getattr(api, method).side_effect = error
     with pytest.raises(seen, match=str(error)):
@@ -245,3 +259,39 @@ def test_a_lost_event_is_found_in_the_lake_itself(api, registry, home: Path):
     assert ("weather_regimes.raw", "2013-01") not in sent_to(api)
     assert ("weather_regimes.clean", "2013-01") in sent_to(api), "its features were not built"
     assert "due: weather_regimes.raw, definition changed" in told["sent"][0]
+
+
+def test_what_is_out_of_date_is_said_and_nothing_is_sent_for_it(api, lost, home: Path):
+    """An edit of the suite alone: two months of `clean` are named, with what changed since."""
+    from include.due.definitions import DEFINITION, definition_of
+    from include.due.recorded import record_definitions
+    from include.use_cases.loader import get
+
+    lost.return_value = []
+    lake, use_case = Lake(str(home / "lake")), get(USE_CASE)
+    stricter = use_case.validation.model_copy(update={"max_quarantined_share": 0.5})
+    before = use_case.model_copy(update={"validation": stricter})
+    record_definitions(before, ["clean"], lake, Writer("t", 1, 1, "t"))
+    for key in KEYS[:2]:
+        for stage, use, made_from in (
+            ("raw", use_case, []),
+            ("clean", before, [lake.table(USE_CASE, "raw").name]),
+        ):
+            data = pa.table({"x": [int(key[-2:])]})
+            raw = lake.table(USE_CASE, "raw").partition_version(key) or 0
+            lake.table(USE_CASE, stage).publish(
+                data, partition=key, schema=data.schema, writer=Writer("t", 1, 1, "t"),
+                consumed={**dict.fromkeys(made_from, raw), DEFINITION: definition_of(use, stage)},
+            )  # fmt: skip
+
+    told = look()
+
+    (line,) = told["out_of_date"]
+    assert line.startswith("clean of 2013-01, 2013-02 (made by the definition of 20")
+    assert line.endswith(
+        "; changed since: validate). Start weather_regimes__rebuild with phase=validate_clean, "
+        "first=2013-01, last=2013-02 to make it again"
+    )
+    assert told["sent"] == told["left"] == []
+    api.create_event.assert_not_called()
+    assert is_small_json(told)

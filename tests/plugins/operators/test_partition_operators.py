@@ -15,6 +15,7 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from include.batch_predict.predict import Predicted
 from include.drift_monitor.monitor import Monitored
+from include.due.stages import STAGES
 from include.errors import DataContractError
 from include.feature.build import FeaturesBuilt
 from include.lake.table import Lake, Writer
@@ -157,7 +158,8 @@ def test_an_unknown_key_by_hand_says_what_there_is(
     stub, registry, ready, operator, target, result, facts
 ):
     double = stub(target, result)
-    said = rf"Partition '2014-01' is not in flight_delays\.{operator.source}\. There is: 2013-01\."
+    source = STAGES[operator.stage].made_from[0]
+    said = rf"Partition '2014-01' is not in flight_delays\.{source}\. There is: 2013-01\."
     with pytest.raises(AirflowFailException, match=said):
         execute(task_of(operator), make_context(key="2014-01"))
     with pytest.raises(AirflowSkipException, match=said):
@@ -172,7 +174,7 @@ def test_the_key_is_templated_and_is_the_runs():
 
 
 def test_tables_are_made_along_the_wheel():
-    pairs = [(case.values[0].source, case.values[0].stage) for case in CASES]
+    pairs = [(task_of(case.values[0]).source, case.values[0].stage) for case in CASES]
     assert pairs == [
         ("raw", "clean"),
         ("clean", "features"),

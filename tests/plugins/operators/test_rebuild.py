@@ -8,12 +8,15 @@ from unittest.mock import Mock, create_autospec
 
 import pyarrow as pa
 import pytest
-from airflow.sdk.exceptions import AirflowFailException
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
+from include.due.definitions import DEFINITION, definition_of
+from include.due.stages import REBUILT
 from include.lake.table import Lake, Writer
+from include.use_cases.loader import get
 from plugins.hooks.airflow_api import AirflowApiHook
 from plugins.operators import rebuild as operators
-from plugins.operators.rebuild import REBUILT, RebuildOperator
+from plugins.operators.rebuild import RebuildOperator
 from tests.support.tasks import FAILURES, execute, is_small_json, make_context
 
 USE_CASE = "weather_regimes"
@@ -41,7 +44,8 @@ def lake(home: Path) -> Lake:
 
 def rebuild(attempt: int = 1, clear_number: int = 0, **form: Any) -> list[str]:
     form = {
-        "phase": "validate_clean", "first": "2013-01", "last": "2013-03", "most": 31, **form,
+        "phase": "validate_clean", "first": "2013-01", "last": "2013-03", "most": 31,
+        "only": "all", **form,
     }  # fmt: skip
     task = RebuildOperator(task_id="start_runs", use_case=USE_CASE)
     return execute(task, make_context(attempt=attempt, clear_number=clear_number, **form))
@@ -86,17 +90,52 @@ def test_a_retry_names_the_same_runs(api, lake):
     assert started(api) == first * 2
 
 
-@pytest.mark.parametrize("phase", sorted(REBUILT))
-def test_the_partitions_are_those_of_what_the_phase_is_made_from(api, lake, phase):
-    from plugins.operators import batch_predict, drift_monitor, feature, validate_clean
+def test_what_can_be_rebuilt_is_what_makes_partitions_from_what_there_is():
+    assert REBUILT == (
+        "ingest_label",
+        "validate_clean",
+        "feature",
+        "batch_predict",
+        "drift_monitor",
+    )
 
-    operators = {
-        "validate_clean": validate_clean.ValidateCleanOperator,
-        "feature": feature.BuildFeaturesOperator,
-        "batch_predict": batch_predict.PredictPartitionOperator,
-        "drift_monitor": drift_monitor.MonitorPartitionOperator,
-    }
-    assert REBUILT[phase] == operators[phase].source
+
+def test_ingestion_is_started_with_the_partition_in_its_form(api, home):
+    """It has no partition key. The partitions are those that have landed."""
+    for key in ("2013-01", "2013-02"):
+        path = home / "landing" / "weather" / key / "weather.csv"
+        path.parent.mkdir(parents=True)
+        path.write_text("x\n1\n")
+    assert rebuild(phase="ingest_label", last="2013-12") == ["2013-02", "2013-01"]
+    assert started(api) == [
+        ("weather_regimes__ingest_label", "", f"manual__1__{key}", {"partition": key})
+        for key in ("2013-02", "2013-01")
+    ]
+    with pytest.raises(
+        AirflowFailException,
+        match=r"the landing area has no partition from 2014-01 to 2014-02; it has 2013-01, 2013-02",
+    ):
+        rebuild(phase="ingest_label", first="2014-01", last="2014-02")
+
+
+def test_only_what_is_out_of_date_is_rebuilt_when_that_is_asked_for(api, lake):
+    """Of the range, January was made before the edit, February after it, and March is missing."""
+    use_case = get(USE_CASE)
+    raw = lake.table(USE_CASE, "raw")
+    for key, made_by in (("2013-01", 1), ("2013-02", definition_of(use_case, "clean"))):
+        data = pa.table({"x": [1]})
+        made_from = {raw.name: raw.partition_version(key), DEFINITION: made_by}
+        lake.table(USE_CASE, "clean").publish(
+            data, partition=key, schema=data.schema, writer=Writer("t", 1, 9, "t"),
+            consumed=made_from,
+        )  # fmt: skip
+    assert rebuild(only="out of date") == ["2013-01"]
+    assert rebuild(only="all") == ["2013-03", "2013-02", "2013-01"]
+    with pytest.raises(
+        AirflowSkipException,
+        match=r"Nothing that validate_clean makes from 2013-02 to 2013-03 is out of date\.",
+    ):
+        rebuild(only="out of date", first="2013-02")
 
 
 def test_another_phase_has_other_partitions(api, lake):

@@ -1,0 +1,204 @@
+"""The stages of the wheel, each declared once: who makes it, from what, and by which of our code.
+
+Everything that walks the wheel derives from this: what is due and what is out of date, which phases
+can be rebuilt, what a retraction clears. It imports nothing, so a Dag file may read it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+REFERENCE = "reference"
+"""Stands for the tables `reference_<name>`: one for each reference of a use case."""
+
+WHOLE = "all"
+"""Partition of a reference that lands whole."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One table of the lake, or the training.
+
+    Attributes
+    ----------
+    name : str
+        The table, such as `clean`.
+    phase : str
+        The Dag that makes it.
+    asset : str
+        Name within the use case of the asset whose event starts that phase.
+    made_from : tuple of str
+        Other stages that it is made from; the first gives its partitions. Empty for what landed.
+    code_version : int
+        Version of our own code, raised by hand when a change of `modules` changes what is computed
+        from the same input. It is part of the definition, so raising it puts every partition that
+        was made before out of date. (The idea is Dagster's `code_version`.)
+    modules : tuple of str
+        Modules whose change should make a person think of `code_version`: a test reminds.
+    beside : tuple of str
+        Tables that the phase writes in the same run.
+    holds_rows : bool
+        Whether a partition of it holds what landed for that partition, so that a retraction clears
+        it.
+    rebuilt : bool
+        Whether the Dag `rebuild` can make it again.
+    """
+
+    name: str
+    phase: str
+    asset: str
+    made_from: tuple[str, ...]
+    code_version: int
+    modules: tuple[str, ...]
+    beside: tuple[str, ...] = ()
+    holds_rows: bool = True
+    rebuilt: bool = True
+
+
+_FILES = (
+    "include.ingest_label.cells",
+    "include.ingest_label.files",
+    "include.ingest_label.ingest",
+)
+_JUDGED = (
+    "include.modelling.clusters",
+    "include.modelling.formulas",
+    "include.modelling.metrics",
+    "include.modelling.scoring",
+)
+
+_DECLARED = (
+    Stage("raw", "ingest_label", "landing", (), code_version=1, modules=_FILES),
+    Stage(
+        "labels",
+        "ingest_label",
+        "landing",
+        (),
+        code_version=1,
+        modules=(*_FILES, "include.ingest_label.outcomes"),
+    ),
+    Stage(
+        REFERENCE,
+        "ingest_label",
+        "landing",
+        (),
+        code_version=1,
+        modules=(*_FILES, "include.ingest_label.outcomes"),
+        holds_rows=False,  # other partitions may need it
+    ),
+    Stage(
+        "clean",
+        "validate_clean",
+        "raw",
+        ("raw",),
+        code_version=1,
+        modules=(
+            "include.modelling.cleaning",
+            "include.validate_clean.cleaning",
+            "include.validate_clean.expectations",
+            "include.validate_clean.local_date",
+            "include.validate_clean.validate",
+        ),
+        beside=("quarantine",),
+    ),
+    Stage(
+        "features",
+        "feature",
+        "clean",
+        ("clean", REFERENCE),
+        code_version=1,
+        modules=(
+            "include.feature.build",
+            "include.lake.frames",
+            "include.modelling.features",
+        ),
+    ),
+    Stage(
+        "predictions",
+        "batch_predict",
+        "features",
+        ("features",),
+        code_version=1,
+        modules=("include.batch_predict.predict", "include.modelling.scoring"),
+    ),
+    Stage(
+        "monitoring",
+        "drift_monitor",
+        "predictions",
+        ("predictions", "features", "labels"),
+        code_version=1,
+        modules=(
+            "include.drift_monitor.current",
+            "include.drift_monitor.drift",
+            "include.drift_monitor.examine",
+            "include.drift_monitor.monitor",
+            "include.drift_monitor.performance",
+            "include.drift_monitor.rows",
+            "include.drift_monitor.significance",
+            *_JUDGED,
+        ),
+    ),
+    Stage(
+        "decisions",
+        "retrain_trigger",
+        "drift",
+        ("monitoring",),
+        code_version=1,
+        modules=("include.retrain_trigger.decide", "include.retrain_trigger.gather"),
+        holds_rows=False,  # a decision was taken then, and stands
+        rebuilt=False,  # a decision on each month of a year would ask for a training of each
+    ),
+    Stage(
+        "training",
+        "train_tune",
+        "training_request",
+        ("features", "labels"),
+        code_version=1,
+        modules=(
+            "include.modelling.estimators",
+            "include.modelling.folds",
+            "include.modelling.training_set",
+            "include.train_tune.finish",
+            "include.train_tune.prepare",
+            "include.train_tune.studies",
+            "include.train_tune.trial",
+            *_JUDGED,
+        ),
+        holds_rows=False,
+        rebuilt=False,
+    ),
+)
+
+STAGES: Mapping[str, Stage] = {stage.name: stage for stage in _DECLARED}
+"""By name, in the order of the wheel."""
+
+REBUILT = tuple(dict.fromkeys(stage.phase for stage in _DECLARED if stage.rebuilt))
+"""Phases that the Dag `rebuild` can run again."""
+
+RETRACTED = tuple(
+    table for stage in _DECLARED if stage.holds_rows for table in (*stage.beside, stage.name)
+)
+"""Tables that a retraction clears, each after what it is made from."""
+
+
+def stage_of(table: str) -> Stage:
+    """Return the stage of a table; `reference_<name>` is one of `reference`."""
+    return STAGES[REFERENCE if table.startswith(f"{REFERENCE}_") else table]
+
+
+def upstream(*names: str) -> list[str]:
+    """Name these stages and all that they are made from, in the order of the wheel.
+
+    Examples
+    --------
+    >>> upstream("features")
+    ['raw', 'reference', 'clean', 'features']
+    """
+    found: set[str] = set()
+    pending = list(names)
+    while pending:
+        name = pending.pop()
+        found.add(name)
+        pending += [source for source in STAGES[name].made_from if source not in found]
+    return [name for name in STAGES if name in found]
