@@ -8,6 +8,8 @@ import shutil
 import tempfile
 from pathlib import Path
 
+import pytest
+
 REPO = Path(__file__).resolve().parents[1]
 _HOME = Path(tempfile.mkdtemp(prefix="flywheel-tests-"))
 atexit.register(shutil.rmtree, _HOME, ignore_errors=True)
@@ -31,3 +33,11 @@ os.environ |= {
     "SCARF_ANALYTICS": "false",
     "OMP_NUM_THREADS": "1",
 }
+
+
+@pytest.fixture(autouse=True)
+def take_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Do not wait in each test until the files that it has just written hold still."""
+    from include.ingest_label import inventory
+
+    monkeypatch.setattr(inventory, "STILL_S", 0.0)

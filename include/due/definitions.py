@@ -52,9 +52,10 @@ def _labels(use_case: UseCase) -> Any:
     if use_case.labels is None:
         return None
     labels = _plain(use_case.labels)
-    del labels["landing"], labels["column"]  # neither changes a value
+    for name in ("landing", "column", "mature_after", "min_coverage"):
+        del labels[name]  # none of them changes a value
     times = [use_case.ingest.partition.column, use_case.train.split.by]
-    return [labels, use_case.ingest.key, times]
+    return [labels, use_case.ingest.key, times, use_case.ingest.corrections.by]
 
 
 def _reference(use_case: UseCase, name: str) -> Any:
@@ -65,7 +66,7 @@ def _reference(use_case: UseCase, name: str) -> Any:
 def _clean(use_case: UseCase) -> Any:
     suite = load_suite(use_case).model_dump(mode="json")
     parts = [use_case.validation.max_quarantined_share, suite, _plain(use_case.clean)]
-    return [*parts, use_case.ingest.columns, use_case.ingest.key]
+    return [*parts, use_case.ingest.columns, use_case.ingest.key, use_case.ingest.corrections.by]
 
 
 def _features(use_case: UseCase) -> Any:

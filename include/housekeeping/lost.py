@@ -20,7 +20,7 @@ from include.due.wanted import (
     wanted_monitoring,
     wanted_predictions,
 )
-from include.ingest_label.ingest import wanted_labels, wanted_raw, wanted_reference
+from include.ingest_label.ingest import wanted_landed
 from include.ingest_label.landing import Landing
 from include.lake.table import Lake
 from include.registry.client import Registry
@@ -88,12 +88,9 @@ def _due(use_case: UseCase, stage: str, wanted: Wanted, lake: Lake) -> dict[str,
 
 
 def _landed(use_case: UseCase, lake: Lake, landing: Landing) -> dict[str, str]:
-    wanted = {"raw": wanted_raw(use_case, landing), "labels": wanted_labels(use_case, landing)}
-    for name in use_case.ingest.references:
-        wanted[f"reference_{name}"] = wanted_reference(use_case, name, landing)
     due = [
         f"{stage} {key}"
-        for stage, of_stage in wanted.items()
+        for stage, of_stage in wanted_landed(use_case, landing, lake).items()
         for key, state in states(use_case.name, stage, of_stage, lake).items()
         if state.due
     ]

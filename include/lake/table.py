@@ -181,6 +181,7 @@ class LakeTable:
         consumed: Mapping[str, int] | None = None,
         facts: Mapping[str, Fact] | None = None,
         volatile: Collection[str] = (),
+        origin: Collection[str] = (),
     ) -> Published:
         """Replace one partition in one commit. The same attempt may call it again: nothing doubles.
 
@@ -205,6 +206,9 @@ class LakeTable:
             Kept with the commit; see `facts()`.
         volatile : collection of str
             Columns that make no difference between rows, such as the time of the computation.
+        origin : collection of str
+            Columns that say where a row came from. Where they alone differ the rows are written,
+            but the partition's version stays: what is made from it is not due.
 
         Raises
         ------
@@ -221,7 +225,7 @@ class LakeTable:
         metadata = commit_metadata(
             partition, writer, rows=data.num_rows, inputs=inputs, consumed=used, facts=facts
         )
-        return self._replace(data, partition, writer, metadata, used, volatile)
+        return self._replace(data, partition, writer, metadata, used, volatile, origin)
 
     def clear(
         self, partition: str, writer: Writer, facts: Mapping[str, Fact] | None = None
@@ -326,12 +330,17 @@ class LakeTable:
         metadata: dict[str, Any],
         used: Mapping[str, int],
         volatile: Collection[str] = (),
+        origin: Collection[str] = (),
     ) -> Published:
         check_token(writer.token, f"table {self.name}: token")
         transactions = {f"{partition}<{source}": number for source, number in used.items()}
         rows = with_partition(self.name, data, partition)
-        content = (_content(partition), content_version(data, volatile))
-        change = Change(partition, rows, "overwrite", metadata, transactions, content, KEPT)
+        content = (_content(partition), content_version(data, {*volatile, *origin}))
+        came_from = (f"{partition}#origin", content_version(data.select(list(origin))))
+        change = Change(
+            partition, rows, "overwrite", metadata, transactions, content,
+            came_from if origin else None, KEPT,
+        )  # fmt: skip
         done = self._store.commit(Fence(partition, writer.token), change)
         return Published(
             self.name, partition, done.version, content[1], data.num_rows, done.changed
