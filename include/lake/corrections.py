@@ -39,8 +39,8 @@ def standing(rows: pa.Table, key: Sequence[str], by: str | None = None) -> pa.Ar
     order = position
     if by is not None:
         sortable = pa.table({"by": rows[by], "position": position})
-        keys = [("by", "ascending"), ("position", "ascending")]
-        order = pc.sort_indices(sortable, keys, null_placement="at_start").to_numpy()
+        keys = [("by", "ascending", "at_start"), ("position", "ascending", "at_start")]
+        order = pc.sort_indices(sortable, keys).to_numpy()
     rank = np.empty(rows.num_rows, np.int64)
     rank[order] = position
     ranked = rows.select(list(key)).append_column("_rank", pa.array(rank))

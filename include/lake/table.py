@@ -16,7 +16,7 @@ from deltalake import DeltaTable
 from include.errors import ConfigError, DataContractError
 from include.lake.content import content_version
 from include.lake.errors import StaleAttempt, is_remote
-from include.lake.reading import partitions_of, rows_of
+from include.lake.reading import partitions_of, row_counts_of, rows_of
 from include.lake.records import (
     Fact,
     Input,
@@ -116,6 +116,11 @@ class LakeTable:
             return {}
         held = [key for key in partitions_of(table) if keys is None or key in keys]
         return {key: table.transaction_version(_content(key)) for key in held}
+
+    def row_counts(self) -> dict[str, int]:
+        """Rows of each partition that holds any, as the log says: none is read."""
+        table = self._store.open()
+        return {} if table is None else row_counts_of(table)
 
     def consumed_versions(self, source: str, partitions: Sequence[str]) -> dict[str, int | None]:
         """`consumed` of several partitions, from one look at the table."""

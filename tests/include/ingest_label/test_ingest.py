@@ -88,7 +88,7 @@ def sha256(text: str) -> str:
 
 
 def number(*contents: str) -> int:
-    """Number contents by hand: the first 63 bits of the digest of their digests."""
+    """Compute the number of contents by hand: the first 63 bits of the digest of their digests."""
     text = "\n".join(sha256(content) for content in contents)
     return int(sha256(text)[:16], 16) >> 1
 
@@ -270,7 +270,11 @@ def test_a_reference_may_land_by_partition(
             OUTCOMES + "4,2024-04-30T23:59:59Z,5\n",
             "1 of 4 rows are outside",
         ),
-        ("plans/plans.csv", PLANS + "gold,3\n", "reference 'plans', .*plans.csv: .* such as {'plan': 'gold'}"),
+        (
+            "plans/plans.csv",
+            PLANS + "gold,3\n",
+            "reference 'plans', .*plans.csv: .* such as {'plan': 'gold'}",
+        ),
         ("plans/plans.csv", PLANS + '"",3\n', "key column 'plan' must be there"),
     ],
 )
