@@ -84,7 +84,9 @@ class Folder:
                     raise OSError(errno.EINVAL, "not a regular file any more")
                 if _identity(os.fstat(opened)) != file.identity:
                     raise changed_since(file.path)
-                while piece := os.read(opened, PIECE_BYTES):
+                left = file.size  # and not to its end, which may be moving on
+                while left > 0 and (piece := os.read(opened, min(PIECE_BYTES, left))):
+                    left -= len(piece)
                     yield piece
                 if _identity(os.fstat(opened)) != file.identity:
                     raise changed_since(file.path)

@@ -14,7 +14,7 @@ from include.due.wanted import Wanted
 from include.errors import ConfigError, DataContractError, bounded
 from include.ingest_label.files import ARROW_TYPES
 from include.ingest_label.gathering import Gathered, gather
-from include.ingest_label.inventory import FILE, Inventory, look, take
+from include.ingest_label.inventory import ALL, FILE, Inventory, look, take
 from include.ingest_label.landing import WHOLE, Landing
 from include.ingest_label.outcomes import check_keys, labels_schema, make_labels, with_outcome
 from include.lake.corrections import standing
@@ -26,7 +26,6 @@ from include.use_cases.schema import Columns, Partition, UseCase
 log = logging.getLogger(__name__)
 
 SOURCE = "landing"
-ALL = "all"  # the partition of a reference that lands whole
 SHOWN = 20
 _FILE_FIELD = pa.field(FILE, pa.string())
 

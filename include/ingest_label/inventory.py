@@ -33,6 +33,8 @@ from include.use_cases.schema import UseCase
 
 log = logging.getLogger(__name__)
 
+ALL = "all"
+"""Partition of a reference that lands whole, whose key in the landing is `WHOLE`."""
 FILE = "_file"
 """Column of `raw`, `labels` and references: the `file_id` of the content that a row came from."""
 
@@ -214,12 +216,12 @@ def _all_updated(
             entries[key] = list(before)
     missed = {key for key, held in entries.items() if any(_just_gone(entry, now) for entry in held)}
     # What was never ingested, because it was refused, has no rows that could be kept.
-    held_ids = file_ids(made, missed)
+    held_ids = file_ids(made, {key or ALL for key in missed})
     for key in missed:
         entries[key] = [
             entry
             for entry in entries[key]
-            if not _just_gone(entry, now) or entry.sha256[:16] in held_ids[key]
+            if not _just_gone(entry, now) or entry.file_id in held_ids[key or ALL]
         ]
     return {key: held for key, held in entries.items() if held}
 

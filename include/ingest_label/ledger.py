@@ -38,6 +38,7 @@ _LATEST_US = 2**52  # in the year 2112
 _NUMBERS = re.compile(r"([0-9]+)")
 
 UNCERTAIN = " ?"
+_ID_DIGITS = 16  # 64 bits: two files of one partition share them once in 10**13 partitions
 
 
 @dataclass(frozen=True)
@@ -77,6 +78,11 @@ class Entry:
     gone_at: datetime | None = None
     retracted_at: datetime | None = None
 
+    @property
+    def file_id(self) -> str:
+        """The beginning of the sha256, which rows name their file by."""
+        return self.sha256[:_ID_DIGITS]
+
 
 @dataclass(frozen=True)
 class Content:
@@ -97,7 +103,7 @@ class Content:
     @property
     def file_id(self) -> str:
         """The beginning of the sha256, which rows name their file by."""
-        return self.sha256[:16]
+        return self.sha256[:_ID_DIGITS]
 
 
 Digest = Callable[[LandedFile, Entry | None], tuple[str, str]]
