@@ -90,16 +90,22 @@ class Store:
         """Read the log, once; None when there is no table yet."""
         try:
             return DeltaTable(self.uri, version=version, storage_options=dict(self.options))
-        except TableNotFoundError:
-            return None
+        except TableNotFoundError as error:
+            if version is None or (newest := self.open()) is None:
+                return None
+            raise self._gone(version, newest) from error
         except (OSError, DeltaError) as error:
             newest = None if version is None else self.open()
-            if newest is None:
+            # A version that the log should hold failed for another reason: a retry may help.
+            if version is None or newest is None or 0 <= version <= newest.version():
                 raise store_trouble(self.name, self.uri, "opened", error) from error
-            raise DataContractError(
-                f"table {self.name}: version {version} must be one that is kept, the newest is "
-                f"{newest.version()}. Correct the number; a version older than the log is gone."
-            ) from error
+            raise self._gone(version, newest) from error
+
+    def _gone(self, version: int, newest: DeltaTable) -> DataContractError:
+        return DataContractError(
+            f"table {self.name}: version {version} must be one that is kept, the newest is "
+            f"{newest.version()}. Correct the number; a version older than the log is gone."
+        )
 
     def commit(self, fence: Fence, change: Change) -> Commit:
         """Write a change, exactly once for its fence.
