@@ -52,3 +52,11 @@ def _suite_of_the_synthetic_use_case(monkeypatch: pytest.MonkeyPatch) -> None:
         return load_suite(use_case, folder)
 
     monkeypatch.setattr(definitions, "load_suite", suite_of)
+
+
+@pytest.fixture(autouse=True)
+def take_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Do not wait in each test until the files that it has just written hold still."""
+    from include.ingest_label import inventory
+
+    monkeypatch.setattr(inventory, "STILL_S", 0.0)

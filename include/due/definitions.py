@@ -89,8 +89,14 @@ def _labels(use_case: UseCase) -> Parts:
     if use_case.labels is None:
         return {}
     labels = _plain(use_case.labels)
-    del labels["landing"]  # changes no value
-    return {"labels": labels, "ingest.key": use_case.ingest.key, "timestamps": _times(use_case)}
+    for name in ("landing", "mature_after", "min_coverage"):
+        del labels[name]  # none of them changes a value
+    return {
+        "labels": labels,
+        "ingest.key": use_case.ingest.key,
+        "timestamps": _times(use_case),
+        "ingest.corrections": use_case.ingest.corrections.by,
+    }
 
 
 def _reference(use_case: UseCase, name: str) -> Parts:
@@ -105,6 +111,7 @@ def _clean(use_case: UseCase) -> Parts:
         "clean": _plain(use_case.clean),
         "ingest.columns": use_case.ingest.columns,
         "ingest.key": use_case.ingest.key,
+        "ingest.corrections": use_case.ingest.corrections.by,
     }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from include.due.stages import REFERENCE, STAGES
 from include.due.state import State, states
@@ -16,7 +17,7 @@ from include.due.wanted import (
     wanted_monitoring,
     wanted_predictions,
 )
-from include.ingest_label.ingest import wanted_labels, wanted_raw, wanted_reference
+from include.ingest_label.ingest import wanted_landed
 from include.ingest_label.landing import Landing
 from include.lake.table import Lake
 from include.registry.ledger import Promotion
@@ -74,18 +75,20 @@ class Survey:
             self._found[table] = states(self.use_case.name, table, wanted, self.lake)
         return self._found[table]
 
+    @cached_property
+    def _landed(self) -> Mapping[str, Wanted]:
+        return wanted_landed(self.use_case, self.landing, self.lake)
+
     def _wanted(self, table: str) -> Wanted:
-        use_case, lake, landing = self.use_case, self.lake, self.landing
+        use_case, lake = self.use_case, self.lake
+        if table in self._landed:
+            return self._landed[table]
         known_up_to = self.champion.holdout_partition if self.champion else None
-        kind, _, name = table.partition("_")
         of_stage: dict[str, Callable[[], Wanted]] = {
-            "raw": lambda: wanted_raw(use_case, landing),
-            "labels": lambda: wanted_labels(use_case, landing),
-            REFERENCE: lambda: wanted_reference(use_case, name, landing),
             "clean": lambda: wanted_clean(use_case, lake),
             "features": lambda: wanted_features(use_case, lake),
             "predictions": lambda: wanted_predictions(use_case, lake, known_up_to),
             "monitoring": lambda: wanted_monitoring(use_case, lake),
             "decisions": lambda: wanted_decisions(use_case, lake),
         }
-        return of_stage[kind]()
+        return of_stage[table]()

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from typing import Any
-
-import pyarrow.fs as pa_fs
 
 from include.errors import FileUnavailable, ServiceUnavailable
 from include.ingest_label.listing import (
     NOT_A_FILE,
     NOT_A_FOLDER,
+    PIECE_BYTES,
     RETRACTED,
     LandedFile,
     Listing,
+    changed_since,
     check_size,
 )
 from include.ingest_label.patterns import WHOLE, Pattern
@@ -24,29 +24,18 @@ from include.ingest_label.patterns import WHOLE, Pattern
 class Bucket:
     """A prefix of a bucket that speaks S3.
 
-    boto3 lists it, because its answer has each object's ETag, which changes with the content;
-    pyarrow reads it.
+    An object's ETag changes with its content: it is listed with it, and read under the condition
+    that it still has it.
     """
 
     def __init__(self, uri: str, options: Mapping[str, str]) -> None:
         self._uri = uri
         self._root = uri.removeprefix("s3://").rstrip("/")
+        self._bucket, _, prefix = self._root.partition("/")
+        self._above = f"{prefix}/" if prefix else ""
         self._options = {key.upper(): value for key, value in options.items()}
         self._endpoint = self._options.get("AWS_ENDPOINT_URL", "")
         self._region = self._options.get("AWS_REGION") or self._options.get("AWS_DEFAULT_REGION")
-
-    @cached_property
-    def filesystem(self) -> pa_fs.S3FileSystem:
-        """The way to the objects' content."""
-        scheme, _, host = self._endpoint.rpartition("://")
-        return pa_fs.S3FileSystem(
-            access_key=self._options.get("AWS_ACCESS_KEY_ID"),
-            secret_key=self._options.get("AWS_SECRET_ACCESS_KEY"),
-            session_token=self._options.get("AWS_SESSION_TOKEN"),
-            region=self._region,
-            endpoint_override=host or None,
-            scheme=scheme or "https",
-        )
 
     @cached_property
     def client(self) -> Any:
@@ -80,23 +69,16 @@ class Bucket:
         DataContractError
             There are too many objects.
         """
-        from botocore.exceptions import (  # type: ignore[import-untyped]
-            BotoCoreError,
-            ClientError,
-        )
-
-        listing = Listing()
-        bucket, _, prefix = self._root.partition("/")
-        above = f"{prefix}/" if prefix else ""
+        listing, above = Listing(), self._above
         fixed = pattern.text.split("{partition}")[0].split("*")[0].rpartition("/")[0]
         start = f"{above}{fixed}/" if fixed else above
         try:
             pages = self.client.get_paginator("list_objects_v2")
-            for page in pages.paginate(Bucket=bucket, Prefix=start):
+            for page in pages.paginate(Bucket=self._bucket, Prefix=start):
                 for item in page.get("Contents", []):
                     listing.count(self._uri)
                     self._judge(item, item["Key"][len(above) :], pattern, listing)
-        except (BotoCoreError, ClientError) as error:
+        except _trouble() as error:
             raise ServiceUnavailable(
                 f"{self._uri}: the landing cannot be listed ({error}). Check "
                 "FLYWHEEL_LANDING_URI and the store."
@@ -104,27 +86,30 @@ class Bucket:
         listing.sort()
         return listing
 
-    def read(self, file: LandedFile) -> bytes:
-        """Read an object that `list` found.
+    def read(self, file: LandedFile) -> Iterator[bytes]:
+        """Read an object that `list` found, piece by piece.
 
         Raises
         ------
-        ServiceUnavailable
-            It cannot be read.
+        FileUnavailable
+            It cannot be read now, or was written again since it was listed.
         DataContractError
             It is too large.
         """
         check_size(file)
+        etag = file.identity.partition(" ")[2]
+        unchanged = {"IfMatch": etag} if etag.startswith('"') else {}
         try:
-            with self.filesystem.open_input_file(file.path) as opened:
-                return bytes(opened.read(file.size))
-        except OSError as error:
+            answer = self.client.get_object(
+                Bucket=self._bucket, Key=self._key(file.path), **unchanged
+            )
+            yield from answer["Body"].iter_chunks(PIECE_BYTES)
+        except _trouble() as error:
+            if _status(error) == 412:
+                raise changed_since(file.path) from error
             raise FileUnavailable(
                 f"{file.path}: cannot be read ({error}). Check the landing's store."
             ) from error
-
-    def _is_there(self, path: str) -> bool:
-        return bool(self.filesystem.get_file_info(path).type != pa_fs.FileType.NotFound)
 
     def set_aside(self, path: str) -> None:
         """Move an object below `RETRACTED`; one that is gone already is left.
@@ -134,20 +119,35 @@ class Bucket:
         ServiceUnavailable
             It cannot be moved.
         """
-        aside = f"{self._root}/{RETRACTED}/{path[len(self._root) + 1 :]}"
-        target = aside
+        key = self._key(path)
+        aside = target = f"{self._above}{RETRACTED}/{key[len(self._above) :]}"
         try:
-            if not self._is_there(path):
+            if not self._is_there(key):
                 return
             for number in itertools.count(1):
                 if not self._is_there(target):
                     break
                 target = f"{aside}.{number}"
-            self.filesystem.move(path, target)
-        except OSError as error:
+            # A store has no rename: the copy must be there before the object goes.
+            source = {"Bucket": self._bucket, "Key": key}
+            self.client.copy(source, self._bucket, target)
+            self.client.delete_object(Bucket=self._bucket, Key=key)
+        except _trouble() as error:
             raise ServiceUnavailable(
                 f"{path}: cannot be moved to {target} ({error}). Check the landing's store."
             ) from error
+
+    def _is_there(self, key: str) -> bool:
+        try:
+            self.client.head_object(Bucket=self._bucket, Key=key)
+        except _trouble() as error:
+            if _status(error) == 404:
+                return False
+            raise
+        return True
+
+    def _key(self, path: str) -> str:
+        return path[len(self._bucket) + 1 :]
 
     def _judge(
         self, item: Mapping[str, Any], path: str, pattern: Pattern, listing: Listing
@@ -167,4 +167,22 @@ class Bucket:
             return
         # Not every store that speaks S3 gives an ETag.
         identity = f"{item['Size']} {item.get('ETag') or item['LastModified']}"
-        listing.files[key].append(LandedFile(f"{self._root}/{path}", item["Size"], identity, 0))
+        modified_ns = int(item["LastModified"].timestamp() * 1_000_000_000)
+        listing.files[key].append(
+            LandedFile(f"{self._root}/{path}", path, item["Size"], identity, modified_ns, 0)
+        )
+
+
+def _trouble() -> tuple[type[Exception], ...]:
+    """Name what a store's trouble is raised as, also where a connection breaks in mid-object."""
+    from boto3.exceptions import Boto3Error  # type: ignore[import-untyped]
+    from botocore.exceptions import BotoCoreError, ClientError  # type: ignore[import-untyped]
+
+    return (BotoCoreError, ClientError, Boto3Error, OSError)
+
+
+def _status(error: Exception) -> int | None:
+    """Return the HTTP status of an answer, None where there was none."""
+    answer = getattr(error, "response", None) or {}
+    status = answer.get("ResponseMetadata", {}).get("HTTPStatusCode")
+    return int(status) if status is not None else None

@@ -15,9 +15,11 @@ from include.ingest_label.listing import (
     MAX_FOLDER_ENTRIES,
     NOT_A_FILE,
     NOT_A_FOLDER,
+    PIECE_BYTES,
     RETRACTED,
     LandedFile,
     Listing,
+    changed_since,
     check_size,
 )
 from include.ingest_label.patterns import WHOLE, Pattern
@@ -51,7 +53,7 @@ class Folder:
         listing = Listing()
         try:
             with _opened(self._root, _DIRECTORY, None) as root:
-                self._walk(root, self._root, pattern, 0, WHOLE, listing)
+                self._walk(root, "", pattern, 0, WHOLE, listing)
         except FileNotFoundError:
             pass  # nothing has landed yet
         except OSError as error:
@@ -62,26 +64,32 @@ class Folder:
         listing.sort()
         return listing
 
-    def read(self, file: LandedFile) -> bytes:
-        """Read a file that `list` found.
+    def read(self, file: LandedFile) -> Iterator[bytes]:
+        """Read a file that `list` found, piece by piece.
 
         Raises
         ------
         FileUnavailable
-            It is not there any more, or became something else than a file.
+            It is not there any more, became something else than a file, or changed since it was
+            listed.
         DataContractError
             It is too large.
         """
-        folders = [self._root, *file.path[len(self._root) + 1 :].split("/")]
+        folders = [self._root, *file.name.split("/")]
         name = folders.pop()
         check_size(file)
         try:
             with _opened_folder(folders) as folder, _opened(name, os.O_RDONLY, folder) as opened:
                 if not stat.S_ISREG(os.fstat(opened).st_mode):
                     raise OSError(errno.EINVAL, "not a regular file any more")
-                with os.fdopen(opened, "rb", closefd=False) as handle:
-                    # Not to its end: it may be growing.
-                    return handle.read(file.size)
+                if _identity(os.fstat(opened)) != file.identity:
+                    raise changed_since(file.path)
+                left = file.size  # and not to its end, which may be moving on
+                while left > 0 and (piece := os.read(opened, min(PIECE_BYTES, left))):
+                    left -= len(piece)
+                    yield piece
+                if _identity(os.fstat(opened)) != file.identity:
+                    raise changed_since(file.path)
         except OSError as error:
             raise FileUnavailable(
                 f"{file.path}: cannot be read ({error.strerror}). Check the landing's disk, and "
@@ -113,13 +121,15 @@ class Folder:
             ) from error
 
     def _walk(
-        self, folder: int, path: str, pattern: Pattern, depth: int, key: str, listing: Listing
+        self, folder: int, below: str, pattern: Pattern, depth: int, key: str, listing: Listing
     ) -> None:
+        """List an open folder; `below` is its path under the root, empty or ending in a slash."""
         last = depth == len(pattern.steps) - 1
         if pattern.is_literal(depth) and not last:
             # The folders beside it are none of this pattern's.
-            self._enter(folder, path, pattern.steps[depth], pattern, depth, key, listing)
+            self._enter(folder, below + pattern.steps[depth], pattern, depth, key, listing)
             return
+        path = f"{self._root}/{below}".rstrip("/")
         with os.scandir(folder) as entries:
             found = []
             for entry in entries:
@@ -133,49 +143,49 @@ class Folder:
                 if not verdict.taken:
                     listing.ignore(f"{path}/{entry.name}", verdict.why)
                 elif last:
-                    _take(entry, f"{path}/{entry.name}", verdict.key, listing)
+                    self._take(entry, below + entry.name, verdict.key, listing)
                 else:
-                    self._enter(folder, path, entry.name, pattern, depth, verdict.key, listing)
+                    self._enter(folder, below + entry.name, pattern, depth, verdict.key, listing)
 
     def _enter(
-        self,
-        folder: int,
-        path: str,
-        name: str,
-        pattern: Pattern,
-        depth: int,
-        key: str,
-        listing: Listing,
+        self, folder: int, name: str, pattern: Pattern, depth: int, key: str, listing: Listing
     ) -> None:
-        inner = f"{path}/{name}"
+        path = f"{self._root}/{name}"
         try:
-            with _opened(name, _DIRECTORY, folder) as opened:
-                self._walk(opened, inner, pattern, depth + 1, key, listing)
+            with _opened(name.rpartition("/")[2], _DIRECTORY, folder) as opened:
+                self._walk(opened, f"{name}/", pattern, depth + 1, key, listing)
         except FileNotFoundError:
             pass  # not landed yet, or gone since it was listed
         except PermissionError as error:
-            listing.ignore(inner, f"it cannot be listed ({error.strerror})")
+            listing.ignore(path, f"it cannot be listed ({error.strerror})")
         except OSError as error:
             if error.errno not in (errno.ENOTDIR, errno.ELOOP):
                 raise
-            listing.ignore(inner, NOT_A_FOLDER)
+            listing.ignore(path, NOT_A_FOLDER)
+
+    def _take(self, entry: os.DirEntry[str], name: str, key: str, listing: Listing) -> None:
+        path = f"{self._root}/{name}"
+        if entry.is_symlink():
+            listing.ignore(path, "it is a link, and links are not followed. Land the file itself")
+        elif entry.is_dir(follow_symlinks=False):
+            listing.ignore(path, NOT_A_FILE)
+        elif not entry.is_file(follow_symlinks=False):
+            listing.ignore(path, "it must be a file, not a pipe, socket or device. Remove it")
+        else:
+            try:
+                held = entry.stat(follow_symlinks=False)
+            except FileNotFoundError:
+                return  # gone since it was listed
+            listing.files[key].append(
+                LandedFile(
+                    path, name, held.st_size, _identity(held), held.st_mtime_ns, held.st_ctime_ns
+                )
+            )
 
 
-def _take(entry: os.DirEntry[str], path: str, key: str, listing: Listing) -> None:
-    if entry.is_symlink():
-        listing.ignore(path, "it is a link, and links are not followed. Land the file itself")
-    elif entry.is_dir(follow_symlinks=False):
-        listing.ignore(path, NOT_A_FILE)
-    elif not entry.is_file(follow_symlinks=False):
-        listing.ignore(path, "it must be a file, not a pipe, socket or device. Remove it")
-    else:
-        try:
-            held = entry.stat(follow_symlinks=False)
-        except FileNotFoundError:
-            return  # gone since it was listed
-        # A writer can set the time of modification; the time of change and the inode it cannot.
-        identity = f"{held.st_size} {held.st_mtime_ns} {held.st_ctime_ns} {held.st_ino}"
-        listing.files[key].append(LandedFile(path, held.st_size, identity, held.st_ctime_ns))
+def _identity(held: os.stat_result) -> str:
+    # A writer can set the time of modification; the time of change and the inode it cannot.
+    return f"{held.st_size} {held.st_mtime_ns} {held.st_ctime_ns} {held.st_ino}"
 
 
 @contextmanager

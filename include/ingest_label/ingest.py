@@ -11,27 +11,33 @@ import pyarrow.compute as pc
 
 from include.due.definitions import DEFINITION, definition_of
 from include.due.wanted import Wanted
-from include.errors import ConfigError, DataContractError
+from include.errors import ConfigError, DataContractError, bounded
 from include.ingest_label.files import ARROW_TYPES
+from include.ingest_label.gathering import Gathered, gather
+from include.ingest_label.inventory import ALL, FILE, Inventory, look, take
 from include.ingest_label.landing import WHOLE, Landing
-from include.ingest_label.outcomes import check_keys, labels_schema, make_labels
-from include.lake.table import Lake, Writer
+from include.ingest_label.outcomes import check_keys, labels_schema, make_labels, with_outcome
+from include.lake.corrections import standing
+from include.lake.records import Fact
+from include.lake.table import Lake, LakeTable, Published, Writer
 from include.partitions import end_of, start_of
 from include.use_cases.schema import Columns, Partition, UseCase
 
 log = logging.getLogger(__name__)
 
 SOURCE = "landing"
-ALL = "all"  # the partition of a reference that lands whole
+SHOWN = 20
+_FILE_FIELD = pa.field(FILE, pa.string())
 
 
 @dataclass(frozen=True)
 class RowsIngested:
-    """What `ingest_rows` published."""
+    """What `ingest_rows` published; `gone` names files whose rows were kept, `SHOWN` of them."""
 
     partition: str
     rows: int
     files: int
+    gone: list[str]
     version: int
     partition_version: int
     changed: bool
@@ -45,6 +51,7 @@ class LabelsIngested:
     rows: int
     without_outcome: int
     positive_share: float | None
+    gone: list[str]
     version: int
     partition_version: int
     changed: bool
@@ -62,54 +69,65 @@ class ReferenceIngested:
     changed: bool
 
 
-def wanted_raw(use_case: UseCase, landing: Landing) -> Wanted:
-    """Say what each partition of `raw` would be made from now: what has landed for it."""
-    landed = landing.partitions(use_case.ingest.landing, use_case.ingest.partition.grain)
-    return _wanted(use_case, "raw", landed)
+def wanted_of(use_case: UseCase, inventory: Inventory) -> Wanted:
+    """Say what each partition of a table would be made from now: what has landed for it."""
+    landed = inventory.fingerprints()
+    definition = definition_of(use_case, inventory.stage) if landed else 0
+    return {
+        partition or ALL: {SOURCE: fingerprint, DEFINITION: definition}
+        for partition, fingerprint in landed.items()
+    }
 
 
-def wanted_labels(use_case: UseCase, landing: Landing) -> Wanted:
-    """Say what each partition of `labels` would be made from now."""
-    if use_case.labels is None:
-        return {}
-    landed = landing.partitions(use_case.labels.landing, use_case.ingest.partition.grain)
-    return _wanted(use_case, "labels", landed)
+def landed_stages(use_case: UseCase) -> list[str]:
+    """List the tables that files are taken into."""
+    references = [f"reference_{name}" for name in use_case.ingest.references]
+    return ["raw", *(["labels"] if use_case.labels else []), *references]
 
 
-def wanted_reference(use_case: UseCase, name: str, landing: Landing) -> Wanted:
-    """Say what each partition of a reference would be made from; one that lands whole has `ALL`."""
-    reference = use_case.ingest.references[name]
-    landed = landing.partitions(reference.landing, use_case.ingest.partition.grain)
-    return _wanted(use_case, f"reference_{name}", landed)
+def wanted_landed(use_case: UseCase, landing: Landing, lake: Lake) -> dict[str, Wanted]:
+    """Say so of every table, from the listing and the ledger alone: no file is read."""
+    stages = landed_stages(use_case)
+    return {stage: wanted_of(use_case, look(use_case, stage, landing, lake)) for stage in stages}
 
 
 def ingest_rows(
-    use_case: UseCase, partition: str, landing: Landing, lake: Lake, writer: Writer
+    use_case: UseCase,
+    partition: str,
+    landing: Landing,
+    lake: Lake,
+    writer: Writer,
+    inventory: Inventory | None = None,
 ) -> RowsIngested:
-    """Publish the rows of one partition as they landed.
+    """Publish the rows of one partition as they landed; corrections behind what they correct.
+
+    `inventory` is what a look at the landing found; by default there is a look at this partition.
 
     Raises
     ------
     DataContractError
         A file is not as declared, or rows are of another partition. Nothing is published then.
     """
-    ingest, grain = use_case.ingest, use_case.ingest.partition.grain
-    rows, fingerprint = landing.read(ingest.landing, partition, ingest.columns, grain)
-    _check_partition(rows, ingest.partition, partition, f"{use_case.name}: rows of {partition}")
-    files = len(landing.files(ingest.landing, partition, grain))
-    published = lake.table(use_case.name, "raw").publish(
-        rows,
-        partition=partition,
-        schema=_schema(ingest.columns),
-        writer=writer,
-        consumed=_consumed(use_case, "raw", fingerprint),
-        facts={"files": files},
+    ingest = use_case.ingest
+
+    def check(rows: pa.Table, path: str) -> pa.Table:
+        subject = f"{use_case.name}: rows of {partition} in {path}"
+        _check_partition(rows, ingest.partition, partition, subject)
+        return rows
+
+    table, schema = lake.table(use_case.name, "raw"), _schema(ingest.columns)
+    landed = inventory or take(use_case, "raw", landing, lake, writer, partition)
+    gathered = gather(
+        partition, partition, landed, landing, table, ingest.columns, ingest.key, schema, check
     )
-    log.info("%s: %d rows of %s from %d files", use_case.name, rows.num_rows, partition, files)
+    published = _publish(use_case, "raw", table, partition, gathered, gathered.rows, writer)
+    rows = gathered.rows.num_rows
+    log.info("%s: %d rows of %s from %d files", use_case.name, rows, partition, gathered.files)
     return RowsIngested(
         partition,
-        rows.num_rows,
-        files,
+        rows,
+        gathered.files,
+        gathered.gone[:SHOWN],
         published.version,
         published.partition_version,
         published.changed,
@@ -117,44 +135,59 @@ def ingest_rows(
 
 
 def ingest_labels(
-    use_case: UseCase, partition: str, landing: Landing, lake: Lake, writer: Writer
+    use_case: UseCase,
+    partition: str,
+    landing: Landing,
+    lake: Lake,
+    writer: Writer,
+    inventory: Inventory | None = None,
 ) -> LabelsIngested:
     """Publish the labels of one partition, read off its landed outcomes.
+
+    Of several outcomes of one row that of `ingest.corrections` stands, also where it is missing.
 
     Raises
     ------
     ConfigError
         The use case has no labels.
     DataContractError
-        A file is not as declared, a key is incomplete or repeated, or rows are of another
-        partition.
+        A file is not as declared, a key is incomplete, or repeated within a file, or rows are of
+        another partition.
     """
-    labels = use_case.labels
+    labels, ingest = use_case.labels, use_case.ingest
     if labels is None:
         raise ConfigError(f"{use_case.name}: a {use_case.task} use case has no labels to ingest.")
-    subject, ingest = f"{use_case.name}: outcomes of {partition}", use_case.ingest
-    outcomes, fingerprint = landing.read(
-        labels.landing, partition, labels.columns, ingest.partition.grain
+    subject = f"{use_case.name}: outcomes of {partition}"
+
+    def make(outcomes: pa.Table, path: str) -> pa.Table:
+        if ingest.partition.column in labels.columns:
+            _check_partition(outcomes, ingest.partition, partition, f"{subject} in {path}")
+        return make_labels(outcomes, use_case, labels, f"{subject} in {path}")
+
+    table = lake.table(use_case.name, "labels")
+    schema = labels_schema(use_case, labels).append(_FILE_FIELD)
+    landed = inventory or take(use_case, "labels", landing, lake, writer, partition)
+    gathered = gather(
+        partition, partition, landed, landing, table, labels.columns, ingest.key, schema, make
     )
-    if ingest.partition.column in labels.columns:
-        _check_partition(outcomes, ingest.partition, partition, subject)
-    made = make_labels(outcomes, use_case, labels, subject)
-    without_outcome = outcomes.num_rows - made.num_rows
-    published = lake.table(use_case.name, "labels").publish(
-        made,
-        partition=partition,
-        schema=labels_schema(use_case, labels),
-        writer=writer,
-        consumed=_consumed(use_case, "labels", fingerprint),
-        facts={"without_outcome": without_outcome},
+    if gathered.gone:
+        _check_rule(use_case, partition, table, gathered.gone)
+    by = ingest.corrections.column
+    rows = gathered.rows.take(
+        standing(gathered.rows, ingest.key, by if by in labels.columns else None)
     )
+    made = with_outcome(rows, labels, subject).combine_chunks()
+    without = rows.num_rows - made.num_rows
+    facts: dict[str, Fact] = {"without_outcome": without}
+    published = _publish(use_case, "labels", table, partition, gathered, made, writer, facts)
     share = None if labels.rule is None else float(pc.mean(made["label"]).as_py())
-    log.info("%s: %d labels, %d rows without outcome", subject, made.num_rows, without_outcome)
+    log.info("%s: %d labels, %d rows without outcome", subject, made.num_rows, without)
     return LabelsIngested(
         partition,
         made.num_rows,
-        without_outcome,
+        without,
         share,
+        gathered.gone[:SHOWN],
         published.version,
         published.partition_version,
         published.changed,
@@ -162,29 +195,39 @@ def ingest_labels(
 
 
 def ingest_reference(
-    use_case: UseCase, name: str, partition: str, landing: Landing, lake: Lake, writer: Writer
+    use_case: UseCase,
+    name: str,
+    partition: str,
+    landing: Landing,
+    lake: Lake,
+    writer: Writer,
+    inventory: Inventory | None = None,
 ) -> ReferenceIngested:
     """Publish one partition of a reference, `ALL` of one that lands whole.
 
     Raises
     ------
     DataContractError
-        A file is not as declared, or a key is incomplete or repeated.
+        A file is not as declared, or a key is incomplete, or repeated within a file.
     """
-    reference, grain = use_case.ingest.references[name], use_case.ingest.partition.grain
-    landed = WHOLE if partition == ALL else partition
+    reference, stage = use_case.ingest.references[name], f"reference_{name}"
+    within = reference.partitioned and use_case.ingest.partition.column in reference.columns
     subject = f"{use_case.name}: reference {name!r}, partition {partition!r}"
-    rows, fingerprint = landing.read(reference.landing, landed, reference.columns, grain)
-    check_keys(rows, reference.key, subject)
-    if reference.partitioned and use_case.ingest.partition.column in reference.columns:
-        _check_partition(rows, use_case.ingest.partition, partition, subject)
-    published = lake.table(use_case.name, f"reference_{name}").publish(
-        rows,
-        partition=partition,
-        schema=_schema(reference.columns),
-        writer=writer,
-        consumed=_consumed(use_case, f"reference_{name}", fingerprint),
+
+    def check(rows: pa.Table, path: str) -> pa.Table:
+        check_keys(rows, reference.key, f"{subject} in {path}")
+        if within:
+            _check_partition(rows, use_case.ingest.partition, partition, f"{subject} in {path}")
+        return rows
+
+    table, schema = lake.table(use_case.name, stage), _schema(reference.columns)
+    wanted = WHOLE if partition == ALL else partition
+    landed = inventory or take(use_case, stage, landing, lake, writer, wanted)
+    gathered = gather(
+        partition, wanted, landed, landing, table, reference.columns, reference.key, schema, check
     )
+    rows = gathered.rows.take(standing(gathered.rows, reference.key)).combine_chunks()
+    published = _publish(use_case, stage, table, partition, gathered, rows, writer)
     log.info("%s: %d rows", subject, rows.num_rows)
     return ReferenceIngested(
         name,
@@ -196,20 +239,48 @@ def ingest_reference(
     )
 
 
+def _publish(
+    use_case: UseCase,
+    stage: str,
+    table: LakeTable,
+    partition: str,
+    gathered: Gathered,
+    rows: pa.Table,
+    writer: Writer,
+    facts: Mapping[str, Fact] | None = None,
+) -> Published:
+    return table.publish(
+        rows,
+        partition=partition,
+        schema=rows.schema,
+        writer=writer,
+        consumed={SOURCE: gathered.fingerprint, DEFINITION: definition_of(use_case, stage)},
+        facts={"files": gathered.files, "files_gone": len(gathered.gone), **(facts or {})},
+        origin=[FILE],
+    )
+
+
+def _check_rule(use_case: UseCase, partition: str, table: LakeTable, gone: list[str]) -> None:
+    """Refuse to put labels of two rules side by side: outcomes that are gone cannot be read again.
+
+    Raises
+    ------
+    DataContractError
+        The labels that are there were made by another definition.
+    """
+    made = table.consumed(partition, DEFINITION)
+    if made not in (None, definition_of(use_case, "labels")):
+        raise DataContractError(
+            f"{use_case.name}: labels of {partition} must be made by one rule, but the rule has "
+            f"changed, and {len(gone)} of the landed files are gone: "
+            f"{bounded(', '.join(gone), 500)}. Restore these files, or retract the partition and "
+            "land its outcomes again."
+        )
+
+
 def _schema(columns: Columns) -> pa.Schema:
-    return pa.schema([(name, ARROW_TYPES[kind]) for name, kind in columns.items()])
-
-
-def _wanted(use_case: UseCase, stage: str, landed: Mapping[str, int]) -> Wanted:
-    definition = definition_of(use_case, stage) if landed else 0
-    return {
-        partition or ALL: {SOURCE: landed[partition], DEFINITION: definition}
-        for partition in sorted(landed)
-    }
-
-
-def _consumed(use_case: UseCase, stage: str, fingerprint: int) -> dict[str, int]:
-    return {SOURCE: fingerprint, DEFINITION: definition_of(use_case, stage)}
+    fields = [pa.field(name, ARROW_TYPES[kind]) for name, kind in columns.items()]
+    return pa.schema([*fields, _FILE_FIELD])
 
 
 def _check_partition(rows: pa.Table, declared: Partition, partition: str, subject: str) -> None:

@@ -5,15 +5,11 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 
-import pyarrow as pa
-
-from include.errors import DataContractError, FileUnavailable, bounded
 from include.ingest_label.bucket import Bucket
-from include.ingest_label.files import parse
 from include.ingest_label.folder import Folder
-from include.ingest_label.listing import LandedFile, Listing, Store, settle
+from include.ingest_label.listing import LandedFile, Listing, Store, changed_since
 from include.ingest_label.patterns import WHOLE, Pattern
-from include.use_cases.schema import Columns, Grain
+from include.use_cases.schema import Grain
 
 __all__ = ["WHOLE", "Landing"]
 
@@ -35,23 +31,44 @@ class Landing:
             Bucket(uri, storage_options or {}) if uri.startswith("s3://") else Folder(uri)
         )
 
+    def list(self, pattern: str, grain: Grain = "month", partition: str | None = None) -> Listing:
+        """List what landed under a pattern, in one look at the store.
+
+        Parameters
+        ----------
+        pattern : str
+            Path below the root.
+        grain : {'day', 'month'}
+            What `{partition}` stands for.
+        partition : str, optional
+            Only the files of this one, without a look at the others.
+        """
+        whole = Pattern(pattern, grain)
+        if partition is None:
+            return self._store.list(whole)
+        one = whole.of(partition)
+        listing = Listing() if one is None else self._store.list(one)
+        if WHOLE in listing.files and partition != WHOLE:
+            listing.files[partition] = listing.files.pop(WHOLE)
+        return listing
+
     def partitions(self, pattern: str, grain: Grain = "month") -> dict[str, int]:
-        """Tell what landed under a pattern.
+        """Tell what landed under a pattern, without reading it.
 
         Returns
         -------
         dict of str to int
-            Partition key to fingerprint: a number below 2**63 that changes when a file comes, goes
-            or is written again. The key is '' for a pattern without `{partition}`.
+            Partition key to a number below 2**63 that changes when a file comes, goes or is written
+            again. The key is '' for a pattern without `{partition}`.
         """
-        found = self._list(pattern, grain).files
-        return {key: _fingerprint(files) for key, files in sorted(found.items())}
+        found = self.list(pattern, grain).files
+        return {key: as_seen(files) for key, files in sorted(found.items())}
 
-    def files(self, pattern: str, partition: str, grain: Grain = "month") -> list[str]:
-        """List the paths that `read` reads, sorted."""
-        return [file.path for file in self._of(pattern, partition, grain)]
+    def files(self, pattern: str, partition: str, grain: Grain = "month") -> Sequence[str]:
+        """List the paths of one partition's files, sorted."""
+        return [file.path for file in self.list(pattern, grain, partition).files[partition]]
 
-    def ignored(self, pattern: str, grain: Grain = "month") -> list[str]:
+    def ignored(self, pattern: str, grain: Grain = "month") -> Sequence[str]:
         """List the files and folders under the pattern's folder that are not ingested, and why.
 
         Such as a link, a file `F.CSV` where the pattern says `*.csv`, or a folder `2013-7`. Hidden
@@ -62,45 +79,37 @@ class Landing:
         list of str
             A sentence for each, sorted by path; at most 50, and one that counts the others.
         """
-        return self._list(pattern, grain).sentences(pattern)
+        return self.list(pattern, grain).sentences(pattern)
 
-    def read(
-        self, pattern: str, partition: str, columns: Columns, grain: Grain = "month"
-    ) -> tuple[pa.Table, int]:
-        """Read all files of one partition, in the order of their paths.
-
-        Waits until the newest file is older than a tick of the file system's clock (`settle`: 0.05
-        s, on file systems with times in whole seconds 2.1 s), so that a later change is sure to
-        change the fingerprint.
-
-        Returns
-        -------
-        table : Table
-            Exactly the columns asked for.
-        fingerprint : int
-            Of exactly the files read.
+    def digest(self, file: LandedFile) -> str:
+        """Return the sha256 of a file that was listed, in hexadecimal digits.
 
         Raises
         ------
-        DataContractError
-            Nothing landed, or a file is not as declared: which file, row and column.
         FileUnavailable
-            A file cannot be read, or changed while it was read.
+            It cannot be read, or changed since it was listed.
+        DataContractError
+            It is too large.
         """
-        files = self._found(pattern, partition, grain)
-        if settle(files):
-            files = self._found(pattern, partition, grain)
-        tables = [parse(self._store.read(file), file.path, columns) for file in files]
-        fingerprint = _fingerprint(files)
-        if _fingerprint(self._of(pattern, partition, grain)) != fingerprint:
-            raise FileUnavailable(
-                f"{self.uri}: files of {pattern!r} in partition {partition!r} changed while "
-                "they were read. "
-                "Try again when they have landed; write beside and rename to avoid it."
-            )
-        # In one piece: Delta writes the pieces of a table in any order, and "the last stays" needs
-        # this one.
-        return pa.concat_tables(tables).combine_chunks(), fingerprint
+        digest = hashlib.sha256()
+        for piece in self._store.read(file):
+            digest.update(piece)
+        return digest.hexdigest()
+
+    def read(self, file: LandedFile, sha256: str) -> bytes:
+        """Read a file that was listed and digested.
+
+        Raises
+        ------
+        FileUnavailable
+            It cannot be read, or has another content by now.
+        DataContractError
+            It is too large.
+        """
+        content = b"".join(self._store.read(file))
+        if hashlib.sha256(content).hexdigest() != sha256:
+            raise changed_since(file.path)
+        return content
 
     def set_aside(self, files: Sequence[str]) -> None:
         """Move files below `.retracted/` of the root, where no pattern finds them.
@@ -118,26 +127,8 @@ class Landing:
         for file in files:
             self._store.set_aside(file)
 
-    def _found(self, pattern: str, partition: str, grain: Grain) -> list[LandedFile]:
-        if files := self._of(pattern, partition, grain):
-            return files
-        listing = self._list(pattern, grain)
-        told = " ".join(listing.sentences(pattern)[:3])
-        raise DataContractError(
-            f"{self.uri}: nothing landed for {pattern!r} in partition {partition!r}; "
-            f"landed are {bounded(str(sorted(listing.files)), 500)}. "
-            f"Land the files first. {told}".rstrip()
-        )
 
-    def _of(self, pattern: str, partition: str, grain: Grain) -> list[LandedFile]:
-        """List the files of one partition, without a look at the others."""
-        one = Pattern(pattern, grain).of(partition)
-        return [] if one is None else self._store.list(one).files.get(WHOLE, [])
-
-    def _list(self, pattern: str, grain: Grain) -> Listing:
-        return self._store.list(Pattern(pattern, grain))
-
-
-def _fingerprint(files: list[LandedFile]) -> int:
-    facts = "\n".join(f"{file.path} {file.identity}" for file in files)
+def as_seen(files: Sequence[LandedFile]) -> int:
+    """Return a number for what was seen: another one where a file was written meanwhile."""
+    facts = "\n".join(f"{file.name} {file.identity}" for file in files)
     return int.from_bytes(hashlib.sha256(facts.encode()).digest()[:8], "big") >> 1

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from collections import defaultdict
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from include.errors import DataContractError
+from include.errors import DataContractError, FileUnavailable
 from include.ingest_label.files import MAX_FILE_BYTES
 from include.ingest_label.patterns import Pattern, shown
 
@@ -20,7 +20,7 @@ MAX_IGNORED = 50  # sentences: more of them are not read
 # A file system stamps a change with the time of its clock's last tick, so that two changes within
 # one tick carry the same times. Ticks are up to 10 ms on Linux. File systems that keep no fractions
 # of a second, or only even seconds (FAT), are recognised by their times.
-_TICK_S, _COARSE_TICK_S = 0.05, 2.1
+_TICK_NS, _COARSE_TICK_NS = 50_000_000, 2_100_000_000
 
 
 @dataclass(frozen=True)
@@ -30,20 +30,35 @@ class LandedFile:
     Attributes
     ----------
     path : str
-        From the root's URI on, as `Store.read` takes it.
+        Where it is, as messages name it: with the root before it.
+    name : str
+        Its path below the root, which is the same wherever the root is.
     size : int
         Bytes.
     identity : str
-        Changes whenever the file is written again.
+        Changes whenever the file is written again: size, times and inode, or the ETag.
+    modified_ns : int
+        When it was written, in nanoseconds since 1970; a program that copies may set it.
     changed_ns : int
         When the file system last saw a change, in nanoseconds since 1970; 0 where `identity` is
         made of the content.
     """
 
     path: str
+    name: str
     size: int
     identity: str
+    modified_ns: int
     changed_ns: int
+
+    def is_certain(self, now_ns: int) -> bool:
+        """Whether a change from now on is sure to change the identity.
+
+        A file that was changed within the last tick of the file system's clock can be changed
+        again with the same times and size. What is read after that tick cannot.
+        """
+        coarse = self.changed_ns % 1_000_000_000 == 0
+        return now_ns - self.changed_ns >= (_COARSE_TICK_NS if coarse else _TICK_NS)
 
 
 @dataclass
@@ -75,7 +90,7 @@ class Listing:
             self.reasons.setdefault(shown(path), why)
 
     def sort(self) -> None:
-        """Put the files of each partition into the order of their paths, in which they are read."""
+        """Put the files of each partition into the order of their paths."""
         for files in self.files.values():
             files.sort(key=lambda file: file.path)
 
@@ -90,6 +105,7 @@ class Listing:
         return lines[:MAX_IGNORED] + rest
 
 
+PIECE_BYTES = 2**20
 RETRACTED = ".retracted"  # hidden, so that no pattern finds what lies there
 
 NOT_A_FILE = "it must be a file, not a folder. Move its files up"
@@ -102,28 +118,11 @@ class Store(Protocol):
     def list(self, pattern: Pattern) -> Listing:
         """Find what belongs to a pattern."""
 
-    def read(self, file: LandedFile) -> bytes:
-        """Read a file that `list` found."""
+    def read(self, file: LandedFile) -> Iterator[bytes]:
+        """Read a file that `list` found, piece by piece; refuse one that changed since."""
 
     def set_aside(self, path: str) -> None:
         """Move a file below `RETRACTED`; one that is gone already is left."""
-
-
-def settle(files: list[LandedFile]) -> bool:
-    """Wait until a later change of these files is sure to show; return whether that took time.
-
-    A file that was changed within the last tick of the file system's clock can be changed again
-    with the same times and size. What is read after that tick cannot.
-    """
-    now_ns = time.time_ns()
-    wait_s = max((_tick_s(file) - (now_ns - file.changed_ns) / 1e9 for file in files), default=0.0)
-    # A machine whose clock is ahead writes times in the future: one tick is enough for those, too.
-    time.sleep(min(max(wait_s, 0.0), _COARSE_TICK_S))
-    return wait_s > 0
-
-
-def _tick_s(file: LandedFile) -> float:
-    return _COARSE_TICK_S if file.changed_ns % 1_000_000_000 == 0 else _TICK_S
 
 
 def check_size(file: LandedFile) -> None:
@@ -139,3 +138,15 @@ def check_size(file: LandedFile) -> None:
             f"{file.path}: must have at most {MAX_FILE_BYTES:,} bytes, got {file.size:,}. Split "
             "the file."
         )
+
+
+class StillChanging(FileUnavailable):
+    """A file may still be being written: it is taken once it holds still."""
+
+
+def changed_since(path: str) -> StillChanging:
+    """Make the error for a file that is not as it was listed."""
+    return StillChanging(
+        f"{path}: changed after it was listed, so it may still be being written. It is taken when "
+        "it has held still; write beside and rename to avoid it."
+    )

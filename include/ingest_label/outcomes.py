@@ -22,10 +22,14 @@ _COMPARE: Mapping[str, Callable[[Any, Any], Any]] = {
 
 
 def labels_schema(use_case: UseCase, labels: Labels) -> pa.Schema:
-    """Describe the labels table: the key, the timestamps that landed with it, and `label`."""
-    times = (use_case.ingest.partition.column, use_case.train.split.by)
+    """Describe the labels table: the key, what landed to order it by, and `label`."""
+    orders = (
+        use_case.ingest.partition.column,
+        use_case.train.split.by,
+        use_case.ingest.corrections.column,
+    )
     kept = dict.fromkeys(
-        [*use_case.ingest.key, *(name for name in times if name in labels.columns)]
+        [*use_case.ingest.key, *(name for name in orders if name in labels.columns)]
     )
     fields = [pa.field(name, ARROW_TYPES[labels.columns[name]]) for name in kept]
     kind = pa.int64() if labels.rule is not None else pa.float64()
@@ -38,7 +42,7 @@ def label_of(outcome: pa.ChunkedArray, rule: str | None) -> pa.ChunkedArray:
     Parameters
     ----------
     outcome : ChunkedArray
-        Numbers or bools, none missing.
+        Numbers or bools; of one that is missing the label is missing.
     rule : str or None
         Such as `'>= 15'`; None takes the number as it is.
 
@@ -55,23 +59,34 @@ def label_of(outcome: pa.ChunkedArray, rule: str | None) -> pa.ChunkedArray:
 
 
 def make_labels(outcomes: pa.Table, use_case: UseCase, labels: Labels, subject: str) -> pa.Table:
-    """Make the labels table of landed outcomes; rows whose outcome is missing have no label.
+    """Make rows of the labels table of one file; the label of a missing outcome is missing.
 
     Raises
     ------
     DataContractError
-        A key is incomplete or stands there twice, or no row has an outcome.
+        A key is incomplete or stands there twice.
     """
     check_keys(outcomes, use_case.ingest.key, subject)
-    known = outcomes.filter(pc.is_valid(outcomes[labels.from_]))
+    schema = labels_schema(use_case, labels)
+    columns = [outcomes[name] for name in schema.names[:-1]]
+    return pa.table([*columns, label_of(outcomes[labels.from_], labels.rule)], schema=schema)
+
+
+def with_outcome(rows: pa.Table, labels: Labels, subject: str) -> pa.Table:
+    """Keep the rows whose outcome is known; the others have no label.
+
+    Raises
+    ------
+    DataContractError
+        There is none.
+    """
+    known = rows.filter(pc.is_valid(rows["label"]))
     if known.num_rows == 0:
         raise DataContractError(
             f"{subject}: no row has an outcome in {labels.from_!r}. Land the outcomes when "
             "they are known."
         )
-    schema = labels_schema(use_case, labels)
-    columns = [known[name] for name in schema.names[:-1]]
-    return pa.table([*columns, label_of(known[labels.from_], labels.rule)], schema=schema)
+    return known
 
 
 def check_keys(table: pa.Table, key: list[str], subject: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 
 import pyarrow as pa
@@ -18,6 +19,17 @@ from include.lake.store import Store
 def partitions_of(table: DeltaTable) -> list[str]:
     """Partitions that hold rows, sorted."""
     return sorted(str(values[PARTITION]) for values in table.partitions())
+
+
+def row_counts_of(table: DeltaTable) -> dict[str, int]:
+    """Rows by partition, added up from the files that the log names."""
+    files = pa.table(table.get_add_actions(flatten=True))
+    counts: dict[str, int] = defaultdict(int)
+    for key, rows in zip(
+        files[f"partition.{PARTITION}"].to_pylist(), files["num_records"].to_pylist(), strict=True
+    ):
+        counts[key] += rows
+    return dict(counts)
 
 
 def rows_of(

@@ -49,6 +49,9 @@ class Change:
     content : tuple of str and int, optional
         Transaction that holds the digest of the partition's rows, and the digest of `rows`. Where
         they are equal only the transactions are committed: no rows are written again.
+    origin : tuple of str and int, optional
+        The same for the columns that say where rows came from: where it differs the rows are
+        written, but do not count as changed.
     properties : mapping of str to str
         Table properties, should this commit make the table.
     """
@@ -59,6 +62,7 @@ class Change:
     metadata: dict[str, Any]
     transactions: Mapping[str, int] = field(default_factory=dict)
     content: tuple[str, int] | None = None
+    origin: tuple[str, int] | None = None
     properties: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -86,16 +90,22 @@ class Store:
         """Read the log, once; None when there is no table yet."""
         try:
             return DeltaTable(self.uri, version=version, storage_options=dict(self.options))
-        except TableNotFoundError:
-            return None
+        except TableNotFoundError as error:
+            if version is None or (newest := self.open()) is None:
+                return None
+            raise self._gone(version, newest) from error
         except (OSError, DeltaError) as error:
             newest = None if version is None else self.open()
-            if newest is None:
+            # A version that the log should hold failed for another reason: a retry may help.
+            if version is None or newest is None or 0 <= version <= newest.version():
                 raise store_trouble(self.name, self.uri, "opened", error) from error
-            raise DataContractError(
-                f"table {self.name}: version {version} must be one that is kept, the newest is "
-                f"{newest.version()}. Correct the number; a version older than the log is gone."
-            ) from error
+            raise self._gone(version, newest) from error
+
+    def _gone(self, version: int, newest: DeltaTable) -> DataContractError:
+        return DataContractError(
+            f"table {self.name}: version {version} must be one that is kept, the newest is "
+            f"{newest.version()}. Correct the number; a version older than the log is gone."
+        )
 
     def commit(self, fence: Fence, change: Change) -> Commit:
         """Write a change, exactly once for its fence.
@@ -126,9 +136,12 @@ class Store:
                 self._check_schema(table, change.rows)
             tried = True
             try:
-                if table is not None and _holds(table, change):
-                    return Commit(self._touch(table, fence, change), fresh=True, changed=False)
-                return Commit(self._write(table, fence, change), fresh=True, changed=True)
+                if table is None or not _holds(table, change.content):
+                    return Commit(self._write(table, fence, change), fresh=True, changed=True)
+                noted = replace(change, metadata=unchanged(change.metadata))
+                there = change.origin is None or _holds(table, change.origin)
+                write = self._touch if there else self._write
+                return Commit(write(table, fence, noted), fresh=True, changed=False)
             except (CommitFailedError, OSError, DeltaError) as error:
                 # Also an error may hide a commit that was applied, when the answer got lost: only
                 # the log knows.
@@ -198,8 +211,7 @@ class Store:
     def _touch(self, table: DeltaTable, fence: Fence, change: Change) -> int:
         """Commit what the rows are made from now; the rows are there already."""
         nothing = change.rows.slice(0, 0)
-        noted = replace(change, metadata=unchanged(change.metadata))
-        commit = _properties(table, fence, noted)
+        commit = _properties(table, fence, change)
         write_deltalake(table, nothing, mode="append", commit_properties=commit)
         return table.version()
 
@@ -233,18 +245,14 @@ class Store:
         return table is None and "already exists" in str(error)
 
 
-def _holds(table: DeltaTable, change: Change) -> bool:
-    """Whether the partition's rows are those of the change."""
-    if change.content is None:
-        return False
-    name, digest = change.content
-    return table.transaction_version(name) == digest
+def _holds(table: DeltaTable, content: tuple[str, int] | None) -> bool:
+    """Whether what is in the table has this digest."""
+    return content is not None and table.transaction_version(content[0]) == content[1]
 
 
 def _properties(table: DeltaTable | None, fence: Fence, change: Change) -> CommitProperties:
     transactions = {fence.app_id: fence.token, **change.transactions}
-    if change.content is not None:
-        transactions |= dict([change.content])
+    transactions |= dict(one for one in (change.content, change.origin) if one is not None)
     return CommitProperties(
         custom_metadata=change.metadata,
         app_transactions=[Transaction(app, number) for app, number in transactions.items()],

@@ -16,7 +16,7 @@ from deltalake import DeltaTable
 from include.errors import ConfigError, DataContractError
 from include.lake.content import content_version
 from include.lake.errors import StaleAttempt, is_remote
-from include.lake.reading import partitions_of, rows_of
+from include.lake.reading import partitions_of, row_counts_of, rows_of
 from include.lake.records import (
     Fact,
     Input,
@@ -117,6 +117,11 @@ class LakeTable:
         held = [key for key in partitions_of(table) if keys is None or key in keys]
         return {key: table.transaction_version(_content(key)) for key in held}
 
+    def row_counts(self) -> dict[str, int]:
+        """Rows of each partition that holds any, as the log says: none is read."""
+        table = self._store.open()
+        return {} if table is None else row_counts_of(table)
+
     def consumed_versions(self, source: str, partitions: Sequence[str]) -> dict[str, int | None]:
         """`consumed` of several partitions, from one look at the table."""
         made = self.made_from({key: [source] for key in partitions})
@@ -181,6 +186,7 @@ class LakeTable:
         consumed: Mapping[str, int] | None = None,
         facts: Mapping[str, Fact] | None = None,
         volatile: Collection[str] = (),
+        origin: Collection[str] = (),
     ) -> Published:
         """Replace one partition in one commit. The same attempt may call it again: nothing doubles.
 
@@ -205,6 +211,9 @@ class LakeTable:
             Kept with the commit; see `facts()`.
         volatile : collection of str
             Columns that make no difference between rows, such as the time of the computation.
+        origin : collection of str
+            Columns that say where a row came from. Where they alone differ the rows are written,
+            but the partition's version stays: what is made from it is not due.
 
         Raises
         ------
@@ -221,7 +230,7 @@ class LakeTable:
         metadata = commit_metadata(
             partition, writer, rows=data.num_rows, inputs=inputs, consumed=used, facts=facts
         )
-        return self._replace(data, partition, writer, metadata, used, volatile)
+        return self._replace(data, partition, writer, metadata, used, volatile, origin)
 
     def clear(
         self, partition: str, writer: Writer, facts: Mapping[str, Fact] | None = None
@@ -326,12 +335,17 @@ class LakeTable:
         metadata: dict[str, Any],
         used: Mapping[str, int],
         volatile: Collection[str] = (),
+        origin: Collection[str] = (),
     ) -> Published:
         check_token(writer.token, f"table {self.name}: token")
         transactions = {f"{partition}<{source}": number for source, number in used.items()}
         rows = with_partition(self.name, data, partition)
-        content = (_content(partition), content_version(data, volatile))
-        change = Change(partition, rows, "overwrite", metadata, transactions, content, KEPT)
+        content = (_content(partition), content_version(data, {*volatile, *origin}))
+        came_from = (f"{partition}#origin", content_version(data.select(list(origin))))
+        change = Change(
+            partition, rows, "overwrite", metadata, transactions, content,
+            came_from if origin else None, KEPT,
+        )  # fmt: skip
         done = self._store.commit(Fence(partition, writer.token), change)
         return Published(
             self.name, partition, done.version, content[1], data.num_rows, done.changed

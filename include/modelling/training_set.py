@@ -13,7 +13,7 @@ import pandas as pd
 from include.errors import ConfigError, DataContractError
 from include.lake.frames import to_pandas
 from include.lake.table import Input, Lake, LakeTable
-from include.partitions import check_key
+from include.modelling.label_coverage import labelled
 from include.use_cases.schema import UseCase
 
 LABEL = "label"  # the labels table's column
@@ -51,15 +51,11 @@ class TrainingSet:
 
 
 def labelled_partitions(use_case: UseCase, lake: Lake, as_of: str) -> list[str]:
-    """Return the partitions up to and with `as_of` that have features and labels, sorted.
+    """Return the partitions up to and with `as_of` that can be learned from, sorted.
 
-    Clustering needs no labels.
+    They have features and labels that are complete; clustering needs no labels.
     """
-    check_key(as_of, use_case.ingest.partition.grain)
-    ready = set(lake.table(use_case.name, "features").partitions())
-    if use_case.labels is not None:
-        ready &= set(lake.table(use_case.name, "labels").partitions())
-    return sorted(partition for partition in ready if partition <= as_of)
+    return [one.partition for one in labelled(use_case, lake, as_of) if not one.waits]
 
 
 def fingerprint(use_case: UseCase, lake: Lake, partitions: Sequence[str]) -> str:

@@ -65,6 +65,8 @@ class Facts:
         yet, and phases that still run.
     refused : str or None
         Why a training as of `as_of` was refused, if nothing has changed since.
+    incomplete : sequence of str
+        Partitions up to `as_of` whose labels are not complete, and why.
     """
 
     as_of: str
@@ -75,6 +77,7 @@ class Facts:
     requests: Sequence[Request] = ()
     pending: Sequence[str] = ()
     refused: str | None = None
+    incomplete: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -138,7 +141,7 @@ def decide_from(facts: Facts, retrain: Retrain, min_partitions: int, grain: Grai
     return Decision(
         ask=ask,
         as_of=facts.as_of,
-        reasons=reasons,
+        reasons=[*reasons, *_incomplete(facts)],
         signals={name: {"fires": s.fires, **s.numbers} for name, s in causes.items()}
         | {"newest_labelled": _newest(facts), "training_set": facts.training_set},
         champion_version=facts.champion.version if facts.champion else None,
@@ -254,22 +257,38 @@ def _pending(facts: Facts) -> list[str]:
     return [f"waits for what has landed before: {shown}{more}"]
 
 
+def _incomplete(facts: Facts) -> list[str]:
+    """Name the newest partitions that would be learned from if their labels were complete."""
+    more = len(facts.incomplete) - 3
+    rest = [f"{more} more wait for labels"] if more > 0 else []
+    return [f"waits for labels: {words}" for words in facts.incomplete[-3:]] + rest
+
+
 def _nothing_new(facts: Facts) -> list[str]:
     """Name what makes another training learn the same again.
 
     A request counts also when its challenger was rejected: the same data would give the same
-    challenger.
+    challenger. Corrected labels are new: the training set has another fingerprint then.
     """
     newest, champion = _newest(facts), facts.champion
     if champion is None:
         same = [r.as_of for r in facts.requests if r.training_set == facts.training_set]
         return [f"the same training set was already asked for as of {same[-1]}"] if same else []
-    if newest <= champion.holdout_partition:
+    learned = [r.training_set for r in facts.requests if r.as_of == champion.as_of]
+    corrected = (
+        newest == champion.holdout_partition and bool(learned) and learned[-1] != facts.training_set
+    )
+    if newest <= champion.holdout_partition and not corrected:
         return [
             f"nothing new to learn: the newest labelled partition is {newest or 'none'}, and"
             f" champion {champion.version} was held out on {champion.holdout_partition}"
         ]
-    asked = [r for r in facts.requests if r.newest_labelled >= newest]
+    asked = [
+        r
+        for r in facts.requests
+        if r.newest_labelled > newest
+        or (r.newest_labelled == newest and r.training_set == facts.training_set)
+    ]
     if asked:
         return [
             f"nothing new to learn: a training with labels up to {asked[-1].newest_labelled} was"

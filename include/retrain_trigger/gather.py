@@ -16,6 +16,7 @@ from include.due.state import refusal_message, states, training_stands_refused
 from include.due.wanted import ABSENT, wanted_clean, wanted_features
 from include.lake.frames import arrow_schema
 from include.lake.table import Lake, LakeTable, Published, Writer
+from include.modelling.label_coverage import waits_for_labels
 from include.modelling.training_set import fingerprint, labelled_partitions
 from include.registry.client import Registry
 from include.registry.ledger import Promotion
@@ -121,6 +122,7 @@ def gather(
         champion=serves,
         windows=[window for window in windows if window.partition <= as_of],
         requests=standing_requests(use_case, lake, registry, decisions),
+        incomplete=waits_for_labels(use_case, lake, as_of),
         pending=[] if serves else [*pending_partitions(use_case, lake, as_of), *active],
         refused=refusal_message(use_case.name, "training", as_of, lake) if refused else None,
     )

@@ -44,6 +44,10 @@ def _ingest(use_case: UseCase) -> Iterator[str]:
             yield f"{where}.landing must have '{{partition}}' in it, got {landing!r}."
     yield from _repeated("ingest.key", ingest.key)
     yield from _unknown("ingest.key", ingest.key, columns)
+    if (by := ingest.corrections.column) is not None:
+        yield from _unknown("ingest.corrections.by (besides 'landed')", [by], columns)
+        if columns.get(by, "int64") not in ("int64", "float64", "timestamp"):
+            yield f"ingest.corrections.by must be a number or a timestamp, got {by!r}."
     for where, name in (
         ("ingest.partition.column", ingest.partition.column),
         ("train.split.by", use_case.train.split.by),

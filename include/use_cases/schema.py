@@ -83,6 +83,21 @@ class Reference(Strict):
         return "{partition}" in self.landing
 
 
+class Corrections(Strict):
+    """Which of several rows with the same key stands."""
+
+    by: str = Field(
+        default="landed",
+        description="'landed': the row that landed last, whatever its file is called. Or a column "
+        "of ingest.columns: the row with its highest value.",
+    )
+
+    @property
+    def column(self) -> str | None:
+        """The column that decides; None where the time of landing does."""
+        return None if self.by == "landed" else self.by
+
+
 class Ingest(Strict):
     """Where files land, what they must look like, and when to look."""
 
@@ -94,6 +109,7 @@ class Ingest(Strict):
         default=None, description="Cron, UTC, at which to look for landed files."
     )
     references: dict[str, Reference] = Field(default_factory=dict)
+    corrections: Corrections = Corrections()
 
 
 class Labels(Strict):
@@ -106,6 +122,16 @@ class Labels(Strict):
     rule: Annotated[str, Field(pattern=r"^(>=|>|<=|<|==) -?\d+(\.\d+)?$")] | None = Field(
         default=None, description="Makes a class (1 or 0) of the outcome; absent for regression."
     )
+    mature_after: Duration = Field(
+        default=timedelta(0),
+        description="How long after the end of a partition its outcomes are final, in the time of "
+        "partitions: so much must have landed after it.",
+    )
+    min_coverage: Share = Field(
+        default=0.9,
+        description="Share of a partition's clean rows that must have a label before it is learned "
+        "from.",
+    )
 
 
 class Validate(Strict):
@@ -116,7 +142,7 @@ class Validate(Strict):
 
 
 class Clean(Strict):
-    """What happens to valid rows: exact duplicates of the key go (the last stays), then these."""
+    """What happens to valid rows."""
 
     missing: dict[str, Literal["drop"] | float | str] = Field(
         default_factory=dict,

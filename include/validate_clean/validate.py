@@ -6,11 +6,13 @@ import logging
 from collections import Counter
 from dataclasses import dataclass
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from include.due.definitions import DEFINITION, definition_of
 from include.errors import DataContractError
+from include.lake.corrections import standing
 from include.lake.table import Lake, Writer
 from include.use_cases.loader import load_suite, root, shown
 from include.use_cases.schema import UseCase
@@ -32,7 +34,7 @@ class Cleaned:
     rows_quarantined: int
     rows_clean: int
     rows_dropped: int
-    duplicates_removed: int
+    rows_superseded: int
     cells_filled: int
     noise_cells: int
     reasons: dict[str, int]
@@ -44,6 +46,8 @@ class Cleaned:
 
 def validate_and_clean(use_case: UseCase, partition: str, lake: Lake, writer: Writer) -> Cleaned:
     """Validate one raw partition, set bad rows aside, clean the others and publish both.
+
+    Of the rows with one key that of `ingest.corrections` is judged, and no other.
 
     The quarantine comes first: who reads a clean partition never lacks the rows that are missing
     from it.
@@ -61,9 +65,15 @@ def validate_and_clean(use_case: UseCase, partition: str, lake: Lake, writer: Wr
     raw = lake.table(use_case.name, "raw")
     rows, source = raw.read_input(partition, list(use_case.ingest.columns))
 
-    failed = _failed(rows, use_case, f"{use_case.name}: batch {partition}")
-    good, bad = _split(rows, failed)
-    result = clean(good, use_case.clean, use_case.ingest.key)
+    # Before the suite judges: a correction that fails it must not let the row that it corrected
+    # stand as if that were right.
+    stands = standing(rows, use_case.ingest.key, use_case.ingest.corrections.column)
+    judged = rows.take(stands)
+    failed = _failed(judged, use_case, f"{use_case.name}: batch {partition}")
+    good, bad = _split(judged, failed)
+    bad = _tell_superseded(bad, _others(rows, stands), use_case)
+    result = clean(good, use_case.clean)
+    superseded = rows.num_rows - judged.num_rows
     reasons = dict(sorted(Counter(name for names in failed.values() for name in names).items()))
     if result.rows.num_rows == 0:
         raise DataContractError(
@@ -92,11 +102,12 @@ def validate_and_clean(use_case: UseCase, partition: str, lake: Lake, writer: Wr
         writer=writer,
         inputs=[source],
         consumed=definition,
-        facts={"rows_quarantined": bad.num_rows, "duplicates_removed": result.duplicates_removed},
+        facts={"rows_quarantined": bad.num_rows, "rows_superseded": superseded},
     )
     log.info(
-        "%s: batch %s: %d rows, %d clean, %d quarantined %s",
-        use_case.name, partition, rows.num_rows, result.rows.num_rows, bad.num_rows, reasons,
+        "%s: batch %s: %d rows, %d superseded, %d clean, %d quarantined %s",
+        use_case.name, partition, rows.num_rows, superseded, result.rows.num_rows, bad.num_rows,
+        reasons,
     )  # fmt: skip
     return Cleaned(
         partition=partition,
@@ -104,7 +115,7 @@ def validate_and_clean(use_case: UseCase, partition: str, lake: Lake, writer: Wr
         rows_quarantined=bad.num_rows,
         rows_clean=result.rows.num_rows,
         rows_dropped=result.rows_dropped,
-        duplicates_removed=result.duplicates_removed,
+        rows_superseded=superseded,
         cells_filled=result.cells_filled,
         noise_cells=result.noise_cells,
         reasons=reasons,
@@ -144,12 +155,37 @@ def _failed(rows: pa.Table, use_case: UseCase, subject: str) -> dict[int, list[s
     return failed
 
 
+def _others(rows: pa.Table, positions: pa.Array) -> pa.Table:
+    keep = np.ones(rows.num_rows, bool)
+    keep[positions.to_numpy()] = False
+    return rows.filter(pa.array(keep))
+
+
+def _tell_superseded(bad: pa.Table, superseded: pa.Table, use_case: UseCase) -> pa.Table:
+    """Say in the reason of a quarantined row that it supersedes one which the suite lets pass."""
+    if bad.num_rows == 0 or superseded.num_rows == 0:
+        return bad
+    key = use_case.ingest.key
+    numbered = bad.select(key).append_column("_bad", pa.array(np.arange(bad.num_rows)))
+    # A key that is incomplete joins with nothing.
+    before = superseded.join(numbered, key, join_type="inner").combine_chunks()
+    if before.num_rows == 0:
+        return bad
+    origin = shown(root() / use_case.name / use_case.validation.suite)
+    frame = before.select(superseded.column_names).to_pandas()
+    failing = check(frame, load_suite(use_case), origin).rows
+    valid = {number for row, number in enumerate(before["_bad"].to_pylist()) if row not in failing}
+    reasons = [
+        reason + ("; supersedes a row that was valid" if number in valid else "")
+        for number, reason in enumerate(bad["reason"].to_pylist())
+    ]
+    at = bad.schema.get_field_index("reason")
+    return bad.set_column(at, "reason", pa.array(reasons, pa.string()))
+
+
 def _split(rows: pa.Table, failed: dict[int, list[str]]) -> tuple[pa.Table, pa.Table]:
     """Good rows, and bad rows with their `reason`."""
     positions = sorted(failed)
-    keep = [True] * rows.num_rows
-    for position in positions:
-        keep[position] = False
     reasons = pa.array(["; ".join(failed[position]) for position in positions], pa.string())
-    bad = rows.take(pa.array(positions, pa.int64())).append_column("reason", reasons)
-    return rows.filter(pa.array(keep, pa.bool_())), bad
+    at = pa.array(positions, pa.int64())
+    return _others(rows, at), rows.take(at).append_column("reason", reasons)

@@ -17,8 +17,7 @@ from plugins.operators.landed import ALL, REFUSED, IngestOperator
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from include.due.wanted import Wanted
-    from include.ingest_label.landing import Landing
+    from include.ingest_label.inventory import Inventory
 
 
 class IngestRowsOperator(IngestOperator):
@@ -28,22 +27,16 @@ class IngestRowsOperator(IngestOperator):
     **Retries**: when the landing area or the lake does not answer.
     """
 
-    def patterns(self) -> list[str]:
-        """List the landing patterns that are read."""
-        return [self.config.ingest.landing]
+    def stages(self) -> list[str]:
+        """Name the tables that files are taken into."""
+        return ["raw"]
 
-    def wanted_by_stage(self, landing: Landing) -> dict[str, Wanted]:
-        """Say what each partition of `raw` would be made from now."""
-        from include.ingest_label.ingest import wanted_raw
-
-        return {"raw": wanted_raw(self.config, landing)}
-
-    def ingest(self, stage: str, key: str, context: Context) -> Any:
+    def ingest(self, inventory: Inventory, key: str, context: Context) -> Any:
         """Read, check and publish one partition."""
         from include.ingest_label.ingest import ingest_rows
 
-        landing = self.lake_hook.landing
-        return ingest_rows(self.config, key, landing, self.lake, self.writer(context))
+        landing, writer = self.lake_hook.landing, self.writer(context)
+        return ingest_rows(self.config, key, landing, self.lake, writer, inventory)
 
 
 class IngestLabelsOperator(IngestOperator):
@@ -53,22 +46,16 @@ class IngestLabelsOperator(IngestOperator):
     **Retries**: when the landing area or the lake does not answer.
     """
 
-    def patterns(self) -> list[str]:
-        """List the landing patterns that are read."""
-        return [self.config.labels.landing] if self.config.labels else []
+    def stages(self) -> list[str]:
+        """Name the tables that files are taken into."""
+        return ["labels"]
 
-    def wanted_by_stage(self, landing: Landing) -> dict[str, Wanted]:
-        """Say what each partition of `labels` would be made from now."""
-        from include.ingest_label.ingest import wanted_labels
-
-        return {"labels": wanted_labels(self.config, landing)}
-
-    def ingest(self, stage: str, key: str, context: Context) -> Any:
+    def ingest(self, inventory: Inventory, key: str, context: Context) -> Any:
         """Read the outcomes of one partition, make labels, publish them."""
         from include.ingest_label.ingest import ingest_labels
 
-        landing = self.lake_hook.landing
-        return ingest_labels(self.config, key, landing, self.lake, self.writer(context))
+        landing, writer = self.lake_hook.landing, self.writer(context)
+        return ingest_labels(self.config, key, landing, self.lake, writer, inventory)
 
 
 class IngestReferencesOperator(IngestOperator):
@@ -82,9 +69,9 @@ class IngestReferencesOperator(IngestOperator):
     **Retries**: when the landing area or the lake does not answer.
     """
 
-    def patterns(self) -> list[str]:
-        """List the landing patterns that are read."""
-        return [reference.landing for reference in self.config.ingest.references.values()]
+    def stages(self) -> list[str]:
+        """Name the tables that files are taken into."""
+        return [f"reference_{name}" for name in self.config.ingest.references]
 
     def keys_to_emit(self, changed: Sequence[str]) -> list[str]:
         """Choose the partitions whose features are to be built again."""
@@ -94,19 +81,13 @@ class IngestReferencesOperator(IngestOperator):
         built = self.lake.table(self.use_case, "features").partitions()
         return sorted((set(changed) & clean) | (clean - set(built)))
 
-    def wanted_by_stage(self, landing: Landing) -> dict[str, Wanted]:
-        """Say what each partition of each reference would be made from now."""
-        from include.ingest_label.ingest import wanted_reference
-
-        names = self.config.ingest.references
-        return {f"reference_{name}": wanted_reference(self.config, name, landing) for name in names}
-
-    def ingest(self, stage: str, key: str, context: Context) -> Any:
+    def ingest(self, inventory: Inventory, key: str, context: Context) -> Any:
         """Publish one partition of one reference."""
         from include.ingest_label.ingest import ingest_reference
 
-        name, landing = stage.removeprefix("reference_"), self.lake_hook.landing
-        return ingest_reference(self.config, name, key, landing, self.lake, self.writer(context))
+        name, writer = inventory.stage.removeprefix("reference_"), self.writer(context)
+        landing = self.lake_hook.landing
+        return ingest_reference(self.config, name, key, landing, self.lake, writer, inventory)
 
 
 class ReportRefusedOperator(PhaseOperator):

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from include.due.state import State
     from include.due.wanted import Wanted
-    from include.ingest_label.landing import Landing
+    from include.ingest_label.inventory import Inventory
 
 MOST_AT_ONCE = 500
 """Partitions of a table in one run: about a minute of work. The next run takes the rest."""
@@ -43,7 +43,7 @@ class IngestOperator(PhaseOperator):
     counts, and the facts of the first partitions; under `refused` the words by partition.
     **Idempotent**: replaces partitions. **Retries**: when the landing area or the lake does not
     answer, or nothing but unreadable files is new; a malformed file is refused at once, and
-    remembered until it changes.
+    remembered until it changes. What still changes is left for the run that its own event starts.
 
     :param partition: only this partition (templated)
     :param more: alias under which the landing asset is emitted when something is left for the next
@@ -70,17 +70,17 @@ class IngestOperator(PhaseOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         """Find what is new, publish it, emit, and leave the refused ones to `report_refused`."""
         done: list[dict[str, Any]] = []
-        unread: list[FileUnavailable] = []
         with errors_for_airflow():
-            self._tell_ignored()
-            wanted = self.wanted_by_stage(self.lake_hook.landing)
+            inventories = self._take_inventories(context)
+            unread = self._left(inventories)
+            wanted = self._wanted(inventories)
             published, refused = self._by_earlier_attempts(wanted, context)
             todo = self._todo(wanted, asked=asked_by_a_person(context))
             self.log.info("To ingest: %s", _listed([item for _, item in todo]) or "nothing new")
             for stage, key in todo[:MOST_AT_ONCE]:
                 refused.pop(f"{stage} {key}", None)
                 try:
-                    done.append(facts_of(self.ingest(stage, key, context)))
+                    done.append(facts_of(self.ingest(inventories[stage], key, context)))
                 except FileUnavailable as error:  # it stays due, and the others go on
                     self.log.warning("%s of %s is left for a later run: %s", stage, key, error)
                     unread.append(error)
@@ -90,8 +90,8 @@ class IngestOperator(PhaseOperator):
                     self.log.error("%s of %s is refused: %s", stage, key, error)
                     refused[f"{stage} {key}"] = str(error)
                     self._remember(stage, key, wanted, error, context)
-            if unread and not (done or published):
-                raise unread[0]
+            if not (done or published):
+                self._retry_for(unread)
         if refused:
             context["ti"].xcom_push(key=REFUSED, value=self._shown(refused))
         left = self._leave_the_rest(len(todo) - MOST_AT_ONCE, context)
@@ -101,7 +101,7 @@ class IngestOperator(PhaseOperator):
         if not keys and not left:
             raise AirflowSkipException(
                 f"Nothing new: {len(done)} ingested with the content they had, "
-                f"{len(refused)} refused."
+                f"{len(refused)} refused, {len(unread)} left for a later run."
             )
         emit(context, self._assets(), self.keys_to_emit(sorted(keys)), {})
         return {"ingested": len(done), "changed": len(changed), "first": changed[:_SHOWN]}
@@ -111,16 +111,47 @@ class IngestOperator(PhaseOperator):
         return sorted(set(changed))
 
     @abstractmethod
-    def patterns(self) -> list[str]:
-        """List the landing patterns that are read."""
+    def stages(self) -> list[str]:
+        """Name the tables that files are taken into."""
 
     @abstractmethod
-    def wanted_by_stage(self, landing: Landing) -> dict[str, Wanted]:
-        """Say, for each table, what each of its partitions would be made from now."""
-
-    @abstractmethod
-    def ingest(self, stage: str, key: str, context: Context) -> Any:
+    def ingest(self, inventory: Inventory, key: str, context: Context) -> Any:
         """Publish one partition of a table."""
+
+    def _take_inventories(self, context: Context) -> dict[str, Inventory]:
+        """Look at what has landed: one listing for each pattern, which the whole run uses."""
+        from include.ingest_label.inventory import take
+
+        landing, writer = self.lake_hook.landing, self.writer(context)
+        found = {
+            stage: take(self.config, stage, landing, self.lake, writer) for stage in self.stages()
+        }
+        for sentence in (each for one in found.values() for each in one.ignored):
+            self.log.warning("%s", sentence)
+        return found
+
+    def _wanted(self, inventories: dict[str, Inventory]) -> dict[str, Wanted]:
+        from include.ingest_label.ingest import wanted_of
+
+        return {stage: wanted_of(self.config, one) for stage, one in inventories.items()}
+
+    def _left(self, inventories: dict[str, Inventory]) -> list[FileUnavailable]:
+        """Name what is left for a later run: it comes with its own event, or housekeeping's."""
+        left: list[FileUnavailable] = []
+        for stage, inventory in inventories.items():
+            for key, error in inventory.left.items():
+                if self.partition in ("", key):
+                    self.log.warning("%s of %s is left for a later run: %s", stage, key, error)
+                    left.append(error)
+        return left
+
+    def _retry_for(self, unread: list[FileUnavailable]) -> None:
+        """Let Airflow retry where all that is new cannot be read; not where it still changes."""
+        from include.ingest_label.listing import StillChanging
+
+        for error in unread:
+            if not isinstance(error, StillChanging):
+                raise error
 
     def _by_earlier_attempts(
         self, wanted: dict[str, Wanted], context: Context
@@ -160,25 +191,18 @@ class IngestOperator(PhaseOperator):
             self._check_landed()
         return found
 
-    def _tell_ignored(self) -> None:
-        """Say once a run what lies in the landing area and is not taken."""
-        grain = self.config.ingest.partition.grain
-        for pattern in self.patterns():
-            for sentence in self.lake_hook.landing.ignored(pattern, grain):
-                self.log.warning("%s", sentence)
-
     def _check_landed(self) -> None:
         """Refuse a partition of which nothing has landed, in any table."""
-        from include.ingest_label.ingest import wanted_labels, wanted_raw, wanted_reference
+        from include.ingest_label.ingest import landed_stages
+        from include.ingest_label.inventory import pattern_of
 
-        landing = self.lake_hook.landing
-        rows = sorted(wanted_raw(self.config, landing))
-        landed = {*rows, *wanted_labels(self.config, landing)}
-        for name in self.config.ingest.references:
-            landed |= set(wanted_reference(self.config, name, landing))
-        if self.partition not in landed:
-            place = f"the landing area, {landing.uri}/{self.config.ingest.landing}"
-            raise unknown("Partition", self.partition, place, rows)
+        landing, grain = self.lake_hook.landing, self.config.ingest.partition.grain
+        for stage in landed_stages(self.config):
+            if landing.files(str(pattern_of(self.config, stage)), self.partition, grain):
+                return
+        rows = self.config.ingest.landing
+        place = f"the landing area, {landing.uri}/{rows}"
+        raise unknown("Partition", self.partition, place, sorted(landing.partitions(rows, grain)))
 
     def _remember(
         self,

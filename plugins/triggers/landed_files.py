@@ -5,66 +5,23 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 
 from include.errors import FlywheelError
+from include.ingest_label.stillness import Stillness
 from include.settings import Settings
 
 if TYPE_CHECKING:
     from include.ingest_label.landing import Landing
     from include.use_cases.schema import UseCase
 
-# A program that copies a file writes it in pieces; between two of them a busy disk or a network
-# takes some tenths of a second, seldom more than one. Each second here is a second that every
-# landed file waits.
-STILL_S = 1.0
 OUTAGE_DELAY_S = 30.0  # a store that is back is noticed within this time
 LOG_EVERY_S = 60.0
 CHANGED_LIMIT = 20  # names in an event: Airflow keeps its payload in the database
-
-
-class Stillness:
-    """Tells which partitions have changed and then held still, each for itself.
-
-    :param still_s: seconds for which a partition must have held still, over two looks at least
-    """
-
-    def __init__(self, still_s: float = STILL_S) -> None:
-        self._still_s = still_s
-        self._reported: dict[str, int] = {}
-        self._since: dict[str, tuple[int, float]] = {}
-
-    def settled(self, seen: Mapping[str, int], at_s: float) -> list[str]:
-        """Take one look, and name what is to be reported now: once for each change.
-
-        What has gone is not reported, since there is nothing to ingest. When it comes back as it
-        was, that is not a change.
-
-        :param seen: fingerprint of each partition that has landed
-        :param at_s: when it was seen, on a clock that never goes back
-        """
-        before, self._since = self._since, {}
-        changed = []
-        for name, fingerprint in seen.items():
-            if self._reported.get(name) == fingerprint:
-                continue
-            held, since_s = before.get(name, (None, at_s))
-            if held != fingerprint:  # this is the first look at it
-                self._since[name] = (fingerprint, at_s)
-            elif at_s - since_s < self._still_s:
-                self._since[name] = (fingerprint, since_s)
-            else:
-                self._reported[name] = fingerprint
-                changed.append(name)
-        return sorted(changed)
-
-    def interrupted(self) -> None:
-        """Forget what was about to settle: while nobody looked it may have changed."""
-        self._since = {}
 
 
 class LandedFilesTrigger(BaseEventTrigger):

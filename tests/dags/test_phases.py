@@ -251,7 +251,7 @@ def test_cleaning_loses_no_row_without_a_word(turn):
         (one,) = ran.returned["validate_and_clean"]
         month = one["partition"]
         assert one["rows_in"] == ROWS[month]
-        gone = one["rows_quarantined"] + one["rows_dropped"] + one["duplicates_removed"]
+        gone = one["rows_quarantined"] + one["rows_dropped"] + one["rows_superseded"]
         assert one["rows_clean"] == ROWS[month] - gone
         assert lake.table(USE_CASE, "clean").read([month]).num_rows == one["rows_clean"]
 

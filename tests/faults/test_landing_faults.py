@@ -12,11 +12,12 @@ import pytest
 
 from include.errors import DataContractError, ServiceUnavailable
 from include.ingest_label import files, folder, listing
+from include.ingest_label.inventory import Inventory
 from include.ingest_label.landing import Landing
-from include.ingest_label.listing import LandedFile, settle
+from include.ingest_label.listing import LandedFile
+from include.ingest_label.patterns import WHOLE, Pattern
 
 PATTERN = "flights/{partition}/*.csv"
-COUNT = {"count": "int64"}
 SECRET = "root:secret\n"
 
 
@@ -25,6 +26,13 @@ def land(root: Path, path: str, text: str = "count\n1\n") -> Path:
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(text)
     return file
+
+
+def read(root: Path, key: str = "2013-01") -> list[bytes]:
+    """Read the files of a partition."""
+    landing = Landing(str(root))
+    files = landing.list(PATTERN, "month", key).files[key]
+    return [landing.read(file, landing.digest(file)) for file in files]
 
 
 @pytest.fixture
@@ -60,7 +68,7 @@ def test_a_name_that_is_not_utf8_hides_no_other(root: Path) -> None:
     (root / "flights/2013-01/b\n.csv").write_text(SECRET)
     landing = Landing(str(root))
     assert list(landing.partitions(PATTERN)) == ["2013-01"]
-    assert landing.read(PATTERN, "2013-01", COUNT)[0]["count"].to_pylist() == [1]
+    assert read(root) == [b"count\n1\n"]
     why = "the name must be UTF-8 without control characters. Rename it."
     assert reasons(root) == {
         r"flights/2013-01/\xff.csv": why,
@@ -102,7 +110,9 @@ def test_nothing_is_logged_at_each_look(root: Path, caplog: pytest.LogCaptureFix
 def test_an_error_about_what_did_not_land_says_what_was_not_taken(root: Path) -> None:
     land(root, "flights/2013-02/F.CSV")
     with pytest.raises(DataContractError) as caught:
-        Landing(str(root)).read(PATTERN, "2013-02", COUNT)
+        Inventory("raw", PATTERN, {"2013-01": []}, {}, Landing(str(root)).ignored(PATTERN)).of(
+            "2013-02", str(root)
+        )
     message = str(caught.value)
     assert "nothing landed for 'flights/{partition}/*.csv' in partition '2013-02'" in message
     assert "landed are ['2013-01']" in message
@@ -113,8 +123,7 @@ def test_an_error_about_what_did_not_land_says_what_was_not_taken(root: Path) ->
 def test_a_partition_is_a_key_and_never_a_path(root: Path, key: str) -> None:
     landing = Landing(str(root))
     assert landing.files(PATTERN, key) == []
-    with pytest.raises(DataContractError, match="nothing landed"):
-        landing.read(PATTERN, key, COUNT)
+    assert read(root, key) == []
     assert landing.files("flights/2013-01/*.csv", "2013-01") == []  # it has no partitions
 
 
@@ -127,9 +136,7 @@ def test_a_link_to_a_file_of_the_machine_is_not_read(root: Path, secret: Path) -
     landing = Landing(str(root))
     assert landing.files(PATTERN, "2013-01") == [f"{root}/flights/2013-01/a.csv"]
     assert list(landing.partitions(PATTERN)) == ["2013-01"]
-    with pytest.raises(DataContractError, match="nothing landed") as caught:
-        landing.read(PATTERN, "2013-02", COUNT)
-    assert "secret" not in str(caught.value)
+    assert read(root, "2013-02") == []
     assert reasons(root) == {
         "flights/2013-01/link.csv": (
             "it is a link, and links are not followed. Land the file itself."
@@ -149,8 +156,7 @@ def test_the_folder_that_a_pattern_names_is_not_followed_either(root: Path, secr
 
 def test_the_landing_itself_may_be_a_link(root: Path, tmp_path: Path) -> None:
     (tmp_path / "mounted").symlink_to(root)
-    landing = Landing(str(tmp_path / "mounted"))
-    assert landing.read(PATTERN, "2013-01", COUNT)[0].num_rows == 1
+    assert read(tmp_path / "mounted") == [b"count\n1\n"]
 
 
 def test_links_in_a_circle_end(root: Path) -> None:
@@ -175,7 +181,7 @@ def test_pipes_and_sockets_are_told_and_never_waited_for(
         "flights/2013-01/pipe.csv": why,
         "flights/2013-01/socket.csv": why,
     }
-    assert Landing(str(root)).read(PATTERN, "2013-01", COUNT)[0].num_rows == 1
+    assert read(root) == [b"count\n1\n"]
 
 
 @pytest.mark.parametrize("replaced_by", ["pipe", "link", "folder", "folder above", "nothing"])
@@ -184,8 +190,8 @@ def test_what_was_exchanged_after_the_look_is_not_read(
 ) -> None:
     path = root / "flights/2013-01/a.csv"
     store = folder.Folder(str(root))
-    listed = LandedFile(str(path), 8, "", 0)
-    assert store.read(listed) == b"count\n1\n"
+    (listed,) = store.list(Pattern("flights/2013-01/*.csv", "month")).files[WHOLE]
+    assert b"".join(store.read(listed)) == b"count\n1\n"
     path.unlink()
     if replaced_by == "pipe":
         os.mkfifo(path)
@@ -198,7 +204,7 @@ def test_what_was_exchanged_after_the_look_is_not_read(
         (secret.parent / "a.csv").write_text(SECRET)
         path.parent.symlink_to(secret.parent)
     with pytest.raises(ServiceUnavailable, match=r"a.csv: cannot be read \("):
-        store.read(listed)
+        list(store.read(listed))
 
 
 def test_what_is_set_aside_is_found_by_no_pattern(root: Path) -> None:
@@ -275,7 +281,7 @@ def test_a_file_that_is_too_large_is_told_and_not_read(root: Path) -> None:
         file.truncate(files.MAX_FILE_BYTES + 1)  # without a block on the disk
     began = time.perf_counter()
     with pytest.raises(DataContractError, match=r"b.csv: must have at most 2,147,483,648 bytes"):
-        Landing(str(root)).read(PATTERN, "2013-01", COUNT)
+        read(root)
     assert time.perf_counter() - began < 5.0
 
 
@@ -326,45 +332,21 @@ def test_a_file_that_another_replaces_is_seen(root: Path) -> None:
     assert fingerprint(root) != before
 
 
-def write_again(path: Path, text: str) -> None:
-    """Write in place, and give the file the time of modification that it had."""
-    held = path.stat()
-    with path.open("r+") as file:
-        file.write(text)
-    os.utime(path, ns=(held.st_atime_ns, held.st_mtime_ns))
-
-
-def test_what_is_read_at_once_and_changed_at_once_is_never_taken_for_the_same(root: Path) -> None:
-    """Within one tick of the file system's clock two writes have the same times."""
-    path = root / "flights/2013-01/a.csv"
-    landing = Landing(str(root))
-    for _ in range(40):
-        write_again(path, "count\n1\n")
-        table, read = landing.read(PATTERN, "2013-01", COUNT)
-        write_again(path, "count\n2\n")
-        assert table["count"].to_pylist() == [1]
-        assert landing.partitions(PATTERN)["2013-01"] != read
-
-
 @pytest.mark.parametrize(
-    ("age_s", "stamp_ns", "slept_s"),
+    ("age_s", "stamp_ns", "certain"),
     [
-        (0.0, 123_456_789, 0.05),
-        (0.03, 123_456_789, 0.02),
-        (0.06, 123_456_789, 0.0),
-        (0.0, 0, 2.1),  # a file system that keeps whole seconds
-        (1.0, 0, 1.1),
-        (3.0, 0, 0.0),
-        (-60.0, 123_456_789, 2.1),  # written by a machine whose clock is ahead
+        (0.0, 123_456_789, False),
+        (0.03, 123_456_789, False),
+        (0.05, 123_456_789, True),
+        (0.0, 0, False),  # a file system that keeps whole seconds
+        (2.0, 0, False),
+        (2.1, 0, True),
+        (-60.0, 123_456_789, False),  # written by a machine whose clock is ahead
     ],
 )
-def test_reading_waits_until_a_later_write_must_show(
-    monkeypatch: pytest.MonkeyPatch, age_s: float, stamp_ns: int, slept_s: float
+def test_what_is_read_within_a_tick_of_its_change_is_not_certain(
+    age_s: float, stamp_ns: int, certain: bool
 ) -> None:
     changed_ns = 1_700_000_000_000_000_000 + stamp_ns
-    slept = []
-    monkeypatch.setattr(listing.time, "time_ns", lambda: changed_ns + round(age_s * 1e9))
-    monkeypatch.setattr(listing.time, "sleep", slept.append)
-    old = LandedFile("old", 1, "", 1_600_000_000_000_000_000)
-    assert settle([old, LandedFile("new", 1, "", changed_ns)]) == (slept_s > 0)
-    assert slept == [pytest.approx(slept_s, abs=1e-6)]
+    file = LandedFile("/land/new", "new", 1, "", 0, changed_ns)
+    assert file.is_certain(changed_ns + round(age_s * 1e9)) is certain

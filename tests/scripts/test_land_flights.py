@@ -7,8 +7,9 @@ import pandas as pd
 import pytest
 
 from include.errors import ConfigError
-from include.ingest_label.ingest import wanted_labels, wanted_raw, wanted_reference
+from include.ingest_label.ingest import wanted_landed
 from include.ingest_label.landing import Landing
+from include.lake.table import Lake
 from include.use_cases.loader import ROOT, load
 from scripts import land_flights
 
@@ -48,13 +49,14 @@ def test_what_lands_is_what_the_use_cases_look_for(tmp_path: Path) -> None:
         ("weather_regimes", [], []),
     ):
         use_case = load(ROOT / name)
+        landed = wanted_landed(use_case, landing, Lake(str(tmp_path / "lake")))
         found = [
             f"{reference}/{key}".removesuffix("/all")
             for reference in use_case.ingest.references
-            for key in wanted_reference(use_case, reference, landing)
+            for key in landed[f"reference_{reference}"]
         ]
-        assert list(wanted_raw(use_case, landing)) == ["2013-01"]
-        assert list(wanted_labels(use_case, landing)) == labels
+        assert list(landed["raw"]) == ["2013-01"]
+        assert list(landed.get("labels", [])) == labels
         assert found == references
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 from datetime import UTC, datetime
 from functools import partial
@@ -15,10 +16,10 @@ from include.ingest_label.ingest import (
     ingest_labels,
     ingest_reference,
     ingest_rows,
-    wanted_labels,
-    wanted_raw,
-    wanted_reference,
+    wanted_landed,
+    wanted_of,
 )
+from include.ingest_label.inventory import take
 from include.ingest_label.landing import Landing
 from include.lake.content import content_version
 from include.lake.table import Lake, Writer
@@ -58,16 +59,11 @@ def landing(folder: Path) -> Landing:
 
 def due(use_case: UseCase, landing: Landing, lake: Lake) -> dict[str, list[str]]:
     """Return what is to be ingested, by table."""
-    wanted = {
-        "raw": wanted_raw(use_case, landing),
-        "labels": wanted_labels(use_case, landing),
-        "reference_plans": wanted_reference(use_case, "plans", landing),
-    }
     found = {
         stage: [
             key for key, state in states(use_case.name, stage, of_stage, lake).items() if state.due
         ]
-        for stage, of_stage in wanted.items()
+        for stage, of_stage in wanted_landed(use_case, landing, lake).items()
     }
     return {stage: keys for stage, keys in found.items() if keys}
 
@@ -87,43 +83,37 @@ def test_all_that_landed_is_work_until_it_is_ingested(
     assert due(churn, landing, churn_lake) == {}
 
 
-def test_what_is_wanted_is_what_landed_and_how_it_is_declared(
-    churn: UseCase, landing: Landing, tmp_path: Path
+def sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def number(*contents: str) -> int:
+    """Compute the number of contents by hand: the first 63 bits of the digest of their digests."""
+    text = "\n".join(sha256(content) for content in contents)
+    return int(sha256(text)[:16], 16) >> 1
+
+
+def test_what_is_wanted_is_the_content_that_landed_and_how_it_is_declared(
+    churn: UseCase, landing: Landing, churn_lake: Lake, first: Writer, tmp_path: Path
 ) -> None:
-    fingerprints = {
-        "raw": landing.partitions("customers/{partition}/*.csv", "day")[DAY],
-        "labels": landing.partitions("departures/{partition}/*.csv", "day")[DAY],
-        "reference_plans": landing.partitions("plans/*.csv")[""],
-    }
-    assert len(set(fingerprints.values())) == 3
-    for stage, key, wanted in (
-        ("raw", DAY, wanted_raw(churn, landing)),
-        ("labels", DAY, wanted_labels(churn, landing)),
-        ("reference_plans", "all", wanted_reference(churn, "plans", landing)),
+    for stage, key, content in (
+        ("raw", DAY, ROWS),
+        ("labels", DAY, OUTCOMES),
+        ("reference_plans", "all", PLANS),
     ):
-        assert wanted == {
-            key: {"landing": fingerprints[stage], "definition": definition_of(churn, stage)}
+        inventory = take(churn, stage, landing, churn_lake, first)
+        assert wanted_of(churn, inventory) == {
+            key: {"landing": number(content), "definition": definition_of(churn, stage)}
         }
     empty = Landing(str(tmp_path / "empty"))
-    assert wanted_raw(churn, empty) == wanted_labels(churn, empty) == {}
-    assert wanted_reference(churn, "plans", empty) == {}
+    assert not any(wanted_landed(churn, empty, churn_lake).values())
 
 
-def test_a_use_case_without_labels_wants_none(churn: UseCase, landing: Landing) -> None:
-    without = churn.model_copy(update={"labels": None})
-    assert wanted_labels(without, landing) == {}
-
-
-def test_files_that_land_again_with_the_same_rows_change_nothing(
-    churn: UseCase, landing: Landing, folder: Path, churn_lake: Lake, first: Writer, second: Writer
+def test_a_use_case_without_labels_wants_none(
+    churn: UseCase, landing: Landing, churn_lake: Lake
 ) -> None:
-    before = ingest_rows(churn, DAY, landing, churn_lake, first)
-    path = folder / f"customers/{DAY}/a.csv"
-    path.rename(path.with_name("b.csv"))
-    assert due(churn, landing, churn_lake)["raw"] == [DAY]
-    done = ingest_rows(churn, DAY, landing, churn_lake, second)
-    assert (done.changed, done.partition_version) == (False, before.partition_version)
-    assert "raw" not in due(churn, landing, churn_lake)
+    without = churn.model_copy(update={"labels": None})
+    assert list(wanted_landed(without, landing, churn_lake)) == ["raw", "reference_plans"]
 
 
 def test_a_declaration_that_changes_no_row_is_work_once(
@@ -166,17 +156,19 @@ def test_rows_arrive_as_they_landed(
         "partition": DAY,
         "rows": 2,
         "files": 1,
+        "gone": [],
         "version": 0,
-        "partition_version": content_version(raw.read(columns=raw.schema().names)),
+        "partition_version": content_version(raw.read(columns=list(churn.ingest.columns))),
         "changed": True,
     }
-    assert raw.facts(DAY)["facts"] == {"files": 1}
+    assert raw.facts(DAY)["facts"] == {"files": 1, "files_gone": 0}
     assert raw.read().to_pylist()[1] == {
         "customer": 2,
         "seen_at": datetime(2024, 5, 1, 23, 59, 59, tzinfo=UTC),
         "plan": None,
         "calls": 0,
         "bill": None,
+        "_file": sha256(ROWS)[:16],
         "partition": DAY,
     }
 
@@ -188,7 +180,7 @@ def test_labels_are_read_off_outcomes_that_are_known(
     assert (done.rows, done.without_outcome, done.positive_share) == (2, 1, 0.5)
     assert json.loads(json.dumps(dataclasses.asdict(done)))["partition"] == DAY
     labels = churn_lake.table("churn", "labels").read()
-    assert labels.column_names == ["customer", "seen_at", "label", "partition"]
+    assert labels.column_names == ["customer", "seen_at", "label", "_file", "partition"]
     assert dict(zip(labels["customer"].to_pylist(), labels["label"].to_pylist(), strict=True)) == {
         1: 1,
         2: 0,
@@ -254,7 +246,7 @@ def test_a_reference_may_land_by_partition(
         (
             f"customers/{DAY}/a.csv",
             ROWS + "3,2024-05-02T00:00:00Z,basic,1,1\n",
-            "rows of 2024-05-01: 'seen_at' must be from 2024-05-01T00:00Z until before "
+            "rows of 2024-05-01 in .*a.csv: 'seen_at' must be from 2024-05-01T00:00Z until before "
             "2024-05-02T00:00Z, "
             "but 1 of 3 rows are outside, first data row 3 with 2024-05-02 00:00:00",
         ),
@@ -278,7 +270,11 @@ def test_a_reference_may_land_by_partition(
             OUTCOMES + "4,2024-04-30T23:59:59Z,5\n",
             "1 of 4 rows are outside",
         ),
-        ("plans/plans.csv", PLANS + "gold,3\n", "reference 'plans', .* such as {'plan': 'gold'}"),
+        (
+            "plans/plans.csv",
+            PLANS + "gold,3\n",
+            "reference 'plans', .*plans.csv: .* such as {'plan': 'gold'}",
+        ),
         ("plans/plans.csv", PLANS + '"",3\n', "key column 'plan' must be there"),
     ],
 )

@@ -1,15 +1,18 @@
 from __future__ import annotations
 
+import hashlib
 import logging
 import os
+import time
 from pathlib import Path
 
 import pytest
 
-from include.errors import DataContractError, ServiceUnavailable
-from include.ingest_label import landing as landing_module
+from include.errors import FileUnavailable
+from include.ingest_label import folder
 from include.ingest_label.bucket import Bucket
 from include.ingest_label.landing import Landing
+from include.ingest_label.listing import LandedFile, StillChanging
 
 PATTERN = "flights/{partition}/*.csv"
 
@@ -91,13 +94,26 @@ def test_fingerprint_changes_with_what_landed_and_only_then(tmp_path: Path) -> N
     assert landing.partitions(PATTERN)["2013-01"] == seen[-1]
 
 
-def test_files_are_read_in_the_order_of_their_names(tmp_path: Path) -> None:
-    land(tmp_path, "flights/2013-01/b.csv", "count\n3\n")
-    land(tmp_path, "flights/2013-01/a.csv", "count\n1\n2\n")
-    landing = Landing(str(tmp_path))
-    table, fingerprint = landing.read(PATTERN, "2013-01", {"count": "int64"})
-    assert table["count"].to_pylist() == [1, 2, 3]
-    assert fingerprint == landing.partitions(PATTERN)["2013-01"]
+def test_what_is_seen_does_not_depend_on_the_root(tmp_path: Path) -> None:
+    land(tmp_path, "one/flights/2013-01/a.csv")
+    before = Landing(str(tmp_path / "one")).partitions(PATTERN)
+    (tmp_path / "one").rename(tmp_path / "two")  # keeps inode and times
+    assert Landing(str(tmp_path / "two")).partitions(PATTERN) == before
+
+
+def one_file(root: Path) -> tuple[Landing, LandedFile]:
+    landing = Landing(str(root))
+    (file,) = landing.list(PATTERN, "month", "2013-01").files["2013-01"]
+    return landing, file
+
+
+def test_a_file_is_digested_and_read_as_it_was_listed(tmp_path: Path) -> None:
+    content = "count\n" + "1\n" * 3_000_000  # several pieces
+    land(tmp_path, "flights/2013-01/a.csv", content)
+    landing, file = one_file(tmp_path)
+    sha256 = hashlib.sha256(content.encode()).hexdigest()
+    assert landing.digest(file) == sha256
+    assert landing.read(file, sha256) == content.encode()
 
 
 def test_the_order_is_that_of_whole_paths(tmp_path: Path) -> None:
@@ -108,27 +124,49 @@ def test_the_order_is_that_of_whole_paths(tmp_path: Path) -> None:
     ]
 
 
-def test_reading_what_did_not_land_says_what_did(tmp_path: Path) -> None:
-    land(tmp_path, "flights/2013-01/a.csv")
-    with pytest.raises(
-        DataContractError, match=r"nothing landed .* '2013-02'; landed are \['2013-01'\]"
-    ):
-        Landing(str(tmp_path)).read(PATTERN, "2013-02", {"count": "int64"})
+@pytest.mark.parametrize("how", ["written", "grown", "replaced", "removed"])
+def test_a_file_that_changes_after_it_was_listed_is_not_read(tmp_path: Path, how: str) -> None:
+    path = tmp_path / "flights/2013-01/a.csv"
+    land(tmp_path, "flights/2013-01/a.csv", at_ns=1)
+    landing, file = one_file(tmp_path)
+    sha256 = landing.digest(file)
+    time.sleep(0.05)  # a tick of the file system's clock
+    if how == "replaced":
+        land(tmp_path, "flights/2013-01/.draft", at_ns=1)
+        (tmp_path / "flights/2013-01/.draft").rename(path)
+    elif how == "removed":
+        path.unlink()
+    else:
+        path.write_text("count\n2\n" if how == "written" else "count\n1\n2\n")
+        os.utime(path, ns=(1, 1))
+    for read in (lambda: landing.digest(file), lambda: landing.read(file, sha256)):
+        with pytest.raises(FileUnavailable, match=r"a.csv: (changed after|cannot be read)"):
+            read()
 
 
-def test_a_file_that_changes_while_it_is_read_is_tried_again(
+def test_a_file_that_grows_while_it_is_read_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     land(tmp_path, "flights/2013-01/a.csv")
-    parse = landing_module.parse
+    landing, file = one_file(tmp_path)
+    real = os.read
 
-    def parse_late(*arguments: object) -> object:
+    def read(opened: int, size: int) -> bytes:
+        piece = real(opened, size)
+        time.sleep(0.02)
         land(tmp_path, "flights/2013-01/a.csv", "count\n1\n2\n")
-        return parse(*arguments)  # type: ignore[arg-type]
+        return piece
 
-    monkeypatch.setattr(landing_module, "parse", parse_late)
-    with pytest.raises(ServiceUnavailable, match="changed while they were read"):
-        Landing(str(tmp_path)).read(PATTERN, "2013-01", {"count": "int64"})
+    monkeypatch.setattr(folder.os, "read", read)
+    with pytest.raises(StillChanging, match="changed after it was listed"):
+        landing.digest(file)
+
+
+def test_content_that_is_not_the_one_that_was_digested_is_refused(tmp_path: Path) -> None:
+    land(tmp_path, "flights/2013-01/a.csv")
+    landing, file = one_file(tmp_path)
+    with pytest.raises(StillChanging, match="changed after it was listed"):
+        landing.read(file, "0" * 64)
 
 
 def test_a_bucket_is_a_root_like_a_folder() -> None:
@@ -144,5 +182,5 @@ def test_a_bucket_is_a_root_like_a_folder() -> None:
     )
     store = landing._store
     assert isinstance(store, Bucket)
-    assert store.filesystem.region == store.client.meta.region_name == "eu-west-1"
+    assert store.client.meta.region_name == "eu-west-1"
     assert store.client.meta.endpoint_url == "http://127.0.0.1:1"

@@ -11,7 +11,7 @@ import pytest
 from include.due.state import states
 from include.due.wanted import wanted_clean
 from include.errors import DataContractError, ServiceUnavailable
-from include.ingest_label.ingest import ingest_labels, ingest_reference, ingest_rows, wanted_raw
+from include.ingest_label.ingest import ingest_labels, ingest_reference, ingest_rows, wanted_landed
 from include.ingest_label.landing import Landing
 from include.ingest_label.retract import Retracted, retract
 from include.lake.table import Lake, LakeTable, StaleAttempt, Writer
@@ -94,7 +94,7 @@ def test_files_go_aside_and_rows_leave_every_table(
         f".retracted/departures/{DAY}/a.csv",
     }
     assert (folder / f".retracted/customers/{DAY}/a.csv").read_text() == content
-    assert list(wanted_raw(churn, landing)) == [NEXT]
+    assert list(wanted_landed(churn, landing, lake)["raw"]) == [NEXT]
     left = {stage: lake.table("churn", stage).partitions() for stage in ("raw", "clean", "labels")}
     assert left == {"raw": [NEXT], "clean": [NEXT], "labels": []}
     assert lake.table("churn", "reference_plans").partitions() == ["all"]
@@ -252,7 +252,7 @@ def test_what_lands_again_just_as_it_was_is_due_again_at_every_stage(
     """The retraction was a mistake, and the very same files are moved back."""
 
     def due() -> tuple[bool, bool]:
-        raw = states("churn", "raw", wanted_raw(churn, landing), lake)
+        raw = states("churn", "raw", wanted_landed(churn, landing, lake)["raw"], lake)
         clean = states("churn", "clean", wanted_clean(churn, lake), lake)
         return tuple(DAY in one and one[DAY].due for one in (raw, clean))  # type: ignore[return-value]
 

@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 
 from include.errors import ConfigError, DataContractError
-from include.modelling.training_set import labelled_partitions, load_training_set
+from include.modelling.training_set import fingerprint, labelled_partitions, load_training_set
 from tests.support.lakes import fill, publish, tiny_lake
 from tests.support.packages import tiny_rows, tiny_use_case
 
@@ -58,13 +58,32 @@ def test_partitions_without_labels_wait(lake, use_case):
 
 def test_rows_without_an_outcome_are_left_out(lake, use_case):
     rows = tiny_rows(month="2024-03", seed=3)
-    some = rows.iloc[::2].assign(label=rows["outcome"].astype("int64"))
+    known = np.arange(len(rows)) % 10 != 0  # nine of ten
+    some = rows[known].assign(label=rows["outcome"].astype("int64"))
     columns = {"id": "int64", "at": "timestamp", "label": "int64"}
     publish(lake, use_case, "labels", "2024-03", some, columns)
 
     training = load_training_set(use_case, lake, "2024-03")
 
-    np.testing.assert_array_equal(training.holdout_X["x"], rows["x"].iloc[::2])
+    np.testing.assert_array_equal(training.holdout_X["x"], rows["x"][known])
+
+
+def test_a_partition_with_few_of_its_labels_is_not_learned_from(lake, use_case):
+    rows = tiny_rows(month="2024-03", seed=3)
+    some = rows.iloc[::4].assign(label=rows["outcome"].astype("int64"))
+    columns = {"id": "int64", "at": "timestamp", "label": "int64"}
+    publish(lake, use_case, "labels", "2024-03", some, columns)
+    assert labelled_partitions(use_case, lake, "2024-03") == ["2024-01", "2024-02"]
+    assert load_training_set(use_case, lake, "2024-03").holdout_partition == "2024-02"
+
+
+def test_corrected_labels_change_the_fingerprint_of_a_training(lake, use_case):
+    before = fingerprint(use_case, lake, MONTHS)
+    rows = tiny_rows(month="2024-02", seed=2)
+    rows["outcome"] = rows["outcome"].to_numpy().copy()
+    rows.loc[rows.index[0], "outcome"] = 1 - rows["outcome"].iloc[0]
+    fill(lake, use_case, "2024-02", rows)
+    assert fingerprint(use_case, lake, MONTHS) != before
 
 
 def test_clustering_needs_no_labels(tmp_path):

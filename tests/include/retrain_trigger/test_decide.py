@@ -192,13 +192,40 @@ def test_nothing_new_to_learn_when_the_champion_has_seen_the_newest_labels():
 
 def test_a_rejected_challenger_is_not_asked_for_again_until_newer_labels_came():
     rejected = Request("2013-06", "2013-05", "t5")
-    no_labels_since = later(labelled=MONTHS[:5], requests=[rejected], **DRIFTING)
+    no_labels_since = later(labelled=MONTHS[:5], requests=[rejected], training_set="t5", **DRIFTING)
     assert not decide(no_labels_since).ask
     assert decide(no_labels_since).reasons[0] == (
         "nothing new to learn: a training with labels up to 2013-05 was already asked for as of"
         " 2013-06"
     )
     assert decide(replace(no_labels_since, labelled=MONTHS[:6])).ask
+
+
+def test_corrected_labels_are_new_to_learn_from():
+    rejected = Request("2013-06", "2013-05", "t5")
+    facts = later(labelled=MONTHS[:5], requests=[rejected], training_set="t5", **DRIFTING)
+    assert not decide(facts).ask
+    assert decide(replace(facts, training_set="t5 with corrected labels")).ask
+
+
+def test_corrected_labels_of_the_champions_own_holdout_are_new_to_learn_from():
+    trained = Request(CHAMPION.as_of, CHAMPION.holdout_partition, "champion's")
+    labelled = [month for month in MONTHS if month <= CHAMPION.holdout_partition]
+    facts = later(labelled=labelled, requests=[trained], training_set="champion's", **DRIFTING)
+    assert "nothing new to learn" in decide(facts).reasons[0]
+    assert decide(replace(facts, training_set="corrected")).ask
+    # Of a champion whose request is not known nothing can be said.
+    assert not decide(replace(facts, requests=[], training_set="corrected")).ask
+
+
+def test_partitions_that_wait_for_labels_are_named_the_newest_three():
+    words = [f"2013-0{month} has 25% of its labels, 90% needed" for month in range(1, 6)]
+    said = decide(later(incomplete=words[:1])).reasons
+    assert said[-1] == "waits for labels: 2013-01 has 25% of its labels, 90% needed"
+    assert decide(later(incomplete=words)).reasons[-4:] == [
+        *(f"waits for labels: {each}" for each in words[2:]),
+        "2 more wait for labels",
+    ]
 
 
 def test_the_same_as_of_is_asked_for_once():

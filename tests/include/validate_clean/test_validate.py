@@ -79,7 +79,7 @@ def test_good_rows_are_clean_and_bad_ones_set_aside_with_the_reason(
         "rows_quarantined": 1,
         "rows_clean": 3,
         "rows_dropped": 0,
-        "duplicates_removed": 1,
+        "rows_superseded": 1,
         "cells_filled": 0,
         "noise_cells": 0,
         "reasons": {"expect_column_values_to_not_be_null(plan)": 1},
@@ -101,7 +101,7 @@ def test_good_rows_are_clean_and_bad_ones_set_aside_with_the_reason(
 
 
 def test_all_reasons_of_a_row_are_kept(churn: UseCase, churn_lake: Lake, first: Writer) -> None:
-    publish(churn, churn_lake, [*ROWS[:3], (None, None, -1, 0.0)])
+    publish(churn, churn_lake, [*ROWS[:3], ROWS[4], (None, None, -1, 0.0)])
     done = validate_and_clean(churn, DAY, churn_lake, first)
     [bad] = churn_lake.table("churn", "quarantine").read().to_pylist()
     assert bad["reason"] == (
@@ -206,3 +206,76 @@ def test_without_raw_rows_the_message_says_what_to_run(
 ) -> None:
     with pytest.raises(DataContractError, match=r"churn.raw has nothing yet"):
         validate_and_clean(churn, DAY, churn_lake, first)
+
+
+# Corrections
+
+
+def quarantined(lake: Lake) -> dict[object, str]:
+    rows = lake.table("churn", "quarantine").read().to_pylist()
+    return {row["customer"]: row["reason"] for row in rows}
+
+
+def clean_calls(lake: Lake) -> dict[int, int]:
+    rows = lake.table("churn", "clean").read(columns=["customer", "calls"]).to_pylist()
+    return {row["customer"]: row["calls"] for row in rows}
+
+
+BAD_CALLS = "expect_column_values_to_be_between(calls)"
+
+
+def test_a_bad_correction_does_not_bring_back_the_row_that_it_corrects(
+    churn: UseCase, churn_lake: Lake, first: Writer
+) -> None:
+    corrections: list[Row] = [(1, "a", -7, 1.0)]
+    good: list[Row] = [(number, "a", number, 1.0) for number in range(1, 6)]
+    publish(churn, churn_lake, [*good, *corrections])
+    done = validate_and_clean(churn, DAY, churn_lake, first)
+    assert quarantined(churn_lake) == {1: f"{BAD_CALLS}; supersedes a row that was valid"}
+    assert clean_calls(churn_lake) == {2: 2, 3: 3, 4: 4, 5: 5}
+    assert (done.rows_in, done.rows_superseded, done.rows_quarantined) == (6, 1, 1)
+
+
+def test_only_a_row_that_was_valid_is_said_to_have_been(
+    churn: UseCase, churn_lake: Lake, first: Writer
+) -> None:
+    good: list[Row] = [(number, "a", number, 1.0) for number in range(3, 10)]
+    once_bad: list[Row] = [(1, None, 1, 1.0), (1, "a", -1, 1.0)]
+    good_between: list[Row] = [(2, None, 1, 1.0), (2, "a", 1, 1.0), (2, "a", -2, 1.0)]
+    publish(churn, churn_lake, [*good, *once_bad, *good_between])
+    validate_and_clean(churn, DAY, churn_lake, first)
+    assert quarantined(churn_lake) == {
+        1: BAD_CALLS,
+        2: f"{BAD_CALLS}; supersedes a row that was valid",
+    }
+
+
+def test_a_good_correction_of_a_bad_row_is_clean(
+    churn: UseCase, churn_lake: Lake, first: Writer
+) -> None:
+    publish(churn, churn_lake, [(1, "a", -1, 1.0), (2, "a", 2, 1.0), (1, "a", 1, 1.0)])
+    assert validate_and_clean(churn, DAY, churn_lake, first).quarantine_version is None
+    assert clean_calls(churn_lake) == {1: 1, 2: 2}
+
+
+def test_rows_without_their_key_correct_nothing(
+    churn: UseCase, churn_lake: Lake, first: Writer
+) -> None:
+    good: list[Row] = [(number, "a", number, 1.0) for number in range(1, 9)]
+    publish(churn, churn_lake, [*good, (None, "a", 1, 1.0), (None, "b", 1, 1.0)])
+    assert validate_and_clean(churn, DAY, churn_lake, first).rows_quarantined == 2
+
+
+def test_a_column_may_say_which_correction_stands(
+    churn: UseCase, churn_root: Path, churn_lake: Lake, first: Writer, second: Writer
+) -> None:
+    """The bill, say, is raised with each correction: 9 before 3, although 3 landed last."""
+    publish(churn, churn_lake, [(1, "a", 9, 9.0), (2, "a", 2, 1.0), (1, "a", 3, 3.0)])
+    validate_and_clean(churn, DAY, churn_lake, first)
+    assert clean_calls(churn_lake) == {1: 3, 2: 2}
+    path = churn_root / "churn" / "use_case.yaml"
+    path.write_text(path.read_text().replace("ingest:", "ingest:\n  corrections: {by: bill}", 1))
+    by_bill = load(churn_root / "churn")
+    assert status(by_bill, churn_lake) == "due"
+    validate_and_clean(by_bill, DAY, churn_lake, second)
+    assert clean_calls(churn_lake) == {1: 9, 2: 2}

@@ -14,9 +14,10 @@ from airflow.triggers.base import BaseEventTrigger
 
 from include.errors import ConfigError, ServiceUnavailable
 from include.ingest_label import landing as landing_module
+from include.ingest_label.stillness import Stillness
 from include.use_cases import loader
 from plugins.triggers import landed_files
-from plugins.triggers.landed_files import LandedFilesTrigger, Stillness
+from plugins.triggers.landed_files import LandedFilesTrigger
 
 BOUND_S = 20.0
 POLL_S = 0.5  # three looks are a second: what is seen in three of them has held still

@@ -1,0 +1,171 @@
+"""The rows of one partition from all its contents: files that are there, and rows of the others."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from include.errors import DataContractError, bounded
+from include.ingest_label.files import parse
+from include.ingest_label.inventory import FILE, Inventory
+from include.ingest_label.landing import Landing
+from include.ingest_label.ledger import Content, fingerprint
+from include.lake.table import LakeTable
+from include.use_cases.schema import Columns
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """Rows of one partition.
+
+    Attributes
+    ----------
+    rows : Table
+        With the column `FILE`; files in the order of landing, the rows of a file in its order.
+    fingerprint : int
+        Of exactly the contents that `rows` came from.
+    files : int
+        How many contents those are.
+    gone : list of str
+        Paths of the files that are gone, and whose rows were kept.
+    """
+
+    rows: pa.Table
+    fingerprint: int
+    files: int
+    gone: list[str]
+
+
+Made = Callable[[pa.Table, str], pa.Table]
+"""Makes the rows of the lake of the rows of one file, whose path is given for messages."""
+
+
+def gather(
+    partition: str,
+    landed: str,
+    inventory: Inventory,
+    landing: Landing,
+    table: LakeTable,
+    columns: Columns,
+    key: Sequence[str],
+    schema: pa.Schema,
+    make: Made,
+) -> Gathered:
+    """Read the files that are there; take the rows of those that are gone from the table.
+
+    Only a retraction removes rows: a file that a lifecycle rule deletes, or that somebody clears
+    away after it was ingested, leaves what it brought. Rows of an earlier Flywheel, which did not
+    note their file, are kept where no file brings their key.
+
+    Parameters
+    ----------
+    partition, landed : str
+        The partition in the table, and in the inventory (`WHOLE` for a reference).
+    inventory, landing : Inventory, Landing
+        What has landed, and where.
+    table : LakeTable
+        What was made so far.
+    columns : dict of str to ColumnType
+        What is read of a file.
+    key : sequence of str
+        The columns that name a row.
+    schema : Schema
+        Of the rows in the table, with `FILE`.
+    make : callable
+        From a file's rows to the table's, without `FILE`.
+
+    Raises
+    ------
+    DataContractError
+        Nothing landed, or a file is not as declared: which file, row and column.
+    FileUnavailable
+        A file cannot be read, or changed since it was looked at.
+    """
+    contents = inventory.of(landed, f"{table.name} from {landing.uri}")
+    held = _held(table, partition, schema, contents)
+    pieces = [
+        _read(content, landing, columns, schema, make)
+        if content.file is not None
+        else held.filter(pc.fill_null(pc.equal(held[FILE], content.file_id), False))
+        for content in contents
+    ]
+    pieces.insert(0, _of_unknown_files(held, pa.concat_tables(pieces), key, table.name, partition))
+    gone = [path for content in contents if content.file is None for path in content.paths]
+    if gone:
+        log.warning(
+            "%s, partition %s: %d landed files are gone, and their rows are kept: %s. To remove "
+            "them, retract the partition.", table.name, partition, len(gone),
+            bounded(", ".join(gone), 1000),
+        )  # fmt: skip
+    # In one piece: Delta writes the pieces of a table in any order, and "the last stands" needs
+    # this one.
+    rows = pa.concat_tables(pieces).combine_chunks()
+    return Gathered(rows, fingerprint(contents), len(contents), gone)
+
+
+def _read(
+    content: Content, landing: Landing, columns: Columns, schema: pa.Schema, make: Made
+) -> pa.Table:
+    if content.file is None:
+        raise AssertionError("only what is there is read")
+    path = content.file.path
+    rows = make(parse(landing.read(content.file, content.sha256), path, columns), path)
+    files = pa.repeat(pa.scalar(content.file_id, pa.string()), rows.num_rows)
+    return rows.append_column(FILE, files).cast(schema)
+
+
+def _held(
+    table: LakeTable, partition: str, schema: pa.Schema, contents: Sequence[Content]
+) -> pa.Table:
+    """Rows of the table whose file is gone or unknown, in the schema of today."""
+    if partition not in table.partitions():
+        return schema.empty_table()
+    names = table.schema().names
+    gone = pa.array([one.file_id for one in contents if one.file is None], pa.string())
+    if FILE in names:
+        files = table.read([partition], [FILE])[FILE]
+        if not files.null_count and not pc.any(pc.is_in(files, gone), min_count=0).as_py():
+            return schema.empty_table()
+    rows = table.read([partition], [name for name in schema.names if name in names])
+    try:
+        columns = [
+            rows[field.name].cast(field.type)
+            if field.name in names
+            else pa.nulls(rows.num_rows, field.type)  # a column that was declared since
+            for field in schema
+        ]
+    except pa.ArrowException as error:
+        raise DataContractError(
+            f"{table.name}, partition {partition}: rows of files that are gone must fit the "
+            f"columns as they are declared now, but do not ({error}). Restore the files, or "
+            "retract the partition."
+        ) from error
+    return pa.table(columns, schema=schema)
+
+
+def _of_unknown_files(
+    held: pa.Table, landed: pa.Table, key: Sequence[str], name: str, partition: str
+) -> pa.Table:
+    """Rows that an earlier Flywheel ingested and that no file brings again, in their order."""
+    unknown = held.filter(pc.is_null(held[FILE]))
+    for column in key:
+        unknown = unknown.filter(pc.is_valid(unknown[column]))
+    if unknown.num_rows == 0:
+        return unknown
+    numbered = unknown.select(list(key)).append_column(
+        "_row", pa.array(np.arange(unknown.num_rows))
+    )
+    alone = numbered.join(landed.select(list(key)), list(key), join_type="left anti")
+    if alone.num_rows:
+        log.warning(
+            "%s, partition %s: %d rows are in no landed file, and are kept.",
+            name, partition, alone.num_rows,
+        )  # fmt: skip
+    return unknown.take(alone["_row"].combine_chunks().sort())
