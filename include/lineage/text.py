@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from include.lineage.commits import Gap, Step
-from include.lineage.trace import ModelLineage, PartitionLineage
+from include.lineage.trace import MADE_IN_ORDER, ModelLineage, PartitionLineage
 
 MOST = 14
 """Lines of one list; of a longer one the first and the last are shown."""
@@ -93,9 +93,15 @@ def _makers(steps: Sequence[Step]) -> list[str]:
             groups.setdefault(key, []).append(step)
     return _bounded(
         f"  {stage.ljust(10)}{_span(sorted(step.partition for step in made))}: code {code}, "
-        f"definition {_short(definition)}, last {_moment(max(step.at for step in made))}"
-        for (stage, code, definition), made in groups.items()
+        f"definition {_short(definition)}\n    last {_by(max(made, key=lambda step: step.at))}"
+        for (stage, code, definition), made in sorted(
+            groups.items(), key=lambda group: MADE_IN_ORDER.index(group[0][0])
+        )
     )
+
+
+def _by(step: Step) -> str:
+    return f"{_moment(step.at)} by {step.run_id}"
 
 
 def _references(steps: Sequence[Step]) -> list[str]:

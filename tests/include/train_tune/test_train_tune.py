@@ -262,7 +262,7 @@ def test_the_package_learns_from_the_clean_rows_that_were_pinned(house):
 
     seen = house.registry.load("tiny", _finish(house, prepared).version).request_seen["x"]
 
-    assert (seen.low, seen.high) == (before.min(), before.max())
+    assert seen.range == (before.min(), before.max())
 
 
 @pytest.mark.parametrize("stage", ["features", "labels", "clean"])
