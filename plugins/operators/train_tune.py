@@ -19,6 +19,7 @@ from plugins.operators.base import (
 )
 
 if TYPE_CHECKING:
+    from airflow.providers.openlineage.extractors import OperatorLineage
     from airflow.sdk import Context
 
 RUN_ID = "run_id"
@@ -173,10 +174,20 @@ class FinishTrainingOperator(PhaseOperator):
                 )
             )
         self.mlflow_run_id = trained["run_id"]
+        self.model_version = trained["version"]
         self.log.info("%s", trained)
         self.log.info("%s of %s trials completed", trained["trials_completed"], trained["trials"])
         self.emit(context, trained["as_of"], {"model_version": trained["version"]})
         return trained
+
+    def get_openlineage_facets_on_complete(self, task_instance: Any) -> OperatorLineage[Any, Any]:
+        """Tell Airflow's OpenLineage provider what was learned from, and which model came of it."""
+        from include.train_tune.prepare import recall
+        from plugins.lineage import model_lineage
+
+        inputs = recall(self.registry, self.mlflow_run_id).inputs
+        uri = self.registry.tracking_uri
+        return model_lineage(self.use_case, self.model_version, inputs, self.lake, uri)
 
 
 class CloseTrainingOperator(PhaseOperator):
