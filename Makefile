@@ -9,7 +9,7 @@ CHECK_PYTHON = $(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(v < (3, 
 CODE := include plugins dags scripts tests benchmarks
 
 .DEFAULT_GOAL := help
-.PHONY: help venv install up down status outdated logs demo test test-faults check lint bench lock \
+.PHONY: help venv install up down status outdated logs demo lineage reproduce test test-faults check lint bench lock \
   audit licences sbom schema clean
 .DELETE_ON_ERROR:
 
@@ -49,6 +49,12 @@ logs: venv  ## Follow the logs of all parts
 
 demo: venv  ## Run all phases on real flights, from landed files to a retrained model
 	@$(BIN)/python -m scripts.demo
+
+lineage: venv  ## Print where MODEL=flight_delays/2 or PARTITION=flight_delays/2013-05 came from (JSON=1)
+	@$(BIN)/python -m scripts.lineage $(if $(MODEL),--model "$(MODEL)") $(if $(PARTITION),--partition "$(PARTITION)") $(if $(JSON),--json)
+
+reproduce: venv  ## Fit MODEL=flight_delays/2 again from its pins, and compare the two (JSON=1)
+	@$(BIN)/python -m scripts.reproduce $(if $(MODEL),--model "$(MODEL)") $(if $(JSON),--json)
 
 check: lint  ## Lint, types, architecture and the fast tests: before each commit
 	$(BIN)/python -m pytest -q -m "not end_to_end" --ignore tests/dags

@@ -59,7 +59,7 @@ def build_dag(use_case: UseCase) -> DAG:
             use_case=use_case.name,
             queue=QUEUE,
             map_index_template="{{ task.candidate }} {{ task.number }}",
-            prepared=prepare.output["prepared"],
+            run_id=prepare.output["run_id"],
         ).expand_kwargs(prepare.output)
         finish = FinishTrainingOperator(
             task_id="finish_training",

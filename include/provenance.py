@@ -1,8 +1,10 @@
-"""Which code and which locked packages made something."""
+"""Which code, which locked packages and which machine made something."""
 
 from __future__ import annotations
 
 import hashlib
+import os
+import platform
 import subprocess
 from functools import cache
 from pathlib import Path
@@ -26,6 +28,41 @@ def code_version() -> str:
 def lock_hash() -> str:
     """First 16 hexadecimal digits of the sha256 of `requirements.txt`."""
     return hashlib.sha256((REPO / "requirements.txt").read_bytes()).hexdigest()[:16]
+
+
+def environment() -> dict[str, str]:
+    """Name what a result may depend on apart from its data and its definition.
+
+    Returns
+    -------
+    dict of str to str
+        `code_version`, `lock_hash`, `python` (such as `3.11.9`), `machine` (such as
+        `Linux x86_64, GenuineIntel family 6 model 143`: libraries choose their instructions by it,
+        and sums differ in the last bits) and `threads` (OMP_NUM_THREADS, or one).
+    """
+    return {
+        "code_version": code_version(),
+        "lock_hash": lock_hash(),
+        "python": platform.python_version(),
+        "machine": f"{platform.system()} {platform.machine()}, {_cpu()}",
+        "threads": os.environ.get("OMP_NUM_THREADS", "1"),
+    }
+
+
+@cache
+def _cpu(about: Path = Path("/proc/cpuinfo")) -> str:
+    """Vendor, family and model of the processor; what Python knows where Linux does not tell."""
+    try:
+        lines = about.read_text().splitlines()
+    except OSError:
+        return platform.processor() or "processor unknown"
+    told = dict(reversed([line.split(":", 1) for line in lines if ":" in line]))
+    known = {name.strip(): value.strip() for name, value in told.items()}
+    names = ("vendor_id", "cpu family", "model")
+    if not all(name in known for name in names):
+        return platform.processor() or "processor unknown"
+    vendor, family, model = (known[name] for name in names)
+    return f"{vendor} family {family} model {model}"
 
 
 @cache

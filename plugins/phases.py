@@ -46,6 +46,8 @@ PHASES = {
     "train_tune": Phase(1, 2 * HOUR, 26 * HOUR, retries=2, slots=16),
     # Serial: of two promotions at once one would be refused. Waiting for serving is deferred.
     "deploy": Phase(1, 30 * MINUTE, 11 * HOUR),
+    # One fit of the chosen configuration; its result is read by a person.
+    "reproduce": Phase(1, 2 * HOUR, 9 * HOUR, slots=2),
     "rebuild": Phase(1, 10 * MINUTE, HOUR),
     "housekeeping": Phase(1, 5 * MINUTE, 9 * MINUTE, retries=0),
 }

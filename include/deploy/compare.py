@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from include.lake.pins import pinned_versions
 from include.lake.table import Lake
 from include.modelling.estimators import dummy
 from include.modelling.metrics import (
@@ -199,7 +200,7 @@ def _worse_slices(
 
 def _training_of(use_case: UseCase, model: ServableModel, lake: Lake) -> TrainingSet:
     facts: Mapping[str, Any] = model.facts
-    versions = {read["table"]: read["version"] for read in facts["inputs"]}
+    versions = pinned_versions(lake, facts["inputs"])
     return load_training_set(use_case, lake, facts["as_of"], versions, facts["partitions"])
 
 

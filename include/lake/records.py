@@ -50,11 +50,15 @@ class Input:
         The Delta version that was read.
     partition_version : int or None
         The version of the partition that was read; None where a whole table was.
+    table_id : str or None
+        Delta's id of the table: versions count within one table, and a table that was moved away
+        and begun again counts from 0. None in what was noted before ids were.
     """
 
     table: str
     version: int
     partition_version: int | None
+    table_id: str | None = None
 
 
 @dataclass(frozen=True)

@@ -173,7 +173,30 @@ class LakeTable:
         table = self._opened()
         rows = rows_of(self._store, table, [partition], columns)
         version = table.transaction_version(_content(partition))
-        return rows, Input(self.name, table.version(), version)
+        return rows, Input(self.name, table.version(), version, str(table.metadata().id))
+
+    def pin(self, version: int | None = None) -> Input:
+        """Name the table as it is now, or as it was at a Delta version, to be read again later."""
+        table = self._opened(version)
+        return Input(self.name, table.version(), None, str(table.metadata().id))
+
+    def check_pin(self, pinned: Input) -> None:
+        """Refuse a pin of another table than the one that stands here now.
+
+        Raises
+        ------
+        DataContractError
+            When the table was moved away or made anew since, or that version is gone.
+        """
+        present = str(self._opened().metadata().id)
+        if pinned.table_id not in (None, present):
+            raise DataContractError(
+                f"table {self.name}: version {pinned.version} is pinned of the table with the id "
+                f"{pinned.table_id}, but the table in {self._store.uri} has the id {present}: it "
+                "was moved away or made anew since, and its versions hold other rows. Nothing was "
+                "read. Put the former table back to read that version, or start a new training."
+            )
+        self._opened(pinned.version)
 
     def publish(
         self,

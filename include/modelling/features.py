@@ -144,7 +144,7 @@ def load_references(
         references[name] = index_reference(
             to_pandas(data), reference, f"{use_case.name}: reference {name!r}"
         )
-        inputs.append(Input(table.name, version, None))
+        inputs.append(table.pin(version))
     return references, inputs
 
 

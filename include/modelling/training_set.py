@@ -37,7 +37,7 @@ class TrainingSet:
     holdout_partition : str
         Later than every training row.
     inputs : list of Input
-        Tables and versions that were read.
+        Tables, their versions and ids that were read.
     """
 
     train_X: pd.DataFrame  # noqa: N815  scikit-learn's name
@@ -158,4 +158,4 @@ def _read(
     # Looked up before reading: what is read and what is written down must be one version.
     version = versions[table.name] if table.name in versions else table.version()
     data = table.read(partitions=list(partitions), version=version)
-    return to_pandas(data), Input(table.name, version, None)
+    return to_pandas(data), table.pin(version)

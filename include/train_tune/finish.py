@@ -15,15 +15,16 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 from include.due.mixed import named_in_tags
 from include.errors import DataContractError
 from include.lake.frames import to_pandas
+from include.lake.pins import pinned_versions
 from include.lake.table import Lake
 from include.modelling.estimators import Params, dummy, linear, make
 from include.modelling.metrics import by_slice, evaluate, judged, metric_of
 from include.modelling.scoring import score_rows
 from include.modelling.training_set import TrainingSet
-from include.provenance import code_version, lock_hash
+from include.provenance import environment
 from include.registry.client import Registry
 from include.registry.package import write_package
-from include.train_tune.prepare import configured, load_pinned, python_as_prepared
+from include.train_tune.prepare import Prepared, load_pinned, pin_tags
 from include.train_tune.studies import best, count_completed, open_study, opened
 from include.train_tune.trial import threads
 from include.use_cases.python_package import OwnPython
@@ -71,7 +72,7 @@ class Trained:
 
 def finish(
     use_case_name: str,
-    prepared: dict[str, Any],
+    prepared: Prepared,
     lake: Lake,
     registry: Registry,
     optuna_storage: str,
@@ -85,7 +86,7 @@ def finish(
     ----------
     use_case_name : str
         What is trained; how, `prepared` says.
-    prepared : dict
+    prepared : Prepared
         What `prepare` returned.
     lake : Lake
         Holds the training set.
@@ -101,7 +102,7 @@ def finish(
     DataContractError
         If too few trials completed (``train.tuning.min_completed_share``).
     """
-    use_case = configured(use_case_name, prepared)
+    use_case = prepared.use_case(use_case_name)
     chosen = _choose(use_case, prepared, optuna_storage)
     candidate, params, mean = chosen.candidate, chosen.params, chosen.mean
     training = load_pinned(use_case, prepared, lake)
@@ -121,13 +122,13 @@ def finish(
     facts = _facts(use_case, prepared, candidate, params, mean, values)
     facts["holdout_rows"] = len(training.holdout_X)
     facts["slices"] = _slices(use_case, estimator, training)
-    python = python_as_prepared(use_case_name, prepared)
+    python = prepared.own_python(use_case_name)
     version = _register(use_case, python, estimator, training, facts, lake, registry, work_dir)
     metric = use_case.train.metric
     return Trained(
         version=version,
-        run_id=prepared["run_id"],
-        as_of=prepared["as_of"],
+        run_id=prepared.run_id,
+        as_of=prepared.as_of,
         candidate=candidate,
         params=params,
         metric=metric,
@@ -137,7 +138,7 @@ def finish(
         holdout_partition=training.holdout_partition,
         package_sha256=registry.details(use_case.name, version)["tags"]["package_sha256"],
         trials_completed=chosen.completed,
-        trials=len(prepared["trials"]),
+        trials=len(prepared.trials),
     )
 
 
@@ -149,9 +150,9 @@ class _Chosen:
     completed: int
 
 
-def _choose(use_case: UseCase, prepared: dict[str, Any], url: str) -> _Chosen:
+def _choose(use_case: UseCase, prepared: Prepared, url: str) -> _Chosen:
     """Return the best trial's candidate, parameters and mean. Ties go to the first candidate."""
-    metric, run_id = metric_of(use_case), prepared["run_id"]
+    metric, run_id = metric_of(use_case), prepared.run_id
     chosen: tuple[str, Params, float] | None = None
     completed = 0
     with opened(url) as storage:
@@ -161,10 +162,10 @@ def _choose(use_case: UseCase, prepared: dict[str, Any], url: str) -> _Chosen:
             found = best(study)
             if found is not None and (chosen is None or metric.gain(found[0], chosen[2]) > 0):
                 chosen = (space.estimator, found[1], found[0])
-    needed = use_case.train.tuning.min_completed_share * len(prepared["trials"])
+    needed = use_case.train.tuning.min_completed_share * len(prepared.trials)
     if chosen is None or completed < needed:
         raise DataContractError(
-            f"{use_case.name}: at least {needed:g} of {len(prepared['trials'])} trials must "
+            f"{use_case.name}: at least {needed:g} of {len(prepared.trials)} trials must "
             "complete (train.tuning.min_completed_share), "
             f"{completed} did in training run {run_id}. Look at the logs of the trials that "
             f"failed, and at their runs in MLflow: where {metric.name} was not defined in any fold "
@@ -175,7 +176,7 @@ def _choose(use_case: UseCase, prepared: dict[str, Any], url: str) -> _Chosen:
 
 def _facts(
     use_case: UseCase,
-    prepared: dict[str, Any],
+    prepared: Prepared,
     candidate: str,
     params: Params,
     mean: float,
@@ -185,15 +186,15 @@ def _facts(
         "run_id", "as_of", "partitions", "holdout_partition", "inputs", "mixed_definitions"
     )  # fmt: skip
     return {
-        **{name: prepared[name] for name in lineage},
+        **{name: getattr(prepared, name) for name in lineage},
         "candidate": candidate,
         "params": params,
         "metric": use_case.train.metric,
         "folds_mean": mean,
         "metrics": values["model"],
         "baselines": {"dummy": values["dummy"], "linear": values["linear"]},
-        "code_version": code_version(),
-        "lock_hash": lock_hash(),
+        "definitions": prepared.definitions,
+        **environment(),
     }
 
 
@@ -218,6 +219,7 @@ def _register(
 ) -> str:
     """Log, package and register; the challenger is ready when this returns."""
     run_id = facts["run_id"]
+    clean = pinned_versions(lake, facts["inputs"])[f"{use_case.name}.clean"]
     metrics = {f"holdout_{name}": value for name, value in facts["metrics"].items()}
     for baseline, values in facts["baselines"].items():
         metrics |= {f"{baseline}_{name}": value for name, value in values.items()}
@@ -229,6 +231,7 @@ def _register(
         "code_version": facts["code_version"],
         "lock_hash": facts["lock_hash"],
         **named_in_tags(facts["mixed_definitions"]),
+        **pin_tags(facts["inputs"]),
     }
     # Best configuration as tags: parameters cannot be written twice, and this may be a second try.
     best_params = {f"flywheel.best.{name}": value for name, value in facts["params"].items()}
@@ -244,7 +247,7 @@ def _register(
             estimator=estimator,
             use_case=use_case,
             python=python,
-            example=example_row(use_case, training.holdout_partition, lake),
+            example=example_row(use_case, training.holdout_partition, lake, clean),
             holdout_X=training.holdout_X,
             facts=facts,
             run_id=run_id,
@@ -252,7 +255,7 @@ def _register(
             # What the model learned from, without the holdout: the ranges that requests may have.
             request_rows=to_pandas(
                 lake.table(use_case.name, "clean").read(
-                    partitions=training.partitions[:-1], columns=use_case.features.inputs
+                    training.partitions[:-1], use_case.features.inputs, clean
                 )
             ),
         )
@@ -263,10 +266,12 @@ def _register(
     return version
 
 
-def example_row(use_case: UseCase, partition: str, lake: Lake) -> dict[str, Any]:
+def example_row(
+    use_case: UseCase, partition: str, lake: Lake, version: int | None = None
+) -> dict[str, Any]:
     """Return a complete row as a request carries it: JSON values, timestamps in ISO 8601."""
     table = lake.table(use_case.name, "clean")
-    rows = table.read(partitions=[partition], columns=use_case.features.inputs)
+    rows = table.read([partition], use_case.features.inputs, version)
     frame: pd.DataFrame = rows.to_pandas(types_mapper=None)
     complete = np.flatnonzero(frame.notna().all(axis=1).to_numpy())
     row = rows.slice(int(complete[0]) if len(complete) else 0, 1).to_pylist()[0]

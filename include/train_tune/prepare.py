@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import tempfile
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from include.due.definitions import DEFINITION
 from include.due.mixed import check_definitions, named_in_tags
+from include.errors import DataContractError
+from include.lake.pins import pinned_versions
 from include.lake.table import Lake
 from include.modelling.training_set import TrainingSet, load_training_set
 from include.provenance import code_version, lock_hash
@@ -17,7 +22,10 @@ from include.use_cases.loader import dump, load_text, python_of
 from include.use_cases.python_package import OwnPython
 from include.use_cases.schema import UseCase
 
-_FILE = "training/prepared.json"
+FILE = "training/prepared.json"
+"""Artifact of the training's MLflow run that holds what was prepared."""
+DIGEST = "flywheel.prepared_sha256"
+"""Tag of the run with the digest of that artifact; only a run that has it is prepared."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +43,8 @@ class Prepared:
     holdout_partition : str
         The last of them.
     inputs : list of dict
-        `table` and Delta `version` of what is read.
+        `table`, Delta `version` and `table_id` of what is read: features, labels, and the clean
+        rows from which the package learns what a request may hold.
     trials : list of dict
         `candidate` and `number` of each trial.
     rows : int
@@ -45,6 +54,9 @@ class Prepared:
         nothing in them.
     python : list of [str, str]
         File name and text of the use case's own Python, likewise.
+    definitions : dict
+        By table (`clean`), and by digest of the definition (YAML, suite, Python) that made them,
+        in hexadecimal: the partitions.
     mixed_definitions : list of str
         What it learns from that another definition than today's has made; see
         `include.due.mixed`.
@@ -59,18 +71,16 @@ class Prepared:
     rows: int
     configuration: str
     python: list[list[str]]
+    definitions: dict[str, dict[str, list[str]]]
     mixed_definitions: list[str] = field(default_factory=list)
 
+    def use_case(self, name: str) -> UseCase:
+        """Return the use case as it was when the training was prepared."""
+        return load_text(self.configuration, name, f"training run {self.run_id}")
 
-def configured(name: str, prepared: dict[str, Any]) -> UseCase:
-    """Return the use case as it was when the training was prepared."""
-    origin = f"training run {prepared['run_id']}"
-    return load_text(prepared["configuration"], name, origin)
-
-
-def python_as_prepared(name: str, prepared: dict[str, Any]) -> OwnPython:
-    """Return the use case's own Python as it was when the training was prepared."""
-    return OwnPython(name, tuple((file, text) for file, text in prepared["python"]))
+    def own_python(self, name: str) -> OwnPython:
+        """Return the use case's own Python as it was when the training was prepared."""
+        return OwnPython(name, tuple((file, text) for file, text in self.python))
 
 
 def prepare(
@@ -120,7 +130,7 @@ def prepare(
             "flywheel.training_name": request_id,
         },
     )
-    prepared = _prepared(use_case, as_of, run_id, training, mixed)
+    prepared = _prepared(use_case, as_of, run_id, training, lake, mixed)
     registry.log(
         run_id,
         params={
@@ -132,32 +142,85 @@ def prepare(
             "holdout_rows": len(training.holdout_X),
         },
         tags={
-            **{f"flywheel.version.{read.table}": read.version for read in training.inputs},
+            **pin_tags(prepared.inputs),
             "flywheel.code_version": code_version(),
             "flywheel.lock_hash": lock_hash(),
             **named_in_tags(mixed),
         },
     )
+    text = json.dumps(asdict(prepared), indent=1)
+    registry.client.log_text(run_id, text, FILE)
     # Last: only a run that has it counts as prepared.
-    registry.client.log_dict(run_id, asdict(prepared), _FILE)
+    registry.log(run_id, tags={DIGEST: _sha256(text)})
     return prepared
 
 
-def load_pinned(use_case: UseCase, prepared: dict[str, Any], lake: Lake) -> TrainingSet:
+def pin_tags(inputs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the tags of a run or a model version that name the tables that it was made from."""
+    return {
+        f"flywheel.{name}.{pin['table']}": pin[name]
+        for pin in inputs
+        for name in ("version", "table_id")
+    }
+
+
+def recall(registry: Registry, run_id: str) -> Prepared:
+    """Return what a training run was prepared with.
+
+    Raises
+    ------
+    DataContractError
+        When the run was not prepared, or its artifact is not what was written then: it holds Python
+        that will be signed and run.
+    """
+    prepared = _recall(registry, run_id)
+    if prepared is None:
+        raise DataContractError(
+            f"training run {run_id}: must have been prepared (tag {DIGEST}), but is not. It was "
+            "begun by an earlier version, or its first task died. Start the training again."
+        )
+    return prepared
+
+
+def _recall(registry: Registry, run_id: str) -> Prepared | None:
+    digest = registry.client.get_run(run_id).data.tags.get(DIGEST)
+    if digest is None:
+        return None
+    with tempfile.TemporaryDirectory() as folder:
+        path = registry.client.download_artifacts(run_id, FILE, folder)
+        text = Path(path).read_text(encoding="utf-8")
+    if _sha256(text) != digest:
+        raise DataContractError(
+            f"training run {run_id}: its artifact {FILE} must have the sha256 {digest} that the "
+            f"run's tag {DIGEST} names, got {_sha256(text)}. Nothing of it was used. Find out who "
+            "changed the artifact store, then start the training again."
+        )
+    return Prepared(**json.loads(text))
+
+
+def load_pinned(use_case: UseCase, prepared: Prepared, lake: Lake) -> TrainingSet:
     """Load the training set again as it was when the training was prepared."""
-    versions = {read["table"]: read["version"] for read in prepared["inputs"]}
-    return load_training_set(use_case, lake, prepared["as_of"], versions, prepared["partitions"])
+    versions = pinned_versions(lake, prepared.inputs)
+    return load_training_set(use_case, lake, prepared.as_of, versions, prepared.partitions)
 
 
 def _prepared(
-    use_case: UseCase, as_of: str, run_id: str, training: TrainingSet, mixed: list[str]
+    use_case: UseCase,
+    as_of: str,
+    run_id: str,
+    training: TrainingSet,
+    lake: Lake,
+    mixed: list[str],
 ) -> Prepared:
+    pins = [*training.inputs, lake.table(use_case.name, "clean").pin()]
     return Prepared(
         run_id=run_id,
         as_of=as_of,
         partitions=training.partitions,
         holdout_partition=training.holdout_partition,
-        inputs=[{"table": read.table, "version": read.version} for read in training.inputs],
+        inputs=[
+            {"table": pin.table, "version": pin.version, "table_id": pin.table_id} for pin in pins
+        ],
         trials=[
             {"candidate": space.estimator, "number": number}
             for space in use_case.train.candidates
@@ -166,13 +229,24 @@ def _prepared(
         rows=len(training.train_X),
         configuration=dump(use_case),
         python=[list(file) for file in python_of(use_case).files],
+        definitions=_definitions(use_case, lake, training.partitions),
         mixed_definitions=mixed,
     )
 
 
-def _recall(registry: Registry, run_id: str) -> Prepared | None:
-    if _FILE not in [file.path for file in registry.client.list_artifacts(run_id, "training")]:
-        return None  # the attempt that made the run died before it was prepared
-    with tempfile.TemporaryDirectory() as folder:
-        path = registry.client.download_artifacts(run_id, _FILE, folder)
-        return Prepared(**json.loads(Path(path).read_text()))
+def _definitions(
+    use_case: UseCase, lake: Lake, partitions: Sequence[str]
+) -> dict[str, dict[str, list[str]]]:
+    """Return which definitions made the partitions that are used, as their commits say."""
+    found: dict[str, dict[str, list[str]]] = {}
+    for stage in ("raw", "clean", "features", "labels"):
+        made = lake.table(use_case.name, stage).consumed_versions(DEFINITION, partitions)
+        for partition, digest in made.items():
+            if digest is not None:
+                of_stage = found.setdefault(stage, {})
+                of_stage.setdefault(f"{digest:016x}", []).append(partition)
+    return found
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()

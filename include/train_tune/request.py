@@ -7,7 +7,7 @@ import hashlib
 from include.lake.table import Lake
 from include.modelling.training_set import fingerprint, labelled_partitions
 from include.registry.client import Registry
-from include.use_cases.loader import dump
+from include.use_cases.loader import dump, python_of
 from include.use_cases.schema import UseCase
 
 
@@ -17,7 +17,7 @@ def training_name(use_case: UseCase, as_of: str, lake: Lake) -> str:
     Parameters
     ----------
     use_case : UseCase
-        Its whole configuration counts.
+        Its whole configuration counts, its own Python included.
     as_of : str
         The last partition that may be used. Two of them with the same labelled partitions give
         the same name.
@@ -25,7 +25,9 @@ def training_name(use_case: UseCase, as_of: str, lake: Lake) -> str:
         Holds features and labels; the versions of their partitions count.
     """
     data = fingerprint(use_case, lake, labelled_partitions(use_case, lake, as_of))
-    configuration = hashlib.sha256(dump(use_case).encode()).hexdigest()[:16]
+    # The package carries the Python, so a training with other Python is another one.
+    written = dump(use_case) + python_of(use_case).digest
+    configuration = hashlib.sha256(written.encode()).hexdigest()[:16]
     return f"{data}-{configuration}"
 
 

@@ -20,7 +20,7 @@ from include.modelling.metrics import judged, metric_of
 from include.modelling.scoring import score_rows
 from include.modelling.training_set import TrainingSet
 from include.registry.client import Registry
-from include.train_tune.prepare import configured, load_pinned
+from include.train_tune.prepare import Prepared, load_pinned
 from include.train_tune.studies import PARAMS, begin, completed, open_study, opened
 from include.use_cases.schema import Candidate, UseCase
 
@@ -50,7 +50,7 @@ class TrialDone:
 
 def run_trial(
     use_case_name: str,
-    prepared: dict[str, Any],
+    prepared: Prepared,
     candidate: str,
     number: int,
     lake: Lake,
@@ -66,7 +66,7 @@ def run_trial(
     ----------
     use_case_name : str
         What is trained; how, `prepared` says.
-    prepared : dict
+    prepared : Prepared
         What `prepare` returned.
     candidate : str
         Which estimator.
@@ -79,10 +79,10 @@ def run_trial(
     optuna_storage : str
         Database of the study.
     """
-    use_case = configured(use_case_name, prepared)
+    use_case = prepared.use_case(use_case_name)
     space = space_of(use_case, candidate)
     with opened(optuna_storage) as storage:
-        study = open_study(storage, use_case, prepared["run_id"], space, number)
+        study = open_study(storage, use_case, prepared.run_id, space, number)
         done = completed(study, number)
         if done is not None:
             return TrialDone(candidate, number, done.values[0], done.user_attrs[PARAMS])
@@ -91,7 +91,7 @@ def run_trial(
         try:
             values = fold_values(use_case, candidate, params, load_pinned(use_case, prepared, lake))
             value = float(np.mean(values))
-            _log_trial(use_case, prepared["run_id"], candidate, number, params, values, registry)
+            _log_trial(use_case, prepared.run_id, candidate, number, params, values, registry)
         except BaseException:  # also when the task is stopped: nobody would finish the trial
             study.tell(trial, state=optuna.trial.TrialState.FAIL, skip_if_finished=True)
             raise

@@ -21,6 +21,7 @@ from plugins.hooks.lake import LakeHook
 from plugins.hooks.mlflow import MlflowHook
 
 if TYPE_CHECKING:
+    from airflow.providers.openlineage.extractors import OperatorLineage
     from airflow.sdk import Context
 
     from include.lake.table import Lake, Writer
@@ -127,15 +128,28 @@ class PhaseOperator(BaseOperator):
 
         ti = context["ti"]
         return Writer(
-            run_id=f"{ti.dag_id}/{ti.run_id}/{ti.task_id}/{ti.map_index}",
+            run_id=_run_of(ti),
             attempt=ti.try_number,
             token=int(ti.start_date.timestamp() * 1000),
             code_version=code_version(),
         )
 
+    def get_openlineage_facets_on_complete(self, task_instance: Any) -> OperatorLineage[Any, Any]:
+        """Tell Airflow's OpenLineage provider what this task read and published."""
+        from plugins.lineage import lineage_of, tables_behind
+
+        stages = tables_behind(self.outlets, self.config)
+        settings = self.lake_hook.settings
+        return lineage_of(_run_of(task_instance), stages, self.config, self.lake, settings)
+
     def emit(self, context: Context, partition: str, facts: dict[str, Any]) -> None:
         """Emit one event for `partition` on each outlet of this task, with a few small facts."""
         emit(context, self.outlets, [partition], {"partition": partition, **facts})
+
+
+def _run_of(ti: Any) -> str:
+    """Name a task's run as each of its commits does."""
+    return f"{ti.dag_id}/{ti.run_id}/{ti.task_id}/{ti.map_index}"
 
 
 def asked_by_a_person(context: Context) -> bool:

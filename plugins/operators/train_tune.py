@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
@@ -20,10 +19,11 @@ from plugins.operators.base import (
 )
 
 if TYPE_CHECKING:
+    from airflow.providers.openlineage.extractors import OperatorLineage
     from airflow.sdk import Context
 
-PREPARED = "prepared"
-"""XCom key: what every later task of a training needs."""
+RUN_ID = "run_id"
+"""XCom key: the MLflow run of the training, which holds what every later task needs."""
 
 
 class PrepareTrainingOperator(PhaseOperator):
@@ -32,8 +32,8 @@ class PrepareTrainingOperator(PhaseOperator):
 
     Started by an event, it is skipped when the same training (same data, same configuration) is
     done. **Idempotent**: a retry finds the MLflow run that its first attempt opened. **XCom**: the
-    trials, a list of {candidate, number}; under the key `prepared` the training (run id, versions,
-    partitions, configuration: about 5 kB). **Retries**: when MLflow or the lake does not answer.
+    trials, a list of {candidate, number}; under the key `run_id` the MLflow run, whose artifact
+    `training/prepared.json` holds the pins. **Retries**: when MLflow or the lake does not answer.
 
     :param partition: the as-of partition (templated; by default the run's key)
     :param trials: trials per candidate (templated; empty as configured)
@@ -75,11 +75,9 @@ class PrepareTrainingOperator(PhaseOperator):
             except DataContractError as error:
                 self._remember_refusal(key, error, context)
                 raise
-        self.log.info(
-            "%s",
-            {k: v for k, v in asdict(prepared).items() if k not in ("configuration", "python")},
-        )
-        context["ti"].xcom_push(key=PREPARED, value=asdict(prepared))
+        shown = ("run_id", "as_of", "partitions", "inputs", "rows", "trials")
+        self.log.info("%s", {name: getattr(prepared, name) for name in shown})
+        context["ti"].xcom_push(key=RUN_ID, value=prepared.run_id)
         self.mlflow_run_id = prepared.run_id
         return prepared.trials
 
@@ -99,27 +97,28 @@ class RunTrialOperator(PhaseOperator):
     candidate, number, value, parameters. **Retries**: a killed trial is run again with the
     configuration that it had.
 
-    :param prepared: what `PrepareTrainingOperator` pushed (templated)
+    :param run_id: the training's MLflow run (templated)
     :param candidate: the estimator's name (templated)
     :param number: the trial's number within its candidate, from 0 (templated)
     """
 
-    template_fields: Sequence[str] = ("prepared", "candidate", "number")
+    template_fields: Sequence[str] = ("run_id", "candidate", "number")
 
-    def __init__(self, *, prepared: Any, candidate: str, number: int, **kwargs: Any) -> None:
+    def __init__(self, *, run_id: str, candidate: str, number: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.prepared = prepared
+        self.run_id = run_id
         self.candidate = candidate
         self.number = number
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Run the trial."""
+        from include.train_tune.prepare import recall
         from include.train_tune.trial import run_trial
 
         with errors_for_airflow():
             done = run_trial(
                 self.use_case,
-                self.prepared,
+                recall(self.registry, self.run_id),
                 self.candidate,
                 int(self.number),
                 self.lake,
@@ -154,9 +153,10 @@ class FinishTrainingOperator(PhaseOperator):
         from pathlib import Path
 
         from include.train_tune.finish import finish
+        from include.train_tune.prepare import recall
 
-        prepared = context["ti"].xcom_pull(task_ids=self.prepare_task_id, key=PREPARED)
-        if prepared is None:
+        run_id = context["ti"].xcom_pull(task_ids=self.prepare_task_id, key=RUN_ID)
+        if run_id is None:
             raise AirflowFailException(
                 f"{self.prepare_task_id} failed: nothing to finish. Correct what its log names, "
                 "and clear it."
@@ -166,7 +166,7 @@ class FinishTrainingOperator(PhaseOperator):
             trained = facts_of(
                 finish(
                     self.use_case,
-                    prepared,
+                    recall(self.registry, run_id),
                     self.lake,
                     self.registry,
                     settings.optuna_storage.get_secret_value(),
@@ -174,10 +174,20 @@ class FinishTrainingOperator(PhaseOperator):
                 )
             )
         self.mlflow_run_id = trained["run_id"]
+        self.model_version = trained["version"]
         self.log.info("%s", trained)
         self.log.info("%s of %s trials completed", trained["trials_completed"], trained["trials"])
         self.emit(context, trained["as_of"], {"model_version": trained["version"]})
         return trained
+
+    def get_openlineage_facets_on_complete(self, task_instance: Any) -> OperatorLineage[Any, Any]:
+        """Tell Airflow's OpenLineage provider what was learned from, and which model came of it."""
+        from include.train_tune.prepare import recall
+        from plugins.lineage import model_lineage
+
+        inputs = recall(self.registry, self.mlflow_run_id).inputs
+        uri = self.registry.tracking_uri
+        return model_lineage(self.use_case, self.model_version, inputs, self.lake, uri)
 
 
 class CloseTrainingOperator(PhaseOperator):
@@ -200,9 +210,9 @@ class CloseTrainingOperator(PhaseOperator):
         """Look how the training ended."""
         from include.train_tune.request import close
 
-        prepared = context["ti"].xcom_pull(task_ids=self.prepare_task_id, key=PREPARED)
-        if prepared is None:
+        run_id = context["ti"].xcom_pull(task_ids=self.prepare_task_id, key=RUN_ID)
+        if run_id is None:
             raise AirflowSkipException("No training was begun.")
         with errors_for_airflow():
-            status = close(self.registry, prepared["run_id"])
-        self.log.info("Training run %s: %s", prepared["run_id"], status)
+            status = close(self.registry, run_id)
+        self.log.info("Training run %s: %s", run_id, status)

@@ -57,7 +57,9 @@ def base_environment(
     }
 
 
-def airflow_environment(settings: StackSettings) -> dict[str, str]:
+def airflow_environment(
+    settings: StackSettings, env: Mapping[str, str] = os.environ
+) -> dict[str, str]:
     """Return Airflow's own settings; a comment gives the reason of what is not its default."""
     logs = settings.airflow_home / "logs"
     sections: dict[str, dict[str, object]] = {
@@ -122,6 +124,7 @@ def airflow_environment(settings: StackSettings) -> dict[str, str]:
             "namespace_levels": "great_expectations=WARNING",  # hundreds of lines a task
             "colored_console_log": False,  # the console is a file here
         },
+        "openlineage": _openlineage(settings, env),
     }  # fmt: skip
     return {
         "AIRFLOW_HOME": str(settings.airflow_home),
@@ -150,6 +153,30 @@ def airflow_environment(settings: StackSettings) -> dict[str, str]:
             for option, value in options.items()
         },
     }
+
+
+def _openlineage(settings: StackSettings, env: Mapping[str, str]) -> dict[str, object]:
+    """Return how lineage events are sent: into a file of the home, unless the caller says where.
+
+    `OPENLINEAGE_URL` (with `OPENLINEAGE_API_KEY`), `OPENLINEAGE_CONFIG` or `OPENLINEAGE__TRANSPORT`
+    are read by the provider itself, from each task's environment: no key is copied into a setting
+    of Airflow. `OPENLINEAGE_DISABLED=true` switches the events off.
+    """
+    options: dict[str, object] = {
+        "namespace": "flywheel",
+        # By default each event forks the task: deltalake panics in a child whose parent has opened
+        # a table, and forking a task with the heavy libraries costs more than the event.
+        "execute_in_thread": True,
+        # Events of Dag runs are sent by one more process of the scheduler's (150 MB); those of the
+        # tasks name their Dag run.
+        "emission_policy": json.dumps([{"scope": {}, "controls": {"emit_dag_events": False}}]),
+    }
+    own = ("OPENLINEAGE_URL", "OPENLINEAGE_CONFIG", "OPENLINEAGE__TRANSPORT")
+    if not any(name.startswith(own) and value for name, value in env.items()):
+        path = str(settings.home / "openlineage" / "events.jsonl")
+        transport = {"type": "include.lineage.event_file.EventFile", "path": path}
+        options["transport"] = json.dumps(transport)
+    return options
 
 
 def mlflow_environment(settings: StackSettings) -> dict[str, str]:

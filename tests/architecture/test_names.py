@@ -46,6 +46,7 @@ def test_there_are_phases():
 
 
 WITHOUT_A_FOLDER = {
+    "reproduce": "include/train_tune/reproduce.py, because it does the end of that phase again",
     "rebuild": "starts runs through Airflow's REST API, and does no work of its own",
     "retract": "include/ingest_label/retract.py, because it undoes what that phase did",
 }

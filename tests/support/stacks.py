@@ -183,7 +183,7 @@ def daily_house(folder: Path) -> Iterator[House]:
         stack.up()
         house = House(stack, folder / "use_cases")
         house.until(
-            lambda: house.get("/dags", limit=100)["total_entries"] >= 11, "the Dags are parsed"
+            lambda: house.get("/dags", limit=100)["total_entries"] >= 12, "the Dags are parsed"
         )
         yield house
     finally:

@@ -1,21 +1,25 @@
 """The three steps of a training, in the order an operator runs them, and each of them twice."""
 
 import json
-from dataclasses import asdict
+import shutil
+from dataclasses import asdict, replace
+from pathlib import Path
 
 import numpy as np
 import optuna
 import pandas as pd
 import pytest
 
+from include.due.definitions import definition_of
 from include.errors import ConfigError, DataContractError
 from include.modelling.estimators import defaults, make
 from include.modelling.folds import time_folds
 from include.modelling.metrics import evaluate
 from include.modelling.training_set import load_training_set
+from include.provenance import environment
 from include.train_tune import trial as trial_module
 from include.train_tune.finish import example_row, finish
-from include.train_tune.prepare import configured, load_pinned, prepare
+from include.train_tune.prepare import DIGEST, FILE, load_pinned, prepare, recall
 from include.train_tune.request import close, is_finished, training_name
 from include.train_tune.studies import NUMBER, PARAMS
 from include.train_tune.trial import run_trial, threads
@@ -26,7 +30,7 @@ from tests.support.packages import TINY, tiny_rows, tiny_use_case
 
 
 def _prepare(house, request="run-1", as_of="2024-02"):
-    return asdict(prepare(house.use_case, as_of, house.lake, house.registry, request))
+    return prepare(house.use_case, as_of, house.lake, house.registry, request)
 
 
 def _trial(house, prepared, candidate="logistic_regression", number=0):
@@ -46,21 +50,25 @@ def _finish(house, prepared):
 def test_prepare_names_every_trial_and_pins_the_lake(house):
     prepared = _prepare(house)
 
-    assert prepared["trials"] == [
+    assert prepared.trials == [
         {"candidate": "logistic_regression", "number": 0},
         {"candidate": "logistic_regression", "number": 1},
         {"candidate": "hist_gradient_boosting", "number": 0},
         {"candidate": "hist_gradient_boosting", "number": 1},
     ]
-    assert prepared["inputs"] == [
-        {"table": "tiny.features", "version": house.lake.table("tiny", "features").version()},
-        {"table": "tiny.labels", "version": house.lake.table("tiny", "labels").version()},
+    assert prepared.inputs == [
+        {"table": f"tiny.{stage}", "version": table.version(), "table_id": table.pin().table_id}
+        for stage in ("features", "labels", "clean")
+        for table in [house.lake.table("tiny", stage)]
     ]
-    assert (prepared["partitions"], prepared["rows"]) == (["2024-01", "2024-02"], 400)
-    assert json.loads(json.dumps(prepared)) == prepared
-    run = house.registry.client.get_run(prepared["run_id"]).data
+    definition = f"{definition_of(house.use_case, 'features'):016x}"
+    assert prepared.definitions == {"features": {definition: ["2024-01", "2024-02"]}}
+    assert (prepared.partitions, prepared.rows) == (["2024-01", "2024-02"], 400)
+    assert recall(house.registry, prepared.run_id) == prepared
+    run = house.registry.client.get_run(prepared.run_id).data
     assert run.params["holdout_partition"] == "2024-02"
-    assert run.tags["flywheel.version.tiny.features"] == str(prepared["inputs"][0]["version"])
+    assert run.tags["flywheel.version.tiny.features"] == str(prepared.inputs[0]["version"])
+    assert run.tags["flywheel.table_id.tiny.clean"] == prepared.inputs[2]["table_id"]
     assert run.tags["flywheel.lock_hash"] != ""
     assert house.registry.trainings("tiny") == {"2024-02": "RUNNING"}
 
@@ -72,18 +80,18 @@ def test_the_same_request_is_the_same_training_even_after_the_lake_moved_on(hous
 
     assert _prepare(house) == first
     other = _prepare(house, request="run-2")
-    assert other["run_id"] != first["run_id"]
-    assert other["partitions"] == ["2023-12", "2024-01", "2024-02"]
+    assert other.run_id != first.run_id
+    assert other.partitions == ["2023-12", "2024-01", "2024-02"]
 
 
 def test_a_run_whose_attempt_died_before_it_was_prepared_is_taken_up(house, monkeypatch):
     with monkeypatch.context() as patch:
-        patch.setattr(house.registry.client._client, "log_dict", _dies)
+        patch.setattr(house.registry.client._client, "log_text", _dies)
         with pytest.raises(KeyboardInterrupt):
             _prepare(house)
     died = house.registry.find_run("tiny", "train run-1")
 
-    assert _prepare(house)["run_id"] == died
+    assert _prepare(house).run_id == died
 
 
 def _dies(*_args, **_kwargs):
@@ -122,10 +130,10 @@ def test_a_trial_is_a_run_nested_in_its_training(house):
     prepared = _prepare(house)
     done = _trial(house, prepared, number=1)
 
-    run_id = house.registry.find_run("tiny", f"trial {prepared['run_id']} logistic_regression 1")
+    run_id = house.registry.find_run("tiny", f"trial {prepared.run_id} logistic_regression 1")
     run = house.registry.client.get_run(run_id)
     assert run.info.status == "FINISHED"
-    assert run.data.tags["mlflow.parentRunId"] == prepared["run_id"]
+    assert run.data.tags["mlflow.parentRunId"] == prepared.run_id
     assert run.data.metrics["mean_roc_auc"] == done.value
     assert float(run.data.params["C"]) == done.params["C"]
 
@@ -147,7 +155,7 @@ def test_a_killed_trial_is_run_again(house, monkeypatch):
     done = _trial(house, prepared)
 
     study = optuna.load_study(
-        study_name=f"tiny-{prepared['run_id']}-logistic_regression", storage=house.optuna
+        study_name=f"tiny-{prepared.run_id}-logistic_regression", storage=house.optuna
     )
     assert [trial.state.name for trial in study.trials] == ["FAIL", "COMPLETE"]
     assert study.best_value == done.value
@@ -163,7 +171,7 @@ def test_a_trial_that_was_left_running_is_run_again_with_what_it_had_drawn(house
         with pytest.raises(KeyboardInterrupt):
             _trial(house, prepared, number=5)
     study = optuna.load_study(
-        study_name=f"tiny-{prepared['run_id']}-logistic_regression", storage=house.optuna
+        study_name=f"tiny-{prepared.run_id}-logistic_regression", storage=house.optuna
     )
     (left,) = study.trials
     assert left.state.name == "RUNNING"
@@ -175,7 +183,7 @@ def test_a_trial_that_was_left_running_is_run_again_with_what_it_had_drawn(house
     assert done.params == left.user_attrs[PARAMS]
     states = [t.state.name for t in study.get_trials() if t.user_attrs[NUMBER] == 5]
     assert states == ["FAIL", "COMPLETE"]
-    run_id = house.registry.find_run("tiny", f"trial {prepared['run_id']} logistic_regression 5")
+    run_id = house.registry.find_run("tiny", f"trial {prepared.run_id} logistic_regression 5")
     assert house.registry.client.get_run(run_id).data.metrics["mean_roc_auc"] == done.value
 
 
@@ -198,14 +206,111 @@ def test_an_edit_of_the_use_case_while_trials_run_changes_nothing(house, tmp_pat
     assert house.registry.load("tiny", trained.version).use_case == house.use_case
 
 
+FEATURES = """\
+from .helpers import FACTOR
+
+def derive(frame):
+    return frame.assign(z=frame.z * FACTOR)
+"""
+FILES = {
+    "use_case.yaml": "not: looked at\n",
+    "expectations.yaml": "- {expectation: expect_column_to_exist, column: x, on_failure: refuse}\n",
+    "features.py": FEATURES,
+    "helpers.py": "FACTOR = 2.0\n",
+}
+EDITS = {
+    "use_case.yaml": "labels: {rule: '>= 5'}\n",
+    "expectations.yaml": "[]\n",
+    "features.py": FEATURES.replace("FACTOR)", "FACTOR + 1)"),
+    "helpers.py": "FACTOR = 7.0\n",
+}
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_an_edit_of_any_file_while_trials_run_changes_nothing(file, tmp_path, monkeypatch):
+    """The same training, in a folder that stays and in one that is edited, gives the same."""
+    answers = []
+    for edited in (False, True):
+        where = tmp_path / f"edited {edited}"
+        house, folder = make_house(where), where / "use_cases" / "tiny"
+        folder.mkdir(parents=True)
+        monkeypatch.setenv("FLYWHEEL_USE_CASES", str(folder.parent))
+        for name, text in FILES.items():
+            (folder / name).write_text(text)
+        prepared = _prepare(house)
+        if edited:
+            (folder / file).write_text(EDITS[file])
+        prepared = recall(house.registry, prepared.run_id)
+        values = [_trial(house, prepared, number=number).value for number in (0, 1)]
+        model = house.registry.load("tiny", _finish(house, prepared).version)
+        rows = tiny_rows(rows=20, month="2024-03")
+        answers.append((values, model.python.files, model.predict(rows, {})["score"].tolist()))
+        assert dict(model.python.files) == {
+            "features.py": FEATURES,
+            "helpers.py": "FACTOR = 2.0\n",
+        }
+
+    assert answers[0] == answers[1]
+
+
+def test_the_package_learns_from_the_clean_rows_that_were_pinned(house):
+    prepared = _prepare(house)
+    before = house.lake.table("tiny", "clean").read(["2024-01"], ["x"])["x"].to_numpy()
+    fill(house.lake, house.use_case, "2024-01", tiny_rows(month="2024-01", seed=77, shift=1000.0))
+    for number in (0, 1):
+        _trial(house, prepared, number=number)
+
+    seen = house.registry.load("tiny", _finish(house, prepared).version).request_seen["x"]
+
+    assert seen.range == (before.min(), before.max())
+
+
+@pytest.mark.parametrize("stage", ["features", "labels", "clean"])
+def test_a_table_that_was_made_anew_is_not_read_at_an_old_pin(house, stage):
+    prepared = _prepare(house)
+    old = next(pin for pin in prepared.inputs if pin["table"] == f"tiny.{stage}")
+    shutil.rmtree(Path(house.lake.uri) / "tiny" / stage)
+    for month in ("2024-01", "2024-02"):
+        fill(house.lake, house.use_case, month, tiny_rows(month=month, seed=99))
+    new = house.lake.table("tiny", stage).pin()
+    assert new.version == old["version"], "the version alone would not tell"
+
+    with pytest.raises(
+        DataContractError,
+        match=rf"tiny\.{stage}: version \d+ is pinned of the table with the id {old['table_id']}, "
+        rf"but the table in .* has the id {new.table_id}",
+    ):
+        _trial(house, prepared)
+
+
 def test_the_configuration_travels_whole(each_house):
-    prepared = json.loads(json.dumps(_prepare(each_house)))  # as XCom carries it
-    assert configured("tiny", prepared) == each_house.use_case
+    run_id = _prepare(each_house).run_id
+    assert recall(each_house.registry, run_id).use_case("tiny") == each_house.use_case
+
+
+def test_what_was_prepared_is_not_used_when_somebody_changed_it(house):
+    """It holds Python that finish signs and serving runs."""
+    prepared = _prepare(house)
+    planted = replace(prepared, python=[["features.py", "print('theirs')"]])
+    house.registry.client.log_text(prepared.run_id, json.dumps(asdict(planted)), FILE)
+
+    with pytest.raises(DataContractError, match=r"must have the sha256 .* Nothing of it was used"):
+        recall(house.registry, prepared.run_id)
+    with pytest.raises(DataContractError, match="must have the sha256"):
+        _prepare(house)
+
+
+def test_a_run_that_was_not_prepared_says_so(house):
+    run_id = house.registry.run("tiny", "train run-9", "train", {})
+    with pytest.raises(
+        DataContractError, match=rf"{run_id}: must have been prepared \(tag {DIGEST}"
+    ):
+        recall(house.registry, run_id)
 
 
 def test_a_configuration_that_cannot_be_read_names_its_training(house):
-    prepared = {**_prepare(house), "configuration": "task: nonsense"}
-    with pytest.raises(ConfigError, match=f"training run {prepared['run_id']}"):
+    prepared = replace(_prepare(house), configuration="task: nonsense")
+    with pytest.raises(ConfigError, match=f"training run {prepared.run_id}"):
         _trial(house, prepared)
 
 
@@ -242,7 +347,7 @@ def test_a_training_ends_with_a_signed_challenger_that_beats_chance(each_house):
         (one["candidate"], one["number"]): _trial(
             house, prepared, one["candidate"], one["number"]
         ).value
-        for one in prepared["trials"]
+        for one in prepared.trials
     }
 
     trained = _finish(house, prepared)
@@ -260,7 +365,12 @@ def test_a_training_ends_with_a_signed_challenger_that_beats_chance(each_house):
     assert again[metric] == pytest.approx(trained.value)
     assert model.facts["metrics"][metric] == trained.value
     assert model.facts["baselines"]["dummy"][metric] == trained.dummy
-    assert model.facts["inputs"] == prepared["inputs"]
+    assert model.facts["inputs"] == prepared.inputs
+    assert model.facts["definitions"] == prepared.definitions
+    assert {name: model.facts[name] for name in environment()} == environment()
+    tags = house.registry.details("tiny", trained.version)["tags"]
+    assert tags["flywheel.table_id.tiny.features"] == prepared.inputs[0]["table_id"]
+    assert tags["flywheel.version.tiny.features"] == str(prepared.inputs[0]["version"])
     assert model.predict(_rows_of(model), {}).shape[0] == 1
 
 
@@ -280,7 +390,7 @@ def test_finishing_twice_makes_one_version(house):
         house.registry.details("tiny", first.version)["tags"]["candidate"] == "logistic_regression"
     )
     assert not any(house.work.iterdir())
-    run = house.registry.client.get_run(prepared["run_id"])
+    run = house.registry.client.get_run(prepared.run_id)
     assert run.info.status == "FINISHED"
     assert run.data.metrics["holdout_roc_auc"] == first.value
     assert run.data.metrics["linear_roc_auc"] == first.linear
@@ -324,7 +434,7 @@ def test_a_training_goes_on_without_failed_trials_if_enough_completed(
     tuning = {"trials": 2, "min_completed_share": share}
     house.use_case = tiny_use_case(train={**TINY["train"], "tuning": tuning})
     prepared = _prepare(house)
-    trials = [(one["candidate"], one["number"]) for one in prepared["trials"]]
+    trials = [(one["candidate"], one["number"]) for one in prepared.trials]
     for candidate, number in trials[:failing]:
         _fail(house, prepared, candidate, number, monkeypatch)
     values = {one: _trial(house, prepared, *one).value for one in trials[failing:]}
@@ -346,7 +456,7 @@ def test_a_training_goes_on_without_failed_trials_if_enough_completed(
 def test_a_trial_that_failed_first_and_completed_then_counts_once(house, monkeypatch):
     prepared = _prepare(house)
     _fail(house, prepared, "logistic_regression", 0, monkeypatch)
-    for one in prepared["trials"]:
+    for one in prepared.trials:
         _trial(house, prepared, one["candidate"], one["number"])
     assert _finish(house, prepared).trials_completed == 4
 
@@ -354,13 +464,18 @@ def test_a_trial_that_failed_first_and_completed_then_counts_once(house, monkeyp
 # names, and how a training ends
 
 
-def test_a_training_is_named_by_its_data_and_configuration(house):
+def test_a_training_is_named_by_its_data_and_configuration(house, tmp_path, monkeypatch):
     def name(as_of="2024-02", **changes):
         use_case = tiny_use_case(**changes)
         return training_name(use_case, as_of, house.lake)
 
     first = name()
     assert name() == first
+    with monkeypatch.context() as patch:
+        (tmp_path / "tiny").mkdir()
+        (tmp_path / "tiny" / "features.py").write_text("def derive(frame):\n    return frame\n")
+        patch.setenv("FLYWHEEL_USE_CASES", str(tmp_path))
+        assert name() != first, "the package would carry other Python"
     assert name("2024-03") == first, "the same labelled partitions"
     assert name("2024-01") != first
     tuning = {"trials": 3}
@@ -379,7 +494,7 @@ def test_a_training_is_finished_when_its_model_is_registered(house):
     assert not is_finished(house.registry, "tiny", "run-1")
     _finish(house, prepared)
     assert is_finished(house.registry, "tiny", "run-1")
-    assert close(house.registry, prepared["run_id"]) == "FINISHED"
+    assert close(house.registry, prepared.run_id) == "FINISHED"
     assert house.registry.trainings("tiny") == {"2024-02": "FINISHED"}
 
 
@@ -389,7 +504,7 @@ def test_a_training_that_did_not_finish_is_closed_as_failed_and_is_under_way_whe
     """A training under way must count as asked for, or it would be asked for once more."""
     prepared = _prepare(house)
     for _ in range(2):
-        assert close(house.registry, prepared["run_id"]) == "FAILED"
+        assert close(house.registry, prepared.run_id) == "FAILED"
     assert house.registry.trainings("tiny") == {"2024-02": "FAILED"}
     assert not is_finished(house.registry, "tiny", "run-1")
 

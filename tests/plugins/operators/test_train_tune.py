@@ -29,11 +29,12 @@ PREPARED = Prepared(
     as_of="2013-02",
     partitions=MONTHS,
     holdout_partition="2013-02",
-    inputs=[{"table": "weather_regimes.features", "version": 3}],
+    inputs=[{"table": "weather_regimes.features", "version": 3, "table_id": "f-1"}],
     trials=TRIALS,
     rows=2211,
     configuration="task: clustering",
     python=[],
+    definitions={},
 )
 TRAINED = Trained(
     version="4",
@@ -61,6 +62,12 @@ def features(monkeypatch):
     return table
 
 
+@pytest.fixture(autouse=True)
+def recall(stub):
+    """Give what was prepared, as the training's MLflow run holds it."""
+    return stub("include.train_tune.prepare.recall", PREPARED)
+
+
 @pytest.fixture
 def library(stub, features, registry):
     """Put doubles in the place of what preparing calls."""
@@ -83,7 +90,7 @@ def event(key: str | None = "2013-02", **more: Any) -> dict[str, Any]:
 def test_prepare_lists_the_trials_and_pushes_the_training(library, registry):
     context = event("2013-01")
     assert prepare(context) == TRIALS
-    assert context["ti"].pushed == {"prepared": asdict(PREPARED)}
+    assert context["ti"].pushed == {"run_id": "abc"}
     assert is_small_json(context["ti"].pushed)
     (config, as_of, lake, given, name), _ = library["prepare"].call_args
     assert (config.name, as_of, name) == ("weather_regimes", "2013-01", "name")
@@ -183,27 +190,28 @@ def trial(number: Any = 1) -> dict[str, Any]:
     task = RunTrialOperator(
         task_id="t",
         use_case="weather_regimes",
-        prepared=asdict(PREPARED),
+        run_id="abc",
         candidate="kmeans",
         number=number,
     )
     return execute(task, make_context())
 
 
-def test_a_trial(stub, registry, home):
+def test_a_trial(stub, registry, home, recall):
     done = TrialDone("kmeans", 1, 0.25, {"n_clusters": 4})
     double = stub("include.train_tune.trial.run_trial", done)
     assert trial() == asdict(done)
     (name, prepared, candidate, number, lake, given, storage), _ = double.call_args
     assert (name, prepared, candidate, number) == (
         "weather_regimes",
-        asdict(PREPARED),
+        PREPARED,
         "kmeans",
         1,
     )
     assert isinstance(lake, Lake)
     assert given is registry
     assert storage == f"sqlite:///{home}/optuna.db"
+    recall.assert_called_once_with(registry, "abc")
 
 
 def test_a_templated_number_is_a_number_again(stub, registry):
@@ -219,9 +227,9 @@ def test_a_trial_fails_in_airflows_words(stub, registry, error, seen):
         trial()
 
 
-def pulled(prepared: Prepared | None = PREPARED) -> dict[str, Any]:
+def pulled(run_id: str | None = "abc") -> dict[str, Any]:
     """Make the context of a task after `prepare_training`."""
-    return make_context(pulled={"prepared": asdict(prepared)} if prepared else {})
+    return make_context(pulled={"run_id": run_id} if run_id else {})
 
 
 def finish(context: dict[str, Any]) -> dict[str, Any]:
@@ -235,7 +243,7 @@ def test_finish_emits_the_candidate(stub, registry, home):
     folders = []
 
     def library(use_case, prepared, lake, registry, optuna_storage, work_dir):
-        assert (use_case, prepared) == ("weather_regimes", asdict(PREPARED))
+        assert (use_case, prepared) == ("weather_regimes", PREPARED)
         assert optuna_storage == f"sqlite:///{home}/optuna.db"
         folders.append((work_dir, work_dir.is_dir()))
         return TRAINED

@@ -1,7 +1,9 @@
 import importlib.util
+import json
 from pathlib import Path
 
 import pytest
+from airflow.providers.openlineage.get_provider_info import get_provider_info
 from ruamel.yaml import YAML
 from sqlalchemy.engine import make_url
 
@@ -19,7 +21,7 @@ def airflow_options():
     )
     return {
         (section, option): facts["default"]
-        for section, content in config.items()
+        for section, content in (config | get_provider_info()["config"]).items()
         for option, facts in content["options"].items()
     }
 
@@ -112,3 +114,42 @@ def test_a_login_of_the_callers_is_not_used(settings):
     environment = base_environment(settings, stray)
 
     assert not stray.keys() & environment.keys()
+
+
+# Lineage events
+
+
+def openlineage_of(settings, **env):
+    options = dict(options_of(airflow_environment(settings, env)))
+    return {name: value for (section, name), value in options.items() if section == "openlineage"}
+
+
+def test_lineage_events_go_to_a_file_of_the_home(settings):
+    options = openlineage_of(settings)
+
+    assert json.loads(options["transport"]) == {
+        "type": "include.lineage.event_file.EventFile",
+        "path": f"{settings.home}/openlineage/events.jsonl",
+    }
+    assert options["execute_in_thread"] == "True", "a fork would make deltalake panic"
+
+
+@pytest.mark.parametrize(
+    "where",
+    [
+        {"OPENLINEAGE_URL": "http://marquez:5000", "OPENLINEAGE_API_KEY": "s3cret"},
+        {"OPENLINEAGE_CONFIG": "/etc/openlineage.yml"},
+        {"OPENLINEAGE__TRANSPORT__TYPE": "console"},
+    ],
+)
+def test_the_callers_endpoint_is_left_to_the_provider_and_its_key_is_copied_nowhere(
+    settings, where
+):
+    assert "transport" not in openlineage_of(settings, **where)
+    assert "s3cret" not in json.dumps(airflow_environment(settings, where))
+    base = base_environment(settings, where)
+    assert {name: base[name] for name in where} == where, "each task reads it from there"
+
+
+def test_an_endpoint_that_is_set_but_empty_is_none(settings):
+    assert "transport" in openlineage_of(settings, OPENLINEAGE_URL="")
