@@ -101,6 +101,7 @@ def ingest_rows(
         rows,
         partition=partition,
         schema=_schema(ingest.columns),
+        migrations=use_case.migrations,
         writer=writer,
         consumed=_consumed(use_case, "raw", fingerprint),
         facts={"files": files},
@@ -144,6 +145,7 @@ def ingest_labels(
         made,
         partition=partition,
         schema=labels_schema(use_case, labels),
+        migrations=use_case.migrations,
         writer=writer,
         consumed=_consumed(use_case, "labels", fingerprint),
         facts={"without_outcome": without_outcome},
@@ -182,6 +184,7 @@ def ingest_reference(
         rows,
         partition=partition,
         schema=_schema(reference.columns),
+        migrations=use_case.migrations,
         writer=writer,
         consumed=_consumed(use_case, f"reference_{name}", fingerprint),
     )

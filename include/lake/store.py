@@ -5,18 +5,24 @@ from __future__ import annotations
 import logging
 import random
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import Any
+from itertools import chain
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Literal
 
 import pyarrow as pa
 from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
-from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
+from deltalake.exceptions import CommitFailedError, TableNotFoundError
 
 from include.errors import DataContractError, ServiceUnavailable
-from include.lake.errors import StaleAttempt, make_folder, store_trouble
+from include.lake.errors import STORE_ERRORS, StaleAttempt, make_folder, store_trouble
+from include.lake.evolution import Evolution, Migration, evolve, fitted, migrated
+from include.lake.reading import partitions_of, schema_of, stored_rows
 from include.lake.records import commit_record, unchanged
-from include.lake.schemas import PARTITION, check_same
+from include.lake.schemas import PARTITION
 
 logger = logging.getLogger(__name__)
 
@@ -51,6 +57,8 @@ class Change:
         they are equal only the transactions are committed: no rows are written again.
     properties : mapping of str to str
         Table properties, should this commit make the table.
+    migrations : sequence of Migration
+        Declared changes of columns' types.
     """
 
     partition: str
@@ -60,6 +68,7 @@ class Change:
     transactions: Mapping[str, int] = field(default_factory=dict)
     content: tuple[str, int] | None = None
     properties: Mapping[str, str] = field(default_factory=dict)
+    migrations: Sequence[Migration] = ()
 
 
 @dataclass(frozen=True)
@@ -83,13 +92,24 @@ class Store:
     options: Mapping[str, str]
 
     def open(self, version: int | None = None) -> DeltaTable | None:
-        """Read the log, once; None when there is no table yet."""
+        """Read the log, once; None when there is no table yet.
+
+        Raises
+        ------
+        DataContractError
+            When the version is not there, or not any more, or the log is damaged.
+        ServiceUnavailable
+            When the store fails.
+        """
         try:
             return DeltaTable(self.uri, version=version, storage_options=dict(self.options))
-        except TableNotFoundError:
-            return None
-        except (OSError, DeltaError) as error:
-            newest = None if version is None else self.open()
+        except STORE_ERRORS as error:
+            if isinstance(error, TableNotFoundError) and version is None:
+                return None
+            # Only Delta itself says that a version is not kept; OSError is the store's.
+            newest = None if version is None or isinstance(error, OSError) else self.open()
+            if newest is None and isinstance(error, TableNotFoundError):
+                return None
             if newest is None:
                 raise store_trouble(self.name, self.uri, "opened", error) from error
             raise DataContractError(
@@ -118,18 +138,21 @@ class Store:
             # made upon.
             # Delta refuses the commit when that partition has changed since.
             table = self.open()
+            evolution, same = Evolution(change.rows.schema), False
             if table is not None:
-                done = self._fenced(table, fence)
-                if done:
+                if self._fenced(table, fence):
                     record = self._record_of(table, fence, change.metadata)
                     return Commit(record["version"], fresh=tried, changed=record["changed"])
-                self._check_schema(table, change.rows)
+                evolution = self._evolution(table, change)
+                same = self._holds(table, change)
             tried = True
+            noted = replace(change, metadata=unchanged(change.metadata)) if same else change
             try:
-                if table is not None and _holds(table, change):
-                    return Commit(self._touch(table, fence, change), fresh=True, changed=False)
-                return Commit(self._write(table, fence, change), fresh=True, changed=True)
-            except (CommitFailedError, OSError, DeltaError) as error:
+                if table is not None and same and not evolution.changed:
+                    return Commit(self._touch(table, fence, noted), fresh=True, changed=False)
+                version = self._write(table, fence, noted, evolution)
+                return Commit(version, fresh=True, changed=not same)
+            except STORE_ERRORS as error:
                 # Also an error may hide a commit that was applied, when the answer got lost: only
                 # the log knows.
                 if not self._worth_retrying(table, error) and not self._applied(fence):
@@ -142,10 +165,24 @@ class Store:
             "Try again when fewer run at once."
         )
 
+    def number(self, table: DeltaTable, app_id: str) -> int | None:
+        """Look a Delta transaction up; its number is None when there is none."""
+        with self.reading():
+            return table.transaction_version(app_id)
+
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """Tell the store's troubles while an opened table is read: parts of its log, and rows."""
+        try:
+            yield
+        except STORE_ERRORS as error:
+            raise store_trouble(self.name, self.uri, "read", error) from error
+
     def records(self, table: DeltaTable, limit: int | None = None) -> list[dict[str, Any]]:
         """List publishes, newest first."""
-        found = (commit_record(commit) for commit in table.history(limit))
-        return [record for record in found if record is not None]
+        with self.reading():
+            found = (commit_record(commit) for commit in table.history(limit))
+            return [record for record in found if record is not None]
 
     def find(self, table: DeltaTable, **wanted: object) -> dict[str, Any] | None:
         """Newest publish that carries these values; the recent past is read first."""
@@ -156,7 +193,7 @@ class Store:
         return None
 
     def _fenced(self, table: DeltaTable, fence: Fence) -> bool:
-        last = table.transaction_version(fence.app_id)
+        last = self.number(table, fence.app_id)
         if last is not None and last > fence.token:
             raise StaleAttempt(
                 f"table {self.name}: {fence.app_id!r} must be written with a token above {last}, "
@@ -168,7 +205,7 @@ class Store:
 
     def _applied(self, fence: Fence) -> bool:
         table = self.open()
-        return table is not None and table.transaction_version(fence.app_id) == fence.token
+        return table is not None and self.number(table, fence.app_id) == fence.token
 
     def _record_of(
         self, table: DeltaTable, fence: Fence, metadata: Mapping[str, Any]
@@ -186,25 +223,33 @@ class Store:
             )
         return record
 
-    def _check_schema(self, table: DeltaTable, rows: pa.Table) -> None:
-        check_same(
-            rows.schema,
+    def _evolution(self, table: DeltaTable, change: Change) -> Evolution:
+        return evolve(
+            self.name,
             schema_of(table),
-            f"table {self.name}: its schema is fixed since it was made",
-            f"Undo the change of columns, or move {self.uri} away and run again from the first "
-            "partition.",
+            change.rows.schema,
+            change.migrations,
+            replaces=change.mode == "overwrite",
         )
+
+    def _holds(self, table: DeltaTable, change: Change) -> bool:
+        """Whether the partition's rows are those of the change."""
+        if change.content is None:
+            return False
+        name, digest = change.content
+        return self.number(table, name) == digest
 
     def _touch(self, table: DeltaTable, fence: Fence, change: Change) -> int:
         """Commit what the rows are made from now; the rows are there already."""
-        nothing = change.rows.slice(0, 0)
-        noted = replace(change, metadata=unchanged(change.metadata))
-        commit = _properties(table, fence, noted)
+        nothing = fitted(change.rows.slice(0, 0), schema_of(table))
+        commit = _properties(table, fence, change)
         write_deltalake(table, nothing, mode="append", commit_properties=commit)
         return table.version()
 
-    def _write(self, table: DeltaTable | None, fence: Fence, change: Change) -> int:
-        commit = _properties(table, fence, change)
+    def _write(
+        self, table: DeltaTable | None, fence: Fence, change: Change, evolution: Evolution
+    ) -> int:
+        commit = _properties(table, fence, change, evolution)
         if table is None:
             make_folder(self.uri)
             write_deltalake(
@@ -217,14 +262,50 @@ class Store:
                 commit_properties=commit,
             )
             return 0
+        rows = fitted(change.rows, evolution.schema)
         if change.mode == "append":
-            write_deltalake(table, change.rows, mode="append", commit_properties=commit)
+            merge: Literal["merge"] | None = "merge" if evolution.changed else None
+            write_deltalake(table, rows, mode="append", schema_mode=merge, commit_properties=commit)
         else:
             predicate = f"{PARTITION} = '{change.partition}'"
-            write_deltalake(
-                table, change.rows, mode="overwrite", predicate=predicate, commit_properties=commit
-            )
+            with self._whole(table, rows, change, evolution) as written:
+                write_deltalake(
+                    table,
+                    written,
+                    mode="overwrite",
+                    predicate=None if evolution.retypes else predicate,
+                    schema_mode="overwrite" if evolution.changed else None,
+                    commit_properties=commit,
+                )
         return table.version()
+
+    @contextmanager
+    def _whole(
+        self, table: DeltaTable, rows: pa.Table, change: Change, evolution: Evolution
+    ) -> Iterator[pa.Table | pa.RecordBatchReader]:
+        """Give what a publish writes: its rows, and where a type changes all other partitions too.
+
+        These wait converted in a file: Delta cannot read a table while it writes a stream, and so
+        memory holds one partition at a time. A misfit shows before anything is written.
+        """
+        if not evolution.retypes:
+            yield rows
+            return
+        others = [one for one in partitions_of(table) if one != change.partition]
+        columns = schema_of(table).names
+        with TemporaryDirectory() as folder:
+            path = str(Path(folder) / "converted.arrow")
+            with pa.ipc.new_file(path, evolution.schema) as file:
+                for partition in others:
+                    stored = stored_rows(table, [partition], columns)
+                    where = f"table {self.name}, partition {partition}"
+                    file.write(migrated(stored, evolution, where).combine_chunks())
+            with pa.memory_map(path) as mapped:
+                held = pa.ipc.open_file(mapped)
+                batches = (held.get_batch(number) for number in range(held.num_record_batches))
+                yield pa.RecordBatchReader.from_batches(
+                    evolution.schema, chain(rows.to_batches(), batches)
+                )
 
     @staticmethod
     def _worth_retrying(table: DeltaTable | None, error: Exception) -> bool:
@@ -233,34 +314,16 @@ class Store:
         return table is None and "already exists" in str(error)
 
 
-def _holds(table: DeltaTable, change: Change) -> bool:
-    """Whether the partition's rows are those of the change."""
-    if change.content is None:
-        return False
-    name, digest = change.content
-    return table.transaction_version(name) == digest
-
-
-def _properties(table: DeltaTable | None, fence: Fence, change: Change) -> CommitProperties:
+def _properties(
+    table: DeltaTable | None, fence: Fence, change: Change, evolution: Evolution | None = None
+) -> CommitProperties:
     transactions = {fence.app_id: fence.token, **change.transactions}
     if change.content is not None:
         transactions |= dict([change.content])
     return CommitProperties(
         custom_metadata=change.metadata,
         app_transactions=[Transaction(app, number) for app, number in transactions.items()],
-        # A lost race for version 0 must not be retried on top of the winner: its metadata would
-        # be replaced.
-        max_commit_retries=None if table is not None else 0,
+        # Delta must not retry by itself what brings a schema: on top of a faster writer's commit it
+        # would replace that one's columns, or leave its rows in their former types.
+        max_commit_retries=0 if table is None or (evolution and evolution.changed) else None,
     )
-
-
-def schema_of(table: DeltaTable) -> pa.Schema:
-    """Give a table's schema as it stands, with the partition column."""
-    schema = pa.schema(table.schema().to_arrow())
-    if PARTITION not in schema.names:
-        raise DataContractError(
-            f"Delta table {table.table_uri}: must have the column {PARTITION!r}, got "
-            f"{schema.names}. "
-            "It was not made by the lake: give the lake a folder of its own."
-        )
-    return schema

@@ -13,7 +13,16 @@ if TYPE_CHECKING:
 
 def problems_of(use_case: UseCase) -> list[str]:
     """All contradictions between the sections, one sentence each; empty when there are none."""
-    checks = (_ingest, _clean, _references, _labels, _features, _train, _deploy_and_retrain)
+    checks = (
+        _ingest,
+        _clean,
+        _references,
+        _labels,
+        _features,
+        _train,
+        _deploy_and_retrain,
+        _migrations,
+    )
     return [problem for check in checks for problem in check(use_case)]
 
 
@@ -152,3 +161,15 @@ def _deploy_and_retrain(use_case: UseCase) -> Iterator[str]:
         )
     if use_case.task == "clustering" and "performance" in use_case.retrain.when:
         yield "retrain.when 'performance' needs labels; a clustering use case has none. Remove it."
+
+
+def _migrations(use_case: UseCase) -> Iterator[str]:
+    for number, one in enumerate(use_case.migrations):
+        where = f"migrations[{number}] of column {one.column!r}"
+        if one.before == one.after:
+            yield f"{where} must change the type, got {one.before!r} twice. Remove it."
+        elif "timestamp" in (one.before, one.after) and "string" not in (one.before, one.after):
+            yield (
+                f"{where}: a timestamp can only become a string, or be read from one, got "
+                f"{one.before!r} to {one.after!r}. Give the new column another name."
+            )

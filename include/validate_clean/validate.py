@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 
 from include.due.definitions import DEFINITION, definition_of
 from include.errors import DataContractError
+from include.lake.schemas import arrow_schema
 from include.lake.table import Lake, Writer
 from include.use_cases.loader import load_suite, root, shown
 from include.use_cases.schema import UseCase
@@ -59,7 +60,7 @@ def validate_and_clean(use_case: UseCase, partition: str, lake: Lake, writer: Wr
     # Before the suite is read: one that is edited meanwhile leaves the partition due.
     definition = {DEFINITION: definition_of(use_case, "clean")}
     raw = lake.table(use_case.name, "raw")
-    rows, source = raw.read_input(partition, list(use_case.ingest.columns))
+    rows, source = raw.read_input(partition, arrow_schema(use_case.ingest.columns))
 
     failed = _failed(rows, use_case, f"{use_case.name}: batch {partition}")
     good, bad = _split(rows, failed)
@@ -79,6 +80,7 @@ def validate_and_clean(use_case: UseCase, partition: str, lake: Lake, writer: Wr
             bad,
             partition=partition,
             schema=bad.schema,
+            migrations=use_case.migrations,
             writer=writer,
             inputs=[source],
             consumed=definition,
@@ -89,6 +91,7 @@ def validate_and_clean(use_case: UseCase, partition: str, lake: Lake, writer: Wr
         result.rows,
         partition=partition,
         schema=result.rows.schema,
+        migrations=use_case.migrations,
         writer=writer,
         inputs=[source],
         consumed=definition,
