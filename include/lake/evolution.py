@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from include.errors import DataContractError
 from include.lake.retype import Misfits, retyped
-from include.lake.schemas import PARTITION, TYPES
+from include.lake.schemas import PARTITION, TYPE_NAMES, TYPES
 
 # Delta keeps it beside the column in its own schema, so it is committed with the rows.
 _DROPPED = {b"flywheel.dropped": b"true"}
@@ -154,11 +154,9 @@ def _steps(
             kind = TYPES[one.after]
     if kind == after:
         return steps
-    names = {kind: word for word, kind in TYPES.items()}
+    was, now = TYPE_NAMES.get(before, before), TYPE_NAMES.get(after, after)
     raise DataContractError(
-        f"table {name}: column {column!r} must stay {names.get(before, before)}, got "
-        f"{names.get(after, after)}: a type changes by a declared migration alone. Nothing was "
-        "written. Add to use_case.yaml `migrations: "
-        f"[{{column: {column}, before: {names.get(before, before)}, after: "
-        f"{names.get(after, after)}}}]`, or undo the change."
+        f"table {name}: column {column!r} must stay {was}, got {now}: a type changes by a declared "
+        "migration alone. Nothing was written. Add to use_case.yaml "
+        f"`migrations: [{{column: {column}, before: {was}, after: {now}}}]`, or undo the change."
     )

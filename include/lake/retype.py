@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from include.errors import DataContractError
+from include.lake.schemas import TYPE_NAMES
 
 Misfits = Literal["refuse", "missing"]
 DECLARE_MISFITS = (
@@ -95,9 +96,10 @@ def _one_by_one(
             converted.append(_exactly(pa.chunked_array([values.slice(row, 1)]), after)[0])
         except pa.ArrowInvalid as error:
             if misfits == "refuse":
+                kind = TYPE_NAMES.get(values.type, values.type)
                 raise DataContractError(
-                    f"{where}: every value must fit {after}, got {values[row].as_py()!r} "
-                    f"({values.type}). {next_step}"
+                    f"{where}: every value must fit {TYPE_NAMES.get(after, after)}, got "
+                    f"{values[row].as_py()!r} ({kind}). {next_step}"
                 ) from error
             converted.append(None)
     return pa.array(converted, after).take(encoded.indices)

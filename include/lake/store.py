@@ -165,6 +165,32 @@ class Store:
             "Try again when fewer run at once."
         )
 
+    def compact(self) -> tuple[int, int] | None:
+        """Put the small files of each partition together, and remove those that were replaced.
+
+        For a table whose log is kept for a short time: readers of an older version would lose their
+        files. Beside appenders it is safe; where a publish is faster, it is left for the next time.
+
+        Returns
+        -------
+        tuple of int and int, or None
+            How many files there were and are; None where there is no table.
+        """
+        table = self.open()
+        if table is None:
+            return None
+        try:
+            before = len(table.file_uris())
+            table.optimize.compact()
+            table.vacuum(dry_run=False)
+            table.create_checkpoint()
+            table.cleanup_metadata()
+        except CommitFailedError as error:
+            logger.info("%s: left for the next time: %s", self.name, error)
+        except STORE_ERRORS as error:
+            raise store_trouble(self.name, self.uri, "compacted", error) from error
+        return before, len(table.file_uris())
+
     def number(self, table: DeltaTable, app_id: str) -> int | None:
         """Look a Delta transaction up; its number is None when there is none."""
         with self.reading():

@@ -166,7 +166,8 @@ class LakeTable(TableReader):
         """Add rows, exactly once for each sequence of an `app_id`.
 
         With a `run_id` it is a compare-and-set: of two runs that append the same sequence, one gets
-        None. A `kept` table keeps its log for years, others for a month.
+        None. A `kept` table keeps its log for years, others for two minutes: have these
+        compacted.
 
         Returns
         -------
@@ -186,6 +187,10 @@ class LakeTable(TableReader):
         except StaleAttempt:
             return None
         return done.version if done.fresh else None
+
+    def compact(self) -> tuple[int, int] | None:
+        """Put the small files of a table that is appended to together; see `Store.compact`."""
+        return self._store.compact()
 
     def _replace(
         self,

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 MOST_AT_ONCE = 50
 """Events per phase that one run sends: each starts a run. The next run sends the rest."""
+REQUESTS = "requests"
+"""What serving answered: one small file every two seconds, until they are put together here."""
 GIVE_UP_AFTER = 3
 """Failed runs of a key, one after the other, after which a person must look."""
 
@@ -27,7 +29,7 @@ class SendLostEventsOperator(PhaseOperator):
     Lost are events to a Dag that was paused, and those that a killed scheduler or triggerer had not
     acted upon. Nothing is sent for what is queued or running, for a Dag that is paused, or (except
     for ingestion) after three failures in a row. Also corrects MLflow's aliases where they differ
-    from the promotion ledger. **Idempotent**: a run that was started for what is not due any more
+    from the promotion ledger, and puts the files of `requests` together. **Idempotent**: a run that was started for what is not due any more
     is skipped. **XCom**: what was sent, why, and what was left. **Retries**: none; the next run
     looks again.
     """
@@ -50,6 +52,7 @@ class SendLostEventsOperator(PhaseOperator):
             hook = self.lake_hook
             for lost in find_lost(self.config, hook.lake, hook.landing, self.registry, self.ledger):
                 self._send(lost, sent, left)
+            hook.lake.table(self.use_case, REQUESTS).compact()
         for line in sent:
             self.log.info("Sent: %s", line)
         for line in left:

@@ -48,11 +48,24 @@ class World:
         """Return a writer that has overtaken all earlier ones."""
         return Writer(run_id=run_id, attempt=1, token=next(self.tokens), code_version="test")
 
-    def publish(self, stage: str, partition: str, frame: pd.DataFrame, columns: Any) -> Published:
+    def publish(
+        self,
+        stage: str,
+        partition: str,
+        frame: pd.DataFrame,
+        columns: Any,
+        migrations: Any = (),
+    ) -> Published:
         """Publish a frame."""
         data: pa.Table = to_arrow(frame[list(columns)], arrow_schema(columns))
         table = self.lake.table(self.use_case.name, stage)
-        return table.publish(data, partition=partition, schema=data.schema, writer=self.writer())
+        return table.publish(
+            data,
+            partition=partition,
+            schema=data.schema,
+            writer=self.writer(),
+            migrations=migrations,
+        )
 
     def land(self, month: str, **rows: Any) -> pd.DataFrame:
         """Publish a month's features; takes what `tiny_rows` takes."""

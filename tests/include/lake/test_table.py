@@ -8,9 +8,11 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 from deltalake import DeltaTable
+from deltalake.table import TableOptimizer
 
 from include.errors import ConfigError, DataContractError
 from include.lake.table import Input, Lake, LakeTable, Published, StaleAttempt, Writer
+from include.lake.writing import APPENDED
 from tests.include.lake.conftest import consumed, digest
 
 SCHEMA = pa.schema([("a", pa.int64())])
@@ -294,9 +296,9 @@ def test_of_two_runs_with_one_sequence_the_second_gets_none(table: LakeTable) ->
     assert [record["run_id"] for record in table.history()] == ["one"]
 
 
-@pytest.mark.parametrize(("kept", "days"), [(True, 3650), (False, 30)])
+@pytest.mark.parametrize(("kept", "how_long"), [(True, "3650 days"), (False, "2 minutes")])
 def test_the_log_of_an_appended_table_is_kept_as_long_as_asked(
-    table: LakeTable, tmp_path: Path, kept: bool, days: int
+    table: LakeTable, tmp_path: Path, kept: bool, how_long: str
 ) -> None:
     table.append(
         pa.table([[1]], schema=SCHEMA),
@@ -307,7 +309,7 @@ def test_the_log_of_an_appended_table_is_kept_as_long_as_asked(
         kept=kept,
     )
     text = (tmp_path / f"lake/flight_delays/raw/_delta_log/{0:020}.json").read_text()
-    assert f'"delta.logRetentionDuration":"interval {days} days"' in text
+    assert f'"delta.logRetentionDuration":"interval {how_long}"' in text
 
 
 def test_what_partitions_are_made_from_comes_in_one_look(
@@ -338,3 +340,62 @@ def test_read_input_names_the_state_it_read(table: LakeTable, publish: Publish) 
     rows, read = table.read_input("2013-01", ["a"])
     assert rows.to_pydict() == {"a": [1, 2]}
     assert read == Input("flight_delays.raw", 1, digest([1, 2]))
+
+
+def test_compaction_puts_files_together_and_forgets_nothing(
+    table: LakeTable, tmp_path: Path
+) -> None:
+    def append(sequence: int, app: str = "r") -> int | None:
+        rows = pa.table([[sequence]], schema=SCHEMA)
+        day = f"2013-01-0{1 + sequence % 2}"
+        return table.append(rows, partition=day, schema=SCHEMA, app_id=app, sequence=sequence)
+
+    assert table.compact() is None
+    for sequence in range(1, 31):
+        append(sequence)
+    before = table.read().sort_by("a")
+    opened = DeltaTable(table._store.uri)
+    assert table.compact() == (30, 2)
+    assert table.read().sort_by("a").equals(before)
+    assert opened.to_pyarrow_table().num_rows == 30  # a reader that had begun
+    assert (table.last_sequence("r"), append(30), append(31)) == (30, None, 32)
+    assert [one["fence"] for one in table.history(1)] == [["append:r", 31]]
+
+
+def test_what_was_replaced_goes_with_the_next_compaction(
+    table: LakeTable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(APPENDED, "delta.deletedFileRetentionDuration", "interval 0 seconds")
+    monkeypatch.setitem(APPENDED, "delta.logRetentionDuration", "interval 0 seconds")
+    folder = tmp_path / "lake/flight_delays/raw"
+    for sequence in range(1, 51):
+        rows = pa.table([[sequence]], schema=SCHEMA)
+        table.append(rows, partition="p", schema=SCHEMA, app_id="r", sequence=sequence)
+        if sequence % 25 == 0:
+            table.compact()
+    assert len(list(folder.rglob("partition=p/*.parquet"))) == 1
+    assert len(list(folder.glob("_delta_log/*.json"))) < 5
+    assert sorted(table.read()["a"].to_pylist()) == list(range(1, 51))
+    assert table.last_sequence("r") == 50
+    rows = pa.table([[50]], schema=SCHEMA)
+    assert table.append(rows, partition="p", schema=SCHEMA, app_id="r", sequence=50) is None
+
+
+def test_an_append_beside_a_compaction_loses_nothing(
+    table: LakeTable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def append(sequence: int) -> None:
+        rows = pa.table([[sequence]], schema=SCHEMA)
+        table.append(rows, partition="p", schema=SCHEMA, app_id="r", sequence=sequence)
+
+    append(1)
+    append(2)
+    real = TableOptimizer.compact
+
+    def slow(self: TableOptimizer) -> object:
+        append(3)
+        return real(self)
+
+    monkeypatch.setattr(TableOptimizer, "compact", slow)
+    table.compact()
+    assert sorted(table.read()["a"].to_pylist()) == [1, 2, 3]
