@@ -13,10 +13,10 @@ from pathlib import Path
 from statistics import median
 
 import pyarrow as pa
-from deltalake import DeltaTable
 
 from benchmarks.figures import Figure, spread
 from include.lake.table import Lake
+from include.lake.writing import APPENDED
 from include.serving.prediction_log import SCHEMA, STAGE
 
 APPENDS, SAMPLE, BETWEEN_COMPACTIONS = 10_000, 100, 300
@@ -46,16 +46,13 @@ def measure(folder: Path, appends: int = APPENDS) -> list[Figure]:
 
     The median of the first and of the last hundred: in the first ones checkpoints begin, too.
     """
-    lake, data = Lake(str(folder / "requests_lake")), rows()
-    table = lake.table("bench", STAGE)
+    APPENDED.update(dict.fromkeys(_RETENTION, "interval 1 seconds"))
+    table, data = Lake(str(folder / "requests_lake")).table("bench", STAGE), rows()
     took = []
     for sequence in range(1, appends + 1):
         started = time.perf_counter()
         table.append(data, partition="2026-01-01", schema=SCHEMA, app_id="r", sequence=sequence)
         took.append(time.perf_counter() - started)
-        if sequence == 1:
-            opened = DeltaTable(f"{lake.uri}/bench/{STAGE}")
-            opened.alter.set_table_properties(dict.fromkeys(_RETENTION, "interval 1 seconds"))
         if sequence % BETWEEN_COMPACTIONS == 0:
             table.compact()
     first, last = took[:SAMPLE], took[-SAMPLE:]

@@ -1,33 +1,30 @@
-"""One Delta table in a folder or an object store: opened, and committed to behind a fence."""
+"""Commits to a Delta table, behind a fence."""
 
 from __future__ import annotations
 
 import logging
 import random
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import chain
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, Literal
 
 import pyarrow as pa
 from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
-from deltalake.exceptions import CommitFailedError, TableNotFoundError
+from deltalake.exceptions import CommitFailedError
 
-from include.errors import DataContractError, ServiceUnavailable
+from include.errors import ServiceUnavailable
 from include.lake.errors import STORE_ERRORS, StaleAttempt, make_folder, store_trouble
-from include.lake.evolution import Evolution, Migration, evolve, fitted, migrated
-from include.lake.reading import partitions_of, schema_of, stored_rows
-from include.lake.records import commit_record, unchanged
+from include.lake.evolution import Evolution, Migration, evolve, fitted
+from include.lake.log import Log
+from include.lake.migration import whole_table
+from include.lake.reading import schema_of
+from include.lake.records import unchanged
 from include.lake.schemas import PARTITION
 
 logger = logging.getLogger(__name__)
 
 _TRIES = 30
-_HISTORY_STEPS = (20, 200, None)
 
 
 @dataclass(frozen=True)
@@ -84,38 +81,8 @@ class Commit:
 
 
 @dataclass(frozen=True)
-class Store:
-    """Where a table is, and how it is reached."""
-
-    name: str
-    uri: str
-    options: Mapping[str, str]
-
-    def open(self, version: int | None = None) -> DeltaTable | None:
-        """Read the log, once; None when there is no table yet.
-
-        Raises
-        ------
-        DataContractError
-            When the version is not there, or not any more, or the log is damaged.
-        ServiceUnavailable
-            When the store fails.
-        """
-        try:
-            return DeltaTable(self.uri, version=version, storage_options=dict(self.options))
-        except STORE_ERRORS as error:
-            if isinstance(error, TableNotFoundError) and version is None:
-                return None
-            # Only Delta itself says that a version is not kept; OSError is the store's.
-            newest = None if version is None or isinstance(error, OSError) else self.open()
-            if newest is None and isinstance(error, TableNotFoundError):
-                return None
-            if newest is None:
-                raise store_trouble(self.name, self.uri, "opened", error) from error
-            raise DataContractError(
-                f"table {self.name}: version {version} must be one that is kept, the newest is "
-                f"{newest.version()}. Correct the number; a version older than the log is gone."
-            ) from error
+class Store(Log):
+    """One table, to look at and to commit to."""
 
     def commit(self, fence: Fence, change: Change) -> Commit:
         """Write a change, exactly once for its fence.
@@ -164,59 +131,6 @@ class Store:
             f"{_TRIES} times. "
             "Try again when fewer run at once."
         )
-
-    def compact(self) -> tuple[int, int] | None:
-        """Put the small files of each partition together, and remove those that were replaced.
-
-        For a table whose log is kept for a short time: readers of an older version would lose their
-        files. Beside appenders it is safe; where a publish is faster, it is left for the next time.
-
-        Returns
-        -------
-        tuple of int and int, or None
-            How many files there were and are; None where there is no table.
-        """
-        table = self.open()
-        if table is None:
-            return None
-        try:
-            before = len(table.file_uris())
-            table.optimize.compact()
-            table.vacuum(dry_run=False)
-            table.create_checkpoint()
-            table.cleanup_metadata()
-        except CommitFailedError as error:
-            logger.info("%s: left for the next time: %s", self.name, error)
-        except STORE_ERRORS as error:
-            raise store_trouble(self.name, self.uri, "compacted", error) from error
-        return before, len(table.file_uris())
-
-    def number(self, table: DeltaTable, app_id: str) -> int | None:
-        """Look a Delta transaction up; its number is None when there is none."""
-        with self.reading():
-            return table.transaction_version(app_id)
-
-    @contextmanager
-    def reading(self) -> Iterator[None]:
-        """Tell the store's troubles while an opened table is read: parts of its log, and rows."""
-        try:
-            yield
-        except STORE_ERRORS as error:
-            raise store_trouble(self.name, self.uri, "read", error) from error
-
-    def records(self, table: DeltaTable, limit: int | None = None) -> list[dict[str, Any]]:
-        """List publishes, newest first."""
-        with self.reading():
-            found = (commit_record(commit) for commit in table.history(limit))
-            return [record for record in found if record is not None]
-
-    def find(self, table: DeltaTable, **wanted: object) -> dict[str, Any] | None:
-        """Newest publish that carries these values; the recent past is read first."""
-        for limit in _HISTORY_STEPS:
-            for record in self.records(table, limit):
-                if all(record.get(name) == value for name, value in wanted.items()):
-                    return record
-        return None
 
     def _fenced(self, table: DeltaTable, fence: Fence) -> bool:
         last = self.number(table, fence.app_id)
@@ -294,7 +208,7 @@ class Store:
             write_deltalake(table, rows, mode="append", schema_mode=merge, commit_properties=commit)
         else:
             predicate = f"{PARTITION} = '{change.partition}'"
-            with self._whole(table, rows, change, evolution) as written:
+            with whole_table(self.name, table, rows, evolution) as written:
                 write_deltalake(
                     table,
                     written,
@@ -304,34 +218,6 @@ class Store:
                     commit_properties=commit,
                 )
         return table.version()
-
-    @contextmanager
-    def _whole(
-        self, table: DeltaTable, rows: pa.Table, change: Change, evolution: Evolution
-    ) -> Iterator[pa.Table | pa.RecordBatchReader]:
-        """Give what a publish writes: its rows, and where a type changes all other partitions too.
-
-        These wait converted in a file: Delta cannot read a table while it writes a stream, and so
-        memory holds one partition at a time. A misfit shows before anything is written.
-        """
-        if not evolution.retypes:
-            yield rows
-            return
-        others = [one for one in partitions_of(table) if one != change.partition]
-        columns = schema_of(table).names
-        with TemporaryDirectory() as folder:
-            path = str(Path(folder) / "converted.arrow")
-            with pa.ipc.new_file(path, evolution.schema) as file:
-                for partition in others:
-                    stored = stored_rows(table, [partition], columns)
-                    where = f"table {self.name}, partition {partition}"
-                    file.write(migrated(stored, evolution, where).combine_chunks())
-            with pa.memory_map(path) as mapped:
-                held = pa.ipc.open_file(mapped)
-                batches = (held.get_batch(number) for number in range(held.num_record_batches))
-                yield pa.RecordBatchReader.from_batches(
-                    evolution.schema, chain(rows.to_batches(), batches)
-                )
 
     @staticmethod
     def _worth_retrying(table: DeltaTable | None, error: Exception) -> bool:

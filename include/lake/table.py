@@ -13,6 +13,7 @@ from typing import Any
 import pyarrow as pa
 
 from include.errors import ConfigError
+from include.lake.compaction import compact
 from include.lake.content import content_version
 from include.lake.errors import StaleAttempt, is_remote
 from include.lake.evolution import Migration, published_schema
@@ -189,8 +190,8 @@ class LakeTable(TableReader):
         return done.version if done.fresh else None
 
     def compact(self) -> tuple[int, int] | None:
-        """Put the small files of a table that is appended to together; see `Store.compact`."""
-        return self._store.compact()
+        """Put the small files of a table that is appended to together; see `compact`."""
+        return compact(self._store)
 
     def _replace(
         self,

@@ -29,9 +29,9 @@ class SendLostEventsOperator(PhaseOperator):
     Lost are events to a Dag that was paused, and those that a killed scheduler or triggerer had not
     acted upon. Nothing is sent for what is queued or running, for a Dag that is paused, or (except
     for ingestion) after three failures in a row. Also corrects MLflow's aliases where they differ
-    from the promotion ledger, and puts the files of `requests` together. **Idempotent**: a run that was started for what is not due any more
-    is skipped. **XCom**: what was sent, why, and what was left. **Retries**: none; the next run
-    looks again.
+    from the promotion ledger, and puts the files of `requests` together. **Idempotent**: a run that
+    was started for what is not due any more is skipped. **XCom**: what was sent, why, and what was
+    left. **Retries**: none; the next run looks again.
     """
 
     takes_partition_key = False

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -358,22 +360,41 @@ def test_compaction_puts_files_together_and_forgets_nothing(
     assert table.compact() == (30, 2)
     assert table.read().sort_by("a").equals(before)
     assert opened.to_pyarrow_table().num_rows == 30  # a reader that had begun
-    assert (table.last_sequence("r"), append(30), append(31)) == (30, None, 32)
+    assert (table.last_sequence("r"), append(30), append(31)) == (30, None, 31)
     assert [one["fence"] for one in table.history(1)] == [["append:r", 31]]
 
 
-def test_what_was_replaced_goes_with_the_next_compaction(
+def test_a_table_that_models_are_pinned_to_is_not_compacted(
+    table: LakeTable, publish: Publish
+) -> None:
+    publish(table, "2013-01", 1)
+    before = table.version()
+    with pytest.raises(DataContractError, match=r"log is kept for .*2 minutes.*3650 days.*pinned"):
+        table.compact()
+    assert table.version() == before
+
+
+def test_what_was_replaced_goes_with_a_later_compaction(
     table: LakeTable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(APPENDED, "delta.deletedFileRetentionDuration", "interval 0 seconds")
     monkeypatch.setitem(APPENDED, "delta.logRetentionDuration", "interval 0 seconds")
     folder = tmp_path / "lake/flight_delays/raw"
-    for sequence in range(1, 51):
-        rows = pa.table([[sequence]], schema=SCHEMA)
-        table.append(rows, partition="p", schema=SCHEMA, app_id="r", sequence=sequence)
-        if sequence % 25 == 0:
-            table.compact()
-    assert len(list(folder.rglob("partition=p/*.parquet"))) == 1
+
+    def append(first: int, last: int) -> None:
+        for sequence in range(first, last + 1):
+            rows = pa.table([[sequence]], schema=SCHEMA)
+            table.append(rows, partition="p", schema=SCHEMA, app_id="r", sequence=sequence)
+
+    append(1, 25)
+    table.compact()
+    two_hours_ago = time.time() - 7200
+    for file in folder.rglob("partition=p/*.parquet"):
+        os.utime(file, (two_hours_ago, two_hours_ago))
+    append(26, 50)
+    table.compact()
+    # The second compaction's own, and what it replaced: a commit on its way looks like that.
+    assert len(list(folder.rglob("partition=p/*.parquet"))) <= 1 + 26
     assert len(list(folder.glob("_delta_log/*.json"))) < 5
     assert sorted(table.read()["a"].to_pylist()) == list(range(1, 51))
     assert table.last_sequence("r") == 50
