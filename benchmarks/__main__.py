@@ -26,6 +26,7 @@ from benchmarks import (
     machine,
     memory_at_rest,
     partition_through_the_wheel,
+    requests_append,
     serving_one_row,
     task_start,
 )
@@ -42,8 +43,8 @@ NAMES = (
     "at_once",
     "demo",
 )
-ON_REQUEST = ("backlog",)
-"""Measured only when it is named: half an hour."""
+ON_REQUEST = ("backlog", "requests_append")
+"""Measured only when they are named: half an hour, and five minutes."""
 
 
 class Bench:
@@ -95,6 +96,7 @@ class Bench:
                 if not with_demo:
                     self.add("memory", memory_at_rest.measure, home.stack, "one use case")
                 self.add("task_start", task_start.measure, home)
+        self.add("requests_append", requests_append.measure, folder)
         self.add("at_once", backlog.measure, folder / "at_once", self.say)
         self.add("backlog", backlog.measure_backlog, folder / "backlog", self.say)
         if with_demo:

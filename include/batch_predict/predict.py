@@ -94,14 +94,17 @@ def predict_partition(
         If the registry or the lake does not answer.
     """
     features = lake.table(use_case.name, "features")
-    rows, read = features.read_input(partition)
     model = registry.load(use_case.name, champion)
+    rows, read = features.read_input(partition, _columns(model, use_case))
+    lacking = features.lacks(partition, model.use_case.features.columns)
+    _check_features(model, lacking, partition, use_case, champion)
     scored = _score(model, to_pandas(rows), use_case, champion)
     data = to_arrow(scored, predictions_schema(use_case))
     published = lake.table(use_case.name, "predictions").publish(
         data,
         partition=partition,
         schema=data.schema,
+        migrations=use_case.migrations,
         writer=writer,
         inputs=[read],
         consumed={DEFINITION: definition_of(use_case, "predictions")},
@@ -120,17 +123,32 @@ def predict_partition(
     )
 
 
+def _columns(model: ServableModel, use_case: UseCase) -> pa.Schema:
+    """Give the key and what the model needs, in its types: today's definition may have others."""
+    key = {name: use_case.ingest.columns[name] for name in use_case.ingest.key}
+    features = model.use_case.features
+    return arrow_schema(
+        key
+        | dict.fromkeys(features.numeric, "float64")
+        | dict.fromkeys(features.categorical, "string")
+    )
+
+
+def _check_features(
+    model: ServableModel, lacking: list[str], partition: str, use_case: UseCase, champion: str
+) -> None:
+    if lacking:
+        raise DataContractError(
+            f"{use_case.name}: champion {champion} needs the features "
+            f"{model.use_case.features.columns}, but {partition} was published without {lacking}. "
+            "The use case was changed since the champion was trained: train again, or put them "
+            f"back into include/use_cases/{use_case.name}/use_case.yaml and rebuild the features."
+        )
+
+
 def _score(
     model: ServableModel, frame: pd.DataFrame, use_case: UseCase, champion: str
 ) -> pd.DataFrame:
-    needed = model.use_case.features.columns
-    lacking = [name for name in needed if name not in frame]
-    if lacking:
-        raise DataContractError(
-            f"{use_case.name}: champion {champion} needs the features {needed}, {lacking} are"
-            f" not in the features table. The use case was changed since it was trained: train"
-            f" again, or put them back into include/use_cases/{use_case.name}/use_case.yaml."
-        )
     predicted = model.predict_features(frame)
     return frame[use_case.ingest.key].assign(
         prediction=predicted["prediction"].astype("float64"),

@@ -137,7 +137,8 @@ def _made(
             table = lake.table(use_case.name, name)
             there = sorted(set(table.partitions()) & set(keys))
             if there:
-                yield name, table.consumed_versions(DEFINITION, there)
+                made = table.made_from({key: [DEFINITION] for key in there})
+                yield name, {key: made[key][DEFINITION] for key in there}
 
 
 def _tables_of(use_case: UseCase, stage: str) -> list[str]:

@@ -73,9 +73,9 @@ def states(use_case: str, stage: str, wanted: Wanted, lake: Lake) -> dict[str, S
     made = lake.table(use_case, stage).made_from(wanted)
     refusals = lake.table(use_case, _REFUSALS)
     names = {f"{stage}.{key}": key for key in wanted}
-    refused = refusals.consumed_versions(_INPUTS, list(names))
+    refused = refusals.made_from({name: [_INPUTS] for name in names})
     return {
-        key: _state(use_case, stage, key, wanted[key], made[key], refused[name])
+        key: _state(use_case, stage, key, wanted[key], made[key], refused[name][_INPUTS])
         for name, key in names.items()
     }
 
@@ -118,7 +118,7 @@ def refuse(
 def refusal_message(use_case: str, stage: str, key: str, lake: Lake) -> str | None:
     """Return the message of a partition's last refusal, also after it was corrected; or None."""
     table, name = lake.table(use_case, _REFUSALS), f"{stage}.{key}"
-    if table.partition_version(name) is None:
+    if name not in table.partitions():
         return None
     return str(table.read([name], ["words"])["words"][0].as_py())
 

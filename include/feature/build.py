@@ -57,7 +57,7 @@ def build_partition(use_case: UseCase, partition: str, lake: Lake, writer: Write
     # Before features.py is read: one that is edited meanwhile leaves the partition due.
     definition = definition_of(use_case, "features")
     clean = lake.table(use_case.name, "clean")
-    table, source = clean.read_input(partition, list(use_case.ingest.columns))
+    table, source = clean.read_input(partition, arrow_schema(use_case.ingest.columns))
     rows = to_pandas(table)
     covered = _references_of(use_case, partition, lake)
     references, inputs = load_references(use_case, lake)
@@ -72,6 +72,7 @@ def build_partition(use_case: UseCase, partition: str, lake: Lake, writer: Write
         to_arrow(frame[schema.names], schema),
         partition=partition,
         schema=schema,
+        migrations=use_case.migrations,
         writer=writer,
         inputs=[source, *inputs],
         consumed={**covered, DEFINITION: definition},

@@ -257,6 +257,7 @@ def _publish(
         consumed={SOURCE: gathered.fingerprint, DEFINITION: definition_of(use_case, stage)},
         facts={"files": gathered.files, "files_gone": len(gathered.gone), **(facts or {})},
         origin=[FILE],
+        migrations=use_case.migrations,
     )
 
 
@@ -268,7 +269,7 @@ def _check_rule(use_case: UseCase, partition: str, table: LakeTable, gone: list[
     DataContractError
         The labels that are there were made by another definition.
     """
-    made = table.consumed(partition, DEFINITION)
+    made = table.made_from({partition: [DEFINITION]})[partition][DEFINITION]
     if made not in (None, definition_of(use_case, "labels")):
         raise DataContractError(
             f"{use_case.name}: labels of {partition} must be made by one rule, but the rule has "

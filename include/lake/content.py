@@ -15,13 +15,16 @@ _BATCH_ROWS = 100_000
 def content_version(data: pa.Table, leave_out: Collection[str] = ()) -> int:
     """Digest rows, column names and types into a whole number below 2**63.
 
+    Equal is what is read alike: a column without any value does not count, because rows that were
+    published before there was such a column are read like this too.
+
     Delta keeps it as a transaction version, which has 63 bits: two contents of one partition are
     confused once in 10**18 publishes.
 
     Parameters
     ----------
     data : Table
-        The order of rows and columns counts.
+        The order of rows counts, that of columns does not.
     leave_out : collection of str
         Columns that do not count, such as the time of the computation.
 
@@ -33,8 +36,12 @@ def content_version(data: pa.Table, leave_out: Collection[str] = ()) -> int:
     >>> content_version(one) == content_version(two)
     False
     """
-    kept = [name for name in data.column_names if name not in leave_out]
-    digest = hashlib.blake2b(digest_size=8)
+    kept = [
+        name
+        for name in sorted(data.column_names)
+        if name not in leave_out and data[name].null_count < data.num_rows
+    ]
+    digest = hashlib.blake2b(f"{data.num_rows}\0".encode(), digest_size=8)
     for name in kept:
         digest.update(f"{name}\0{data.schema.field(name).type}\0".encode())
     rows = data.select(kept)

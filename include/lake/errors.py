@@ -6,9 +6,25 @@ import os
 import re
 from pathlib import Path
 
-from include.errors import FlywheelError, ServiceUnavailable, SettingsError
+import pyarrow as pa
+from deltalake.exceptions import DeltaError
 
+from include.errors import DataContractError, FlywheelError, ServiceUnavailable, SettingsError
+
+STORE_ERRORS = (OSError, DeltaError, pa.ArrowException)
+"""What `deltalake` and `pyarrow` raise when they cannot read or write a table's files."""
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
+_BACKTRACE = re.compile(r"\s0: <unknown>.*", re.DOTALL)
+# Texts of deltalake 1.6 and pyarrow 25: their exceptions have no types or codes for these.
+# `tests/include/lake/test_store_faults.py` provokes each with an object store that fails.
+_REFUSED = re.compile(
+    r"\b(401 Unauthorized|403 Forbidden|NoSuchBucket|ExpiredToken|InvalidAccessKeyId"
+    r"|SignatureDoesNotMatch)\b|\(os error (1|13|30)\)|Permission denied|Read-only file system"
+)
+_LOST = re.compile(r"\.parquet not found\b")
+_DAMAGED = re.compile(
+    r"Parquet magic bytes not found|Json error|Couldn't deserialize|Corrupt|Invalid Parquet"
+)
 
 
 class StaleAttempt(FlywheelError):  # noqa: N818 - says what happened, as the family does
@@ -37,14 +53,47 @@ def make_folder(uri: str) -> None:
 
 
 def store_trouble(name: str, uri: str, doing: str, error: Exception) -> FlywheelError:
-    """Tell an error of the store in Flywheel's words; the caller raises it from the cause."""
+    """Tell an error of the store in Flywheel's words; the caller raises it from the cause.
+
+    Returns
+    -------
+    SettingsError
+        The store answers that we may not, or that there is no such bucket.
+    DataContractError
+        A file of the table is damaged, or a data file that the log names is gone.
+    ServiceUnavailable
+        Anything else: no answer, half of one, 429 and 5xx, a disk that is full or fails, a log
+        entry that is listed and not there yet. So what is not known is tried again.
+    """
     if not is_remote(uri) and Path(uri).exists() and not os.access(uri, os.W_OK):
         return _not_writable(uri, error)
-    cause = " ".join(_COLOURS.sub("", str(error)).replace("↳", " ").split())
+    cause = _told(error)
+    where = f"table {name} at {uri}"
+    if _REFUSED.search(cause):
+        return SettingsError(
+            f"{where}: the store must let this process read and write, got: {cause}. "
+            "Check FLYWHEEL_LAKE_URI, that the bucket is there, and the AWS_ variables or the "
+            "folder's rights."
+        )
+    if isinstance(error, FileNotFoundError) or _LOST.search(cause):
+        return DataContractError(
+            f"{where}: its data files must be there, but one is gone: {cause}. "
+            "Someone vacuumed the table: read a newer version, or restore the file from a backup."
+        )
+    if _DAMAGED.search(cause):
+        return DataContractError(
+            f"{where}: its files must be whole, but one is damaged: {cause}. "
+            "Restore it from a backup, or publish the partition again."
+        )
     return ServiceUnavailable(
-        f"table {name} at {uri}: could not be {doing}: {cause}. "
+        f"{where}: could not be {doing}: {cause}. "
         "Check that the store answers and has room; the same run can then be tried again."
     )
+
+
+def _told(error: Exception) -> str:
+    text = _BACKTRACE.sub("", _COLOURS.sub("", str(error)).replace("↳", " "))
+    return " ".join(text.split())
 
 
 def _not_writable(uri: str, error: Exception) -> SettingsError:

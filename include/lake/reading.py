@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from typing import TypeAlias
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -11,9 +12,18 @@ import pyarrow.dataset as ds
 from deltalake import DeltaTable
 
 from include.errors import DataContractError
-from include.lake.errors import store_trouble
+from include.lake.evolution import published_schema
+from include.lake.retype import retyped
 from include.lake.schemas import PARTITION
-from include.lake.store import Store
+
+Columns: TypeAlias = Sequence[str] | pa.Schema | None
+"""Names of columns, or a schema: then also the types that they are wanted in. None: all."""
+
+
+_RETYPED = (
+    "The column was given another type since: publish the partition again by the definition of "
+    "now, or train a model with the new type."
+)
 
 
 def partitions_of(table: DeltaTable) -> list[str]:
@@ -32,17 +42,39 @@ def row_counts_of(table: DeltaTable) -> dict[str, int]:
     return dict(counts)
 
 
+def schema_of(table: DeltaTable) -> pa.Schema:
+    """Give a table's schema as it stands, with dropped columns and the partition column."""
+    schema = pa.schema(table.schema().to_arrow())
+    if PARTITION not in schema.names:
+        raise DataContractError(
+            f"Delta table {table.table_uri}: must have the column {PARTITION!r}, got "
+            f"{schema.names}. "
+            "It was not made by the lake: give the lake a folder of its own."
+        )
+    return schema
+
+
 def rows_of(
-    store: Store,
-    table: DeltaTable,
-    partitions: Sequence[str] | None,
-    columns: Sequence[str] | None,
+    name: str, table: DeltaTable, partitions: Sequence[str] | None, columns: Columns
 ) -> pa.Table:
-    """Read partitions and columns of an opened table; see `LakeTable.read`."""
-    where = f"table {store.name}, version {table.version()}"
+    """Read partitions and columns of an opened table; see `TableReader.read`."""
+    where = f"table {name}, version {table.version()}"
     _known(where, "partition", partitions or [], partitions_of(table))
+    there = schema_of(table)
+    if isinstance(columns, pa.Schema):
+        held = [column for column in columns.names if column in there.names]
+        return _as_asked(where, stored_rows(table, partitions, held), columns)
+    if columns is None:
+        return stored_rows(table, partitions, published_schema(there).names)
+    _known(where, "column", columns, there.names)
+    return stored_rows(table, partitions, columns)
+
+
+def stored_rows(
+    table: DeltaTable, partitions: Sequence[str] | None, columns: Sequence[str]
+) -> pa.Table:
+    """Read rows as they are stored; a column that a partition was published without is missing."""
     whole = table.to_pyarrow_dataset()
-    _known(where, "column", columns or [], whole.schema.names)
     wanted = (
         None if partitions is None else pc.field(PARTITION).isin(pa.array(partitions, pa.string()))
     )
@@ -51,15 +83,18 @@ def rows_of(
     # A file's name begins with its partition and its number in the write.
     files = sorted(whole.get_fragments(filter=wanted), key=lambda fragment: str(fragment.path))
     ordered = ds.FileSystemDataset(files, whole.schema, whole.format, whole.filesystem)
-    try:
-        return ordered.to_table(columns=None if columns is None else list(columns))
-    except FileNotFoundError as error:
-        raise DataContractError(
-            f"{where}: its data files must be there, but one is gone: {error}. "
-            "Someone vacuumed the table: read a newer version, or restore the file from a backup."
-        ) from error
-    except OSError as error:
-        raise store_trouble(store.name, store.uri, "read", error) from error
+    return ordered.to_table(columns=list(columns)).replace_schema_metadata(None)
+
+
+def _as_asked(where: str, rows: pa.Table, asked: pa.Schema) -> pa.Table:
+    """Convert to the types that are asked for, exactly; what is not there is null."""
+    columns = [
+        retyped(rows[one.name], one.type, f"{where}: column {one.name!r}", next_step=_RETYPED)
+        if one.name in rows.column_names
+        else pa.nulls(rows.num_rows, one.type)
+        for one in asked
+    ]
+    return pa.table(columns, schema=asked)
 
 
 def _known(where: str, kind: str, wanted: Sequence[str], there: Sequence[str]) -> None:

@@ -16,6 +16,7 @@ TYPES: dict[str, pa.DataType] = {
     "bool": pa.bool_(),
     "timestamp": pa.timestamp("us", tz="UTC"),
 }
+TYPE_NAMES: dict[pa.DataType, str] = {kind: name for name, kind in TYPES.items()}
 
 
 def arrow_schema(columns: Mapping[str, str]) -> pa.Schema:

@@ -1,27 +1,30 @@
-"""One Delta table in a folder or an object store: opened, and committed to behind a fence."""
+"""Commits to a Delta table, behind a fence."""
 
 from __future__ import annotations
 
 import logging
 import random
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Literal
 
 import pyarrow as pa
 from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
-from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
+from deltalake.exceptions import CommitFailedError
 
-from include.errors import DataContractError, ServiceUnavailable
-from include.lake.errors import StaleAttempt, make_folder, store_trouble
-from include.lake.records import commit_record, unchanged
-from include.lake.schemas import PARTITION, check_same
+from include.errors import ServiceUnavailable
+from include.lake.errors import STORE_ERRORS, StaleAttempt, make_folder, store_trouble
+from include.lake.evolution import Evolution, Migration, evolve, fitted
+from include.lake.log import Log
+from include.lake.migration import whole_table
+from include.lake.reading import schema_of
+from include.lake.records import unchanged
+from include.lake.schemas import PARTITION
 
 logger = logging.getLogger(__name__)
 
 _TRIES = 30
-_HISTORY_STEPS = (20, 200, None)
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,8 @@ class Change:
         written, but do not count as changed.
     properties : mapping of str to str
         Table properties, should this commit make the table.
+    migrations : sequence of Migration
+        Declared changes of columns' types.
     """
 
     partition: str
@@ -64,6 +69,7 @@ class Change:
     content: tuple[str, int] | None = None
     origin: tuple[str, int] | None = None
     properties: Mapping[str, str] = field(default_factory=dict)
+    migrations: Sequence[Migration] = ()
 
 
 @dataclass(frozen=True)
@@ -79,33 +85,8 @@ class Commit:
 
 
 @dataclass(frozen=True)
-class Store:
-    """Where a table is, and how it is reached."""
-
-    name: str
-    uri: str
-    options: Mapping[str, str]
-
-    def open(self, version: int | None = None) -> DeltaTable | None:
-        """Read the log, once; None when there is no table yet."""
-        try:
-            return DeltaTable(self.uri, version=version, storage_options=dict(self.options))
-        except TableNotFoundError as error:
-            if version is None or (newest := self.open()) is None:
-                return None
-            raise self._gone(version, newest) from error
-        except (OSError, DeltaError) as error:
-            newest = None if version is None else self.open()
-            # A version that the log should hold failed for another reason: a retry may help.
-            if version is None or newest is None or 0 <= version <= newest.version():
-                raise store_trouble(self.name, self.uri, "opened", error) from error
-            raise self._gone(version, newest) from error
-
-    def _gone(self, version: int, newest: DeltaTable) -> DataContractError:
-        return DataContractError(
-            f"table {self.name}: version {version} must be one that is kept, the newest is "
-            f"{newest.version()}. Correct the number; a version older than the log is gone."
-        )
+class Store(Log):
+    """One table, to look at and to commit to."""
 
     def commit(self, fence: Fence, change: Change) -> Commit:
         """Write a change, exactly once for its fence.
@@ -128,21 +109,22 @@ class Store:
             # made upon.
             # Delta refuses the commit when that partition has changed since.
             table = self.open()
+            evolution, same, there = Evolution(change.rows.schema), False, False
             if table is not None:
-                done = self._fenced(table, fence)
-                if done:
+                if self._fenced(table, fence):
                     record = self._record_of(table, fence, change.metadata)
                     return Commit(record["version"], fresh=tried, changed=record["changed"])
-                self._check_schema(table, change.rows)
+                evolution = self._evolution(table, change)
+                same = self._holds(table, change.content)
+                there = same and (change.origin is None or self._holds(table, change.origin))
             tried = True
+            noted = replace(change, metadata=unchanged(change.metadata)) if same else change
             try:
-                if table is None or not _holds(table, change.content):
-                    return Commit(self._write(table, fence, change), fresh=True, changed=True)
-                noted = replace(change, metadata=unchanged(change.metadata))
-                there = change.origin is None or _holds(table, change.origin)
-                write = self._touch if there else self._write
-                return Commit(write(table, fence, noted), fresh=True, changed=False)
-            except (CommitFailedError, OSError, DeltaError) as error:
+                if table is not None and there and not evolution.changed:
+                    return Commit(self._touch(table, fence, noted), fresh=True, changed=False)
+                version = self._write(table, fence, noted, evolution)
+                return Commit(version, fresh=True, changed=not same)
+            except STORE_ERRORS as error:
                 # Also an error may hide a commit that was applied, when the answer got lost: only
                 # the log knows.
                 if not self._worth_retrying(table, error) and not self._applied(fence):
@@ -155,21 +137,8 @@ class Store:
             "Try again when fewer run at once."
         )
 
-    def records(self, table: DeltaTable, limit: int | None = None) -> list[dict[str, Any]]:
-        """List publishes, newest first."""
-        found = (commit_record(commit) for commit in table.history(limit))
-        return [record for record in found if record is not None]
-
-    def find(self, table: DeltaTable, **wanted: object) -> dict[str, Any] | None:
-        """Newest publish that carries these values; the recent past is read first."""
-        for limit in _HISTORY_STEPS:
-            for record in self.records(table, limit):
-                if all(record.get(name) == value for name, value in wanted.items()):
-                    return record
-        return None
-
     def _fenced(self, table: DeltaTable, fence: Fence) -> bool:
-        last = table.transaction_version(fence.app_id)
+        last = self.number(table, fence.app_id)
         if last is not None and last > fence.token:
             raise StaleAttempt(
                 f"table {self.name}: {fence.app_id!r} must be written with a token above {last}, "
@@ -181,7 +150,7 @@ class Store:
 
     def _applied(self, fence: Fence) -> bool:
         table = self.open()
-        return table is not None and table.transaction_version(fence.app_id) == fence.token
+        return table is not None and self.number(table, fence.app_id) == fence.token
 
     def _record_of(
         self, table: DeltaTable, fence: Fence, metadata: Mapping[str, Any]
@@ -199,24 +168,30 @@ class Store:
             )
         return record
 
-    def _check_schema(self, table: DeltaTable, rows: pa.Table) -> None:
-        check_same(
-            rows.schema,
+    def _evolution(self, table: DeltaTable, change: Change) -> Evolution:
+        return evolve(
+            self.name,
             schema_of(table),
-            f"table {self.name}: its schema is fixed since it was made",
-            f"Undo the change of columns, or move {self.uri} away and run again from the first "
-            "partition.",
+            change.rows.schema,
+            change.migrations,
+            replaces=change.mode == "overwrite",
         )
+
+    def _holds(self, table: DeltaTable, content: tuple[str, int] | None) -> bool:
+        """Whether what is in the table has this digest."""
+        return content is not None and self.number(table, content[0]) == content[1]
 
     def _touch(self, table: DeltaTable, fence: Fence, change: Change) -> int:
         """Commit what the rows are made from now; the rows are there already."""
-        nothing = change.rows.slice(0, 0)
+        nothing = fitted(change.rows.slice(0, 0), schema_of(table))
         commit = _properties(table, fence, change)
         write_deltalake(table, nothing, mode="append", commit_properties=commit)
         return table.version()
 
-    def _write(self, table: DeltaTable | None, fence: Fence, change: Change) -> int:
-        commit = _properties(table, fence, change)
+    def _write(
+        self, table: DeltaTable | None, fence: Fence, change: Change, evolution: Evolution
+    ) -> int:
+        commit = _properties(table, fence, change, evolution)
         if table is None:
             make_folder(self.uri)
             write_deltalake(
@@ -229,13 +204,21 @@ class Store:
                 commit_properties=commit,
             )
             return 0
+        rows = fitted(change.rows, evolution.schema)
         if change.mode == "append":
-            write_deltalake(table, change.rows, mode="append", commit_properties=commit)
+            merge: Literal["merge"] | None = "merge" if evolution.changed else None
+            write_deltalake(table, rows, mode="append", schema_mode=merge, commit_properties=commit)
         else:
             predicate = f"{PARTITION} = '{change.partition}'"
-            write_deltalake(
-                table, change.rows, mode="overwrite", predicate=predicate, commit_properties=commit
-            )
+            with whole_table(self.name, table, rows, evolution) as written:
+                write_deltalake(
+                    table,
+                    written,
+                    mode="overwrite",
+                    predicate=None if evolution.retypes else predicate,
+                    schema_mode="overwrite" if evolution.changed else None,
+                    commit_properties=commit,
+                )
         return table.version()
 
     @staticmethod
@@ -245,30 +228,15 @@ class Store:
         return table is None and "already exists" in str(error)
 
 
-def _holds(table: DeltaTable, content: tuple[str, int] | None) -> bool:
-    """Whether what is in the table has this digest."""
-    return content is not None and table.transaction_version(content[0]) == content[1]
-
-
-def _properties(table: DeltaTable | None, fence: Fence, change: Change) -> CommitProperties:
+def _properties(
+    table: DeltaTable | None, fence: Fence, change: Change, evolution: Evolution | None = None
+) -> CommitProperties:
     transactions = {fence.app_id: fence.token, **change.transactions}
     transactions |= dict(one for one in (change.content, change.origin) if one is not None)
     return CommitProperties(
         custom_metadata=change.metadata,
         app_transactions=[Transaction(app, number) for app, number in transactions.items()],
-        # A lost race for version 0 must not be retried on top of the winner: its metadata would
-        # be replaced.
-        max_commit_retries=None if table is not None else 0,
+        # Delta must not retry by itself what brings a schema: on top of a faster writer's commit it
+        # would replace that one's columns, or leave its rows in their former types.
+        max_commit_retries=0 if table is None or (evolution and evolution.changed) else None,
     )
-
-
-def schema_of(table: DeltaTable) -> pa.Schema:
-    """Give a table's schema as it stands, with the partition column."""
-    schema = pa.schema(table.schema().to_arrow())
-    if PARTITION not in schema.names:
-        raise DataContractError(
-            f"Delta table {table.table_uri}: must have the column {PARTITION!r}, got "
-            f"{schema.names}. "
-            "It was not made by the lake: give the lake a folder of its own."
-        )
-    return schema

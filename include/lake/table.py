@@ -6,17 +6,19 @@ Every table has a string column `partition`, Delta's own partition column, added
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-from deltalake import DeltaTable
 
-from include.errors import ConfigError, DataContractError
+from include.errors import ConfigError
+from include.lake.compaction import compact
 from include.lake.content import content_version
 from include.lake.errors import StaleAttempt, is_remote
-from include.lake.reading import partitions_of, row_counts_of, rows_of
+from include.lake.evolution import Migration, published_schema
+from include.lake.reader import TableReader, content_of
+from include.lake.reading import schema_of
 from include.lake.records import (
     Fact,
     Input,
@@ -27,7 +29,7 @@ from include.lake.records import (
     commit_metadata,
 )
 from include.lake.schemas import PARTITION
-from include.lake.store import Change, Fence, Store, schema_of
+from include.lake.store import Change, Fence, Store
 from include.lake.writing import APPENDED, KEPT, check_data, with_partition
 
 __all__ = ["Input", "Lake", "LakeTable", "Published", "StaleAttempt", "Writer"]
@@ -63,140 +65,8 @@ class Lake:
         return LakeTable(store)
 
 
-class LakeTable:
-    """One versioned table. It holds no state: each call reads the table as it is then."""
-
-    def __init__(self, store: Store) -> None:
-        self._store = store
-        self.name = store.name
-
-    def __repr__(self) -> str:
-        return f"LakeTable({self.name!r} at {self._store.uri!r})"
-
-    def exists(self) -> bool:
-        """Whether anything was ever published."""
-        return self._store.open() is not None
-
-    def version(self) -> int:
-        """Newest Delta version."""
-        return self._opened().version()
-
-    def schema(self) -> pa.Schema:
-        """Give the schema of what is published, without the partition column."""
-        schema = schema_of(self._opened())
-        return schema.remove(schema.get_field_index(PARTITION))
-
-    def partitions(self, version: int | None = None) -> list[str]:
-        """Partitions that hold rows, sorted; none when there is no table."""
-        table = self._store.open(version)
-        return [] if table is None else partitions_of(table)
-
-    def partition_version(self, partition: str, version: int | None = None) -> int | None:
-        """Digest of the partition's rows, None where nothing was ever published."""
-        return self._number(_content(partition), version)
-
-    def consumed(self, partition: str, source: str) -> int | None:
-        """Version of `source` that the partition's rows were made from.
-
-        None where it was not, and for a partition without rows: one that was cleared is to be made
-        again, also from the very same source.
-        """
-        return self.made_from({partition: [source]})[partition][source]
-
-    def partition_versions(self, keys: Collection[str] | None = None) -> dict[str, int | None]:
-        """`partition_version` of every partition that holds rows, from one look at the table.
-
-        Parameters
-        ----------
-        keys : collection of str, optional
-            Only of these. Each version costs Delta a look at its log, so who needs one names it.
-        """
-        table = self._store.open()
-        if table is None:
-            return {}
-        held = [key for key in partitions_of(table) if keys is None or key in keys]
-        return {key: table.transaction_version(_content(key)) for key in held}
-
-    def row_counts(self) -> dict[str, int]:
-        """Rows of each partition that holds any, as the log says: none is read."""
-        table = self._store.open()
-        return {} if table is None else row_counts_of(table)
-
-    def consumed_versions(self, source: str, partitions: Sequence[str]) -> dict[str, int | None]:
-        """`consumed` of several partitions, from one look at the table."""
-        made = self.made_from({key: [source] for key in partitions})
-        return {key: made[key][source] for key in partitions}
-
-    def made_from(self, wanted: Mapping[str, Iterable[str]]) -> dict[str, dict[str, int | None]]:
-        """`consumed` of several sources for each partition, from one look at the table."""
-        table = self._store.open()
-        there = set() if table is None else set(partitions_of(table))
-        made: dict[str, dict[str, int | None]] = {}
-        for key, sources in wanted.items():
-            made[key] = dict.fromkeys(sources)
-            if table is not None and key in there:  # Delta keeps the numbers of a cleared one
-                made[key] = {one: table.transaction_version(f"{key}<{one}") for one in sources}
-        return made
-
-    def last_sequence(self, app_id: str) -> int | None:
-        """Last sequence that `append` has written for an `app_id`."""
-        return self._number(f"append:{app_id}")
-
-    def read(
-        self,
-        partitions: Sequence[str] | None = None,
-        columns: Sequence[str] | None = None,
-        version: int | None = None,
-    ) -> pa.Table:
-        """Read rows, in an order that is always the same for a version.
-
-        Parameters
-        ----------
-        partitions : sequence of str, optional
-            Default: all.
-        columns : sequence of str, optional
-            Default: all, and the column `partition`.
-        version : int, optional
-            A Delta version; default: the newest.
-
-        Raises
-        ------
-        DataContractError
-            When there is no such table, version, partition or column.
-        """
-        return rows_of(self._store, self._opened(version), partitions, columns)
-
-    def read_input(
-        self, partition: str, columns: Sequence[str] | None = None
-    ) -> tuple[pa.Table, Input]:
-        """Read one partition, and say which version that was: both of one and the same state."""
-        table = self._opened()
-        rows = rows_of(self._store, table, [partition], columns)
-        version = table.transaction_version(_content(partition))
-        return rows, Input(self.name, table.version(), version, str(table.metadata().id))
-
-    def pin(self, version: int | None = None) -> Input:
-        """Name the table as it is now, or as it was at a Delta version, to be read again later."""
-        table = self._opened(version)
-        return Input(self.name, table.version(), None, str(table.metadata().id))
-
-    def check_pin(self, pinned: Input) -> None:
-        """Refuse a pin of another table than the one that stands here now.
-
-        Raises
-        ------
-        DataContractError
-            When the table was moved away or made anew since, or that version is gone.
-        """
-        present = str(self._opened().metadata().id)
-        if pinned.table_id not in (None, present):
-            raise DataContractError(
-                f"table {self.name}: version {pinned.version} is pinned of the table with the id "
-                f"{pinned.table_id}, but the table in {self._store.uri} has the id {present}: it "
-                "was moved away or made anew since, and its versions hold other rows. Nothing was "
-                "read. Put the former table back to read that version, or start a new training."
-            )
-        self._opened(pinned.version)
+class LakeTable(TableReader):
+    """One versioned table, to read and to write."""
 
     def publish(
         self,
@@ -210,11 +80,18 @@ class LakeTable:
         facts: Mapping[str, Fact] | None = None,
         volatile: Collection[str] = (),
         origin: Collection[str] = (),
+        migrations: Sequence[Migration] = (),
     ) -> Published:
         """Replace one partition in one commit. The same attempt may call it again: nothing doubles.
 
         Rows that are there already are not written again, and the partition's version stays: only
         what it was made from is noted.
+
+        The table's columns follow, in the same commit: a new one is null in the other partitions
+        until they are published again; one that is left out is null from here on, and what the
+        other partitions hold of it can still be read by its name. Another type needs a migration:
+        then the rows of all partitions are converted. Their versions stay until they are published
+        again, since a conversion is no news.
 
         Parameters
         ----------
@@ -237,11 +114,14 @@ class LakeTable:
         origin : collection of str
             Columns that say where a row came from. Where they alone differ the rows are written,
             but the partition's version stays: what is made from it is not due.
+        migrations : sequence of Migration
+            Declared changes of columns' types, in their order.
 
         Raises
         ------
         DataContractError
-            When the data is empty, or of another schema than asked for or than the table's.
+            When the data is empty or not of the schema, or a column's type is another than the
+            table's without a migration, or a value does not fit the new type.
         StaleAttempt
             When a later attempt has published this partition already.
         """
@@ -251,9 +131,15 @@ class LakeTable:
         }
         used = {**read, **(consumed or {})}
         metadata = commit_metadata(
-            partition, writer, rows=data.num_rows, inputs=inputs, consumed=used, facts=facts
+            partition,
+            writer,
+            rows=data.num_rows,
+            columns=schema.names,
+            inputs=inputs,
+            consumed=used,
+            facts=facts,
         )
-        return self._replace(data, partition, writer, metadata, used, volatile, origin)
+        return self._replace(data, partition, writer, metadata, used, volatile, origin, migrations)
 
     def clear(
         self, partition: str, writer: Writer, facts: Mapping[str, Fact] | None = None
@@ -266,7 +152,7 @@ class LakeTable:
         table = self._store.open()
         if table is None:
             return None
-        schema = schema_of(table)
+        schema = published_schema(schema_of(table))
         empty = schema.remove(schema.get_field_index(PARTITION)).empty_table()
         metadata = commit_metadata(partition, writer, rows=0, facts=facts)
         return self._replace(empty, partition, writer, metadata, {})
@@ -285,7 +171,8 @@ class LakeTable:
         """Add rows, exactly once for each sequence of an `app_id`.
 
         With a `run_id` it is a compare-and-set: of two runs that append the same sequence, one gets
-        None. A `kept` table keeps its log for years, others for a month.
+        None. A `kept` table keeps its log for years, others for two minutes: have these
+        compacted.
 
         Returns
         -------
@@ -306,49 +193,9 @@ class LakeTable:
             return None
         return done.version if done.fresh else None
 
-    def history(self, limit: int | None = None) -> list[dict[str, Any]]:
-        """List publishes, newest first, JSON-safe.
-
-        Parameters
-        ----------
-        limit : int, optional
-            How many commits to look at.
-
-        Returns
-        -------
-        list of dict
-            `version`, `timestamp` (ISO, UTC), `partition`, `rows`, `changed`, and for a publish
-            `run_id`, `attempt`, `token`, `code_version`, `inputs`, `consumed`, `facts`.
-        """
-        table = self._store.open()
-        return [] if table is None else self._store.records(table, limit)
-
-    def facts(self, partition: str) -> dict[str, Any]:
-        """Find a partition's last publish in `history()`; its facts are under `facts`."""
-        table = self._opened()
-        token = table.transaction_version(partition)
-        found = None if token is None else self._store.find(table, fence=[partition, token])
-        if found is None:
-            raise DataContractError(
-                f"table {self.name}: partition {partition!r} was never published, there is "
-                f"{partitions_of(table)}. "
-                "Run the phase that publishes it first."
-            )
-        return found
-
-    def _number(self, app_id: str, version: int | None = None) -> int | None:
-        table = self._store.open(version)
-        return None if table is None else table.transaction_version(app_id)
-
-    def _opened(self, version: int | None = None) -> DeltaTable:
-        table = self._store.open(version)
-        if table is None:
-            stage = self.name.partition(".")[2]
-            raise DataContractError(
-                f"table {self.name} has nothing yet (looked in {self._store.uri}). "
-                f"Run the phase that publishes {stage!r} first."
-            )
-        return table
+    def compact(self) -> tuple[int, int] | None:
+        """Put the small files of a table that is appended to together; see `compact`."""
+        return compact(self._store)
 
     def _replace(
         self,
@@ -359,22 +206,25 @@ class LakeTable:
         used: Mapping[str, int],
         volatile: Collection[str] = (),
         origin: Collection[str] = (),
+        migrations: Sequence[Migration] = (),
     ) -> Published:
         check_token(writer.token, f"table {self.name}: token")
         transactions = {f"{partition}<{source}": number for source, number in used.items()}
         rows = with_partition(self.name, data, partition)
-        content = (_content(partition), content_version(data, {*volatile, *origin}))
+        content = (content_of(partition), content_version(data, {*volatile, *origin}))
         came_from = (f"{partition}#origin", content_version(data.select(list(origin))))
         change = Change(
-            partition, rows, "overwrite", metadata, transactions, content,
-            came_from if origin else None, KEPT,
-        )  # fmt: skip
+            partition,
+            rows,
+            "overwrite",
+            metadata,
+            transactions,
+            content=content,
+            origin=came_from if origin else None,
+            properties=KEPT,
+            migrations=migrations,
+        )
         done = self._store.commit(Fence(partition, writer.token), change)
         return Published(
             self.name, partition, done.version, content[1], data.num_rows, done.changed
         )
-
-
-def _content(partition: str) -> str:
-    """Name the transaction that holds the digest of a partition's rows; no partition has a '#'."""
-    return f"{partition}#"

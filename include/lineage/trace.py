@@ -235,7 +235,8 @@ def _as_it_is(commits: Commits, partition: str, prepared: Prepared) -> bool:
             table.check_pin(pin)
         except DataContractError:
             return False
-        if table.partition_version(partition, pin.version) != table.partition_version(partition):
+        then, now = (table.partition_versions([partition], at) for at in (pin.version, None))
+        if then != now:
             return False
     return True
 

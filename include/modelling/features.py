@@ -15,6 +15,7 @@ from pandas.api.extensions import take
 
 from include.errors import ConfigError, DataContractError
 from include.lake.frames import to_pandas
+from include.lake.schemas import arrow_schema
 from include.lake.table import Input, Lake
 from include.use_cases.python_package import OwnPython
 from include.use_cases.schema import Reference, UseCase
@@ -140,7 +141,7 @@ def load_references(
         )
         version = (pins or {}).get(table.name, -1)
         version = table.version() if version < 0 else version
-        data = table.read(columns=list(reference.columns), version=version)
+        data = table.read(columns=arrow_schema(reference.columns), version=version)
         references[name] = index_reference(
             to_pandas(data), reference, f"{use_case.name}: reference {name!r}"
         )

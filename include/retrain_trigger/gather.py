@@ -91,7 +91,7 @@ def decide(
         return _decision_of(own[-1])
     as_of = key if champion is not None else newest_labelled(use_case, lake) or key
     # Before the facts: a report that comes meanwhile leaves the decision due.
-    seen = lake.table(use_case.name, "monitoring").partition_version(as_of)
+    seen = lake.table(use_case.name, "monitoring").partition_versions([as_of]).get(as_of)
     facts = gather(use_case, as_of, lake, registry, champion, decisions, active)
     grain = use_case.ingest.partition.grain
     decision = decide_from(facts, use_case.retrain, use_case.train.min_partitions, grain)
@@ -192,7 +192,7 @@ def record(use_case: UseCase, decision: Decision, lake: Lake, writer: Writer) ->
         What stands.
     """
     table = lake.table(use_case.name, "decisions")
-    known = table.partition_version(decision.as_of) is not None
+    known = decision.as_of in table.partitions()
     earlier = _rows(table, [decision.as_of]) if known else []
     row = _row_of(decision) | {"run_id": writer.run_id, "decided_at": datetime.now(UTC)}
     own = [old for old in earlier if old["run_id"] == writer.run_id]

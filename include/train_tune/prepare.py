@@ -240,9 +240,10 @@ def _definitions(
     """Return which definitions made the partitions that are used, as their commits say."""
     found: dict[str, dict[str, list[str]]] = {}
     for stage in ("raw", "clean", "features", "labels"):
-        made = lake.table(use_case.name, stage).consumed_versions(DEFINITION, partitions)
-        for partition, digest in made.items():
-            if digest is not None:
+        table = lake.table(use_case.name, stage)
+        made = table.made_from({partition: [DEFINITION] for partition in partitions})
+        for partition, sources in made.items():
+            if (digest := sources[DEFINITION]) is not None:
                 of_stage = found.setdefault(stage, {})
                 of_stage.setdefault(f"{digest:016x}", []).append(partition)
     return found

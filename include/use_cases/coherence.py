@@ -17,8 +17,18 @@ def problems_of(use_case: UseCase) -> list[str]:
 
     A sentence begins with the key that it is about, written with dots: that gives it its line.
     """
-    checks = (_ingest, _clean, _references, _labels, _features, _train, _deploy_and_retrain)
-    return [problem for check in (reserved_names, *checks) for problem in check(use_case)]
+    checks = (
+        reserved_names,
+        _ingest,
+        _clean,
+        _references,
+        _labels,
+        _features,
+        _train,
+        _deploy_and_retrain,
+        _migrations,
+    )
+    return [problem for check in checks for problem in check(use_case)]
 
 
 def _unknown(where: str, names: Iterable[str], allowed: Iterable[str]) -> Iterator[str]:
@@ -158,3 +168,15 @@ def _deploy_and_retrain(use_case: UseCase) -> Iterator[str]:
         )
     if use_case.task == "clustering" and "performance" in use_case.retrain.when:
         yield "retrain.when 'performance' needs labels; a clustering use case has none. Remove it."
+
+
+def _migrations(use_case: UseCase) -> Iterator[str]:
+    for number, one in enumerate(use_case.migrations):
+        where = f"migrations[{number}] of column {one.column!r}"
+        if one.before == one.after:
+            yield f"{where} must change the type, got {one.before!r} twice. Remove it."
+        elif "timestamp" in (one.before, one.after) and "string" not in (one.before, one.after):
+            yield (
+                f"{where}: a timestamp can only become a string, or be read from one, got "
+                f"{one.before!r} to {one.after!r}. Give the new column another name."
+            )

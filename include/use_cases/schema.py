@@ -112,6 +112,22 @@ class Ingest(Strict):
     corrections: Corrections = Corrections()
 
 
+class Migration(Strict):
+    """A change of one column's type, in every table that has the column.
+
+    All partitions are converted in one commit when the first is published with the new type.
+    """
+
+    column: str
+    before: ColumnType
+    after: ColumnType
+    misfits: Literal["refuse", "missing"] = Field(
+        default="refuse",
+        description="What becomes of a value that the new type cannot hold: 'refuse' the "
+        "migration, or make the value 'missing'.",
+    )
+
+
 class Labels(Strict):
     """Labels read off outcomes that land later than the rows they belong to."""
 
@@ -292,6 +308,11 @@ class UseCase(Strict):
     monitor: Monitor = Monitor()
     serve: Serve = Serve()
     retrain: Retrain
+    migrations: list[Migration] = Field(
+        default_factory=list,
+        description="Columns whose type was changed, oldest first. Keep them as long as a lake "
+        "may still hold the former type.",
+    )
 
     @model_validator(mode="after")
     def _coherent(self) -> UseCase:

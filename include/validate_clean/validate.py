@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 from include.due.definitions import DEFINITION, definition_of
 from include.errors import DataContractError
 from include.lake.corrections import standing
+from include.lake.schemas import arrow_schema
 from include.lake.table import Lake, Writer
 from include.use_cases.loader import load_suite, root, shown
 from include.use_cases.schema import UseCase
@@ -63,7 +64,7 @@ def validate_and_clean(use_case: UseCase, partition: str, lake: Lake, writer: Wr
     # Before the suite is read: one that is edited meanwhile leaves the partition due.
     definition = {DEFINITION: definition_of(use_case, "clean")}
     raw = lake.table(use_case.name, "raw")
-    rows, source = raw.read_input(partition, list(use_case.ingest.columns))
+    rows, source = raw.read_input(partition, arrow_schema(use_case.ingest.columns))
 
     # Before the suite judges: a correction that fails it must not let the row that it corrected
     # stand as if that were right.
@@ -89,6 +90,7 @@ def validate_and_clean(use_case: UseCase, partition: str, lake: Lake, writer: Wr
             bad,
             partition=partition,
             schema=bad.schema,
+            migrations=use_case.migrations,
             writer=writer,
             inputs=[source],
             consumed=definition,
@@ -99,6 +101,7 @@ def validate_and_clean(use_case: UseCase, partition: str, lake: Lake, writer: Wr
         result.rows,
         partition=partition,
         schema=result.rows.schema,
+        migrations=use_case.migrations,
         writer=writer,
         inputs=[source],
         consumed=definition,

@@ -21,6 +21,8 @@ MOST_AT_ONCE = 50
 BACK_OFF_AFTER = 3
 """Failed runs of a key, one after the other, after which it is tried once a day only."""
 BACK_OFF = timedelta(days=1)
+REQUESTS = "requests"
+"""What serving answered: one small file every two seconds, until they are put together here."""
 
 
 class SendLostEventsOperator(PhaseOperator):
@@ -31,10 +33,10 @@ class SendLostEventsOperator(PhaseOperator):
     acted upon. Nothing is sent for what is queued or running, for a Dag that is paused, or (except
     for ingestion) within a day of the third failure in a row. What is out of date was made by
     another definition than today's: nothing is sent for it, because one edit would make a year of
-    partitions again. Also corrects MLflow's aliases where they differ from the promotion ledger.
-    **Idempotent**: a run that was started for what is not due any more is skipped. **XCom**: what
-    was sent, why, what was left, and what is out of date. **Retries**: none; the next run looks
-    again.
+    partitions again. Also corrects MLflow's aliases where they differ from the promotion ledger,
+    and puts the files of `requests` together. **Idempotent**: a run that was started for what is
+    not due any more is skipped. **XCom**: what was sent, why, what was left, and what is out of
+    date. **Retries**: none; the next run looks again.
     """
 
     takes_partition_key = False
@@ -61,6 +63,7 @@ class SendLostEventsOperator(PhaseOperator):
             for lost in find_lost(survey, self.registry):
                 self._send(lost, sent, left)
             outdated = [one.told(self.config, hook.lake) for one in find_out_of_date(survey)]
+            hook.lake.table(self.use_case, REQUESTS).compact()
         told = {"Sent": sent, "Left": left, "Out of date": outdated}
         for what, lines in told.items():
             for line in lines:

@@ -110,7 +110,7 @@ class PartitionOperator(PhaseOperator):
         if context["ti"].try_number <= 1 or context["dag_run"].clear_number:
             return False
         table = self.lake.table(self.use_case, self.stage)
-        if table.partition_version(key) is None:
+        if key not in table.partitions():
             return False
         return bool(table.facts(key).get("run_id") == self.writer(context).run_id)
 

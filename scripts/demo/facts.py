@@ -122,7 +122,7 @@ def _partition(use_case: UseCase, key: str, lake: Lake) -> dict[str, Any]:
 
 
 def _facts(table: LakeTable, key: str) -> dict[str, Any] | None:
-    return table.facts(key) if table.partition_version(key) is not None else None
+    return table.facts(key) if key in table.partitions() else None
 
 
 def _monitoring(table: LakeTable, key: str) -> dict[str, Any]:

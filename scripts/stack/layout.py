@@ -5,9 +5,14 @@ from __future__ import annotations
 from include.errors import ConfigError
 from scripts.stack.settings import StackSettings
 
-LAYOUT = 2
+LAYOUT = 3
 """1: until November 2026, without a number. 2: partition versions are digests of content, a
-promotion ledger says what serves, MLflow asks for a login."""
+promotion ledger says what serves, MLflow asks for a login. 3: model packages carry the use case's
+Python, predictions keep the rows of several models, `raw` names the file of each row, inputs name
+their table's id.
+
+A home of layout 2 is not migrated: its models do not say which Python they were trained with, so
+what they answer could not be told any more."""
 _FILE = "layout"
 
 

@@ -28,7 +28,7 @@ def lake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Lake:
 
 def publish(lake: Lake, stage: str, made_by: dict[str, int]) -> None:
     data = pa.table({"x": [1]})
-    raw = lake.table(NAME, "raw").partition_version("2013-01")
+    raw = lake.table(NAME, "raw").partition_versions().get("2013-01")
     source = {} if raw is None else {f"{NAME}.raw": raw}
     lake.table(NAME, stage).publish(
         data, partition="2013-01", schema=data.schema, writer=Writer("t", 1, 1, "t"),

@@ -49,15 +49,24 @@ class World:
         """Return a writer that has overtaken all earlier ones."""
         return Writer(run_id=run_id, attempt=1, token=next(self.tokens), code_version="test")
 
-    def publish(self, stage: str, partition: str, frame: pd.DataFrame, columns: Any) -> Published:
+    def publish(
+        self,
+        stage: str,
+        partition: str,
+        frame: pd.DataFrame,
+        columns: Any,
+        migrations: Any = (),
+    ) -> Published:
         """Publish a frame, as made by the definition of today."""
         data: pa.Table = to_arrow(frame[list(columns)], arrow_schema(columns))
-        return self.lake.table(self.use_case.name, stage).publish(
+        table = self.lake.table(self.use_case.name, stage)
+        return table.publish(
             data,
             partition=partition,
             schema=data.schema,
             writer=self.writer(),
             consumed={DEFINITION: definition_of(self.use_case, stage)},
+            migrations=migrations,
         )
 
     def land(self, month: str, **rows: Any) -> pd.DataFrame:

@@ -38,7 +38,7 @@ class House:
         return self.lake.table(daily.NAME, stage)
 
     def version(self, stage: str, key: str) -> int | None:
-        return self.table(stage).partition_version(key)
+        return self.table(stage).partition_versions([key]).get(key)
 
     @property
     def ledger(self) -> Ledger:

@@ -19,6 +19,11 @@ def digest(values: Sequence[int | None]) -> int:
     return content_version(pa.table({"a": pa.array(values, pa.int64())}))
 
 
+def consumed(table: LakeTable, partition: str, source: str) -> int | None:
+    """Return the version of one source that a partition was made from."""
+    return table.made_from({partition: [source]})[partition][source]
+
+
 @pytest.fixture
 def lake(tmp_path: Path) -> Lake:
     return Lake(str(tmp_path / "lake"))

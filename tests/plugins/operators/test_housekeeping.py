@@ -278,7 +278,7 @@ def test_what_is_out_of_date_is_said_and_nothing_is_sent_for_it(api, lost, home:
             ("clean", before, [lake.table(USE_CASE, "raw").name]),
         ):
             data = pa.table({"x": [int(key[-2:])]})
-            raw = lake.table(USE_CASE, "raw").partition_version(key) or 0
+            raw = lake.table(USE_CASE, "raw").partition_versions().get(key) or 0
             lake.table(USE_CASE, stage).publish(
                 data, partition=key, schema=data.schema, writer=Writer("t", 1, 1, "t"),
                 consumed={**dict.fromkeys(made_from, raw), DEFINITION: definition_of(use, stage)},

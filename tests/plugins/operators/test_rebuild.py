@@ -124,7 +124,7 @@ def test_only_what_is_out_of_date_is_rebuilt_when_that_is_asked_for(api, lake):
     raw = lake.table(USE_CASE, "raw")
     for key, made_by in (("2013-01", 1), ("2013-02", definition_of(use_case, "clean"))):
         data = pa.table({"x": [1]})
-        made_from = {raw.name: raw.partition_version(key), DEFINITION: made_by}
+        made_from = {raw.name: raw.partition_versions().get(key), DEFINITION: made_by}
         lake.table(USE_CASE, "clean").publish(
             data, partition=key, schema=data.schema, writer=Writer("t", 1, 9, "t"),
             consumed=made_from,

@@ -1,0 +1,226 @@
+"""What a table can be asked: its rows at any version, and the facts of its commits."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any
+
+import pyarrow as pa
+from deltalake import DeltaTable
+
+from include.errors import DataContractError
+from include.lake.evolution import published_schema
+from include.lake.reading import Columns, partitions_of, row_counts_of, rows_of, schema_of
+from include.lake.records import Input
+from include.lake.schemas import PARTITION
+from include.lake.store import Store
+
+
+class TableReader:
+    """One versioned table. It holds no state: each call reads the table as it is then."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self.name = store.name
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.name!r} at {self._store.uri!r})"
+
+    def exists(self) -> bool:
+        """Whether anything was ever published."""
+        return self._store.open() is not None
+
+    def version(self) -> int:
+        """Newest Delta version."""
+        return self._opened().version()
+
+    def schema(self) -> pa.Schema:
+        """Give the schema of what is published now, without the partition column."""
+        schema = published_schema(schema_of(self._opened()))
+        return schema.remove(schema.get_field_index(PARTITION))
+
+    def partitions(self, version: int | None = None) -> list[str]:
+        """Partitions that hold rows, sorted; none when there is no table."""
+        table = self._store.open(version)
+        return [] if table is None else self._held(table)
+
+    def partition_versions(
+        self, keys: Collection[str] | None = None, version: int | None = None
+    ) -> dict[str, int | None]:
+        """Digest of the rows of each partition that holds any, from one look at the table.
+
+        Parameters
+        ----------
+        keys : collection of str, optional
+            Only of these. Each version costs Delta a look at its log, so who needs one names it.
+        version : int, optional
+            A Delta version; default: the newest.
+
+        Returns
+        -------
+        dict of str to (int or None)
+            None for rows that were appended: they have no version of their own.
+        """
+        table = self._store.open(version)
+        if table is None:
+            return {}
+        with self._store.reading():
+            held = [key for key in partitions_of(table) if keys is None or key in keys]
+            return {key: table.transaction_version(content_of(key)) for key in held}
+
+    def row_counts(self) -> dict[str, int]:
+        """Rows of each partition that holds any, as the log says: none is read."""
+        table = self._store.open()
+        if table is None:
+            return {}
+        with self._store.reading():
+            return row_counts_of(table)
+
+    def made_from(self, wanted: Mapping[str, Iterable[str]]) -> dict[str, dict[str, int | None]]:
+        """Version of each source that a partition's rows were made from, from one look.
+
+        Parameters
+        ----------
+        wanted : mapping of str to iterable of str
+            Partition, and the sources that are asked about.
+
+        Returns
+        -------
+        dict of str to dict of str to (int or None)
+            None for a source that the rows were not made from, and for all sources of a partition
+            without rows: one that was cleared is to be made again, also from the very same source.
+        """
+        table = self._store.open()
+        made: dict[str, dict[str, int | None]] = {}
+        with self._store.reading():
+            there = set() if table is None else set(partitions_of(table))
+            for key, sources in wanted.items():
+                made[key] = dict.fromkeys(sources)
+                if table is not None and key in there:  # Delta keeps the numbers of a cleared one
+                    made[key] = {one: table.transaction_version(f"{key}<{one}") for one in sources}
+        return made
+
+    def last_sequence(self, app_id: str) -> int | None:
+        """Last sequence that `append` has written for an `app_id`."""
+        table = self._store.open()
+        return None if table is None else self._store.number(table, f"append:{app_id}")
+
+    def read(
+        self,
+        partitions: Sequence[str] | None = None,
+        columns: Columns = None,
+        version: int | None = None,
+    ) -> pa.Table:
+        """Read rows, in an order that is always the same for a version.
+
+        Parameters
+        ----------
+        partitions : sequence of str, optional
+            Default: all.
+        columns : sequence of str or pyarrow.Schema, optional
+            Default: all that are published now, and the column `partition`. A partition that was
+            published without a column has nulls there; a dropped column can be named. A schema asks
+            for types too: what the table does not have at all is null then, and what has another
+            type by now is converted, if every value fits.
+        version : int, optional
+            A Delta version; default: the newest.
+
+        Raises
+        ------
+        DataContractError
+            When there is no such table, version, partition or column, or a value does not fit the
+            type that is asked for.
+        ServiceUnavailable
+            When the store fails.
+        """
+        return self._rows(self._opened(version), partitions, columns)
+
+    def read_input(self, partition: str, columns: Columns = None) -> tuple[pa.Table, Input]:
+        """Read one partition, and say which version that was: both of one and the same state."""
+        table = self._opened()
+        rows = self._rows(table, [partition], columns)
+        version = self._store.number(table, content_of(partition))
+        return rows, Input(self.name, table.version(), version, str(table.metadata().id))
+
+    def pin(self, version: int | None = None) -> Input:
+        """Name the table as it is now, or as it was at a Delta version, to be read again later."""
+        table = self._opened(version)
+        return Input(self.name, table.version(), None, str(table.metadata().id))
+
+    def check_pin(self, pinned: Input) -> None:
+        """Refuse a pin of another table than the one that stands here now.
+
+        Raises
+        ------
+        DataContractError
+            When the table was moved away or made anew since, or that version is gone.
+        """
+        present = str(self._opened().metadata().id)
+        if pinned.table_id not in (None, present):
+            raise DataContractError(
+                f"table {self.name}: version {pinned.version} is pinned of the table with the id "
+                f"{pinned.table_id}, but the table in {self._store.uri} has the id {present}: it "
+                "was moved away or made anew since, and its versions hold other rows. Nothing was "
+                "read. Put the former table back to read that version, or start a new training."
+            )
+        self._opened(pinned.version)
+
+    def history(self, limit: int | None = None) -> list[dict[str, Any]]:
+        """List publishes, newest first, JSON-safe.
+
+        Parameters
+        ----------
+        limit : int, optional
+            How many commits to look at.
+
+        Returns
+        -------
+        list of dict
+            `version`, `timestamp` (ISO, UTC), `partition`, `rows`, `changed`, and for a publish
+            `run_id`, `attempt`, `token`, `code_version`, `columns`, `inputs`, `consumed`, `facts`.
+        """
+        table = self._store.open()
+        return [] if table is None else self._store.records(table, limit)
+
+    def facts(self, partition: str) -> dict[str, Any]:
+        """Find a partition's last publish in `history()`; its facts are under `facts`."""
+        table = self._opened()
+        token = self._store.number(table, partition)
+        found = None if token is None else self._store.find(table, fence=[partition, token])
+        if found is None:
+            raise DataContractError(
+                f"table {self.name}: partition {partition!r} was never published, there is "
+                f"{self._held(table)}. "
+                "Run the phase that publishes it first."
+            )
+        return found
+
+    def lacks(self, partition: str, columns: Iterable[str]) -> list[str]:
+        """Name the columns that a partition was published without: they read as null there."""
+        there = self.facts(partition)["columns"]
+        return [name for name in columns if name not in there]
+
+    def _rows(
+        self, table: DeltaTable, partitions: Sequence[str] | None, columns: Columns
+    ) -> pa.Table:
+        with self._store.reading():
+            return rows_of(self.name, table, partitions, columns)
+
+    def _held(self, table: DeltaTable) -> list[str]:
+        with self._store.reading():
+            return partitions_of(table)
+
+    def _opened(self, version: int | None = None) -> DeltaTable:
+        table = self._store.open(version)
+        if table is None:
+            stage = self.name.partition(".")[2]
+            raise DataContractError(
+                f"table {self.name} has nothing yet (looked in {self._store.uri}). "
+                f"Run the phase that publishes {stage!r} first."
+            )
+        return table
+
+
+def content_of(partition: str) -> str:
+    """Name the transaction that holds the digest of a partition's rows; no partition has a '#'."""
+    return f"{partition}#"

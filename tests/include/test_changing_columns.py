@@ -1,0 +1,224 @@
+"""A use case's columns change through ingestion, cleaning, features and scoring."""
+
+from __future__ import annotations
+
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import pytest
+from deltalake import DeltaTable
+
+from include.batch_predict.predict import predict_partition
+from include.errors import ConfigError, DataContractError
+from include.feature.build import build_partition
+from include.ingest_label.ingest import ingest_reference, ingest_rows
+from include.ingest_label.landing import Landing
+from include.lake.table import Lake
+from include.use_cases.loader import get
+from include.use_cases.schema import UseCase
+from include.validate_clean.validate import validate_and_clean
+from tests.include.conftest import writer
+from tests.support.monitored import World, make_world
+
+DAYS = ["2024-05-01", "2024-05-02", "2024-05-03"]
+TABLES = ("raw", "clean", "features", "reference_plans")
+
+
+class Customers:
+    """The use case `churn`, its landing and its lake; a day goes through three phases."""
+
+    def __init__(self, root: Path, where: Path) -> None:
+        self.yaml = root / "churn" / "use_case.yaml"
+        self.folder = where / "landing"
+        self.lake = Lake(str(where / "lake"))
+        self.tokens = count(1)
+
+    @property
+    def use_case(self) -> UseCase:
+        return get("churn")
+
+    def edit(self, *changes: tuple[str, str]) -> None:
+        text = self.yaml.read_text()
+        for old, new in changes:
+            assert old in text
+            text = text.replace(old, new)
+        self.yaml.write_text(text)
+
+    def land(self, day: str, header: str, *rows: str) -> None:
+        file = self.folder / "customers" / day / "a.csv"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text("\n".join([header, *rows, ""]))
+
+    def land_plans(self, text: str) -> None:
+        (self.folder / "plans").mkdir(parents=True, exist_ok=True)
+        (self.folder / "plans" / "plans.csv").write_text(text)
+
+    def turn(self, day: str) -> None:
+        landing = Landing(str(self.folder))
+        ingest_reference(self.use_case, "plans", "all", landing, self.lake, self.writer())
+        ingest_rows(self.use_case, day, landing, self.lake, self.writer())
+        validate_and_clean(self.use_case, day, self.lake, self.writer())
+        self.build(day)
+
+    def build(self, day: str) -> None:
+        build_partition(self.use_case, day, self.lake, self.writer())
+
+    def writer(self) -> Any:
+        return writer(next(self.tokens))
+
+    def column(self, stage: str, name: str) -> list[Any]:
+        values: list[Any] = self.lake.table("churn", stage).read(columns=[name])[name].to_pylist()
+        return values
+
+    def ids(self) -> list[str]:
+        return [DeltaTable(f"{self.lake.uri}/churn/{one}").metadata().id for one in TABLES]
+
+
+@pytest.fixture
+def customers(churn_root: Path, tmp_path: Path) -> Customers:
+    made = Customers(churn_root, tmp_path)
+    made.land_plans("plan,price\nbasic,9.5\n")
+    header = "customer,seen_at,plan,calls,bill"
+    for number, day in enumerate(DAYS[:2]):
+        made.land(day, header, f"1,{day}T00:00:00Z,basic,{number + 3},10.5",
+                  f"2,{day}T01:00:00Z,basic,{number + 5},")  # fmt: skip
+        made.turn(day)
+    return made
+
+
+def test_a_landed_column_and_a_feature_are_added(customers: Customers) -> None:
+    before = customers.ids()
+    customers.edit(
+        ("calls: int64", "calls: int64, minutes: float64"),
+        ("inputs: [", "inputs: [minutes, "),
+        ("numeric: [", "numeric: [minutes, "),
+    )
+    # A partition of the former definition has nothing in it, also before any has the column.
+    customers.build(DAYS[0])
+    assert customers.column("features", "minutes") == [None] * 4
+    customers.land(DAYS[2], "customer,seen_at,plan,calls,minutes,bill",
+                   f"1,{DAYS[2]}T00:00:00Z,basic,1,2.5,1",
+                   f"2,{DAYS[2]}T00:00:00Z,basic,1,7.5,1")  # fmt: skip
+    customers.turn(DAYS[2])
+    for stage in ("raw", "clean", "features"):
+        assert customers.column(stage, "minutes") == [None] * 4 + [2.5, 7.5]
+    assert customers.ids() == before
+
+
+def test_a_column_of_a_reference_is_added(customers: Customers) -> None:
+    before = customers.ids()
+    customers.edit(("price: float64", "price: float64, speed: float64"))
+    customers.build(DAYS[0])  # the reference has not landed again
+    customers.land_plans("plan,price,speed\nbasic,9.5,100\n")
+    customers.turn(DAYS[1])
+    assert customers.column("reference_plans", "speed") == [100.0]
+    assert customers.ids() == before
+
+
+def test_a_column_is_dropped(customers: Customers) -> None:
+    before = customers.ids()
+    customers.edit((", bill: float64", ""), (", bill", ""))
+    customers.land(DAYS[2], "customer,seen_at,plan,calls",
+                   f"1,{DAYS[2]}T00:00:00Z,basic,1", f"2,{DAYS[2]}T00:00:00Z,basic,1")  # fmt: skip
+    customers.turn(DAYS[2])
+    for stage in ("raw", "clean"):
+        table = customers.lake.table("churn", stage)
+        assert "bill" not in table.schema().names
+        assert customers.column(stage, "bill") == [10.5, None, 10.5, None, None, None]
+    assert customers.ids() == before
+
+
+def test_a_column_is_retyped_by_its_migration(customers: Customers) -> None:
+    before = customers.ids()
+    customers.edit(("calls: int64", "calls: float64"))
+    customers.land(DAYS[2], "customer,seen_at,plan,calls,bill",
+                   f"1,{DAYS[2]}T00:00:00Z,basic,1.5,1",
+                   f"2,{DAYS[2]}T00:00:00Z,basic,2.5,1")  # fmt: skip
+    with pytest.raises(DataContractError, match="column 'calls' must stay int64, got float64"):
+        customers.turn(DAYS[2])
+    text = customers.yaml.read_text()
+    declared = "migrations: [{column: calls, before: int64, after: float64}]\n"
+    customers.yaml.write_text(text + declared)
+    versions = customers.lake.table("churn", "raw").partition_versions(DAYS[:2])
+    customers.turn(DAYS[2])
+    for stage in ("raw", "clean"):
+        assert customers.column(stage, "calls") == [3.0, 5.0, 4.0, 6.0, 1.5, 2.5]
+    assert customers.lake.table("churn", "raw").partition_versions(DAYS[:2]) == versions
+    assert customers.ids() == before
+
+
+@pytest.mark.parametrize(
+    ("migration", "message"),
+    [
+        ("{column: calls, before: int64, after: int64}", "must change the type, got 'int64' twice"),
+        ("{column: at, before: timestamp, after: int64}", "a timestamp can only become a string"),
+    ],
+)
+def test_a_migration_that_cannot_be_is_refused(
+    customers: Customers, migration: str, message: str
+) -> None:
+    customers.yaml.write_text(customers.yaml.read_text() + f"migrations: [{migration}]\n")
+    with pytest.raises(ConfigError, match=rf"migrations\[0\] of column .*{message}"):
+        _ = customers.use_case
+
+
+def scored(world: World, month: str) -> list[float]:
+    predict_partition(
+        world.use_case, month, world.champion, world.lake, world.registry, world.writer()
+    )
+    found: list[float] = (
+        world.lake.table("tiny", "predictions").read([month], ["score"])["score"].to_pylist()
+    )
+    return found
+
+
+FEATURES = {"id": "int64", "at": "timestamp", "x": "float64", "z": "float64", "colour": "string"}
+
+
+def test_an_older_champion_goes_on_scoring_when_columns_are_added(tmp_path: Path) -> None:
+    world = make_world(tmp_path)
+    world.crown()
+    rows = world.land("2024-03", rows=50)
+    expected = scored(world, "2024-03")
+    more = rows.assign(extra=1.0)
+    world.publish("features", "2024-03", more, FEATURES | {"extra": "float64"})
+    assert scored(world, "2024-03") == expected
+
+
+def test_an_older_champion_is_told_that_a_dropped_column_was_one_of_its_own(
+    tmp_path: Path,
+) -> None:
+    world = make_world(tmp_path)
+    world.crown()
+    rows = world.land("2024-03", rows=50)
+    expected = scored(world, "2024-03")
+    without = {name: kind for name, kind in FEATURES.items() if name != "z"}
+    world.publish("features", "2024-04", rows, without)
+    with pytest.raises(DataContractError) as told:
+        scored(world, "2024-04")
+    assert "but 2024-04 was published without ['z']. The use case was changed" in str(told.value)
+    assert "train again, or put them back into include/use_cases/tiny/use_case.yaml" in str(
+        told.value
+    )
+    assert scored(world, "2024-03") == expected  # the rows that it needs are there
+
+
+def test_an_older_champion_reads_its_own_types(tmp_path: Path) -> None:
+    world = make_world(tmp_path)
+    world.crown()
+    rows = world.land("2024-03", rows=50)
+    expected = scored(world, "2024-03")
+    as_text = rows.assign(x=rows["x"].map(lambda value: None if value != value else repr(value)))
+    schema = FEATURES | {"x": "string"}
+
+    class Step:
+        column, before, after, misfits = "x", "float64", "string", "refuse"
+
+    world.publish("features", "2024-04", as_text, schema, [Step()])
+    assert scored(world, "2024-03") == expected
+    assert scored(world, "2024-04") == expected
+    broken = as_text.assign(x="many")
+    world.publish("features", "2024-04", broken, schema)
+    with pytest.raises(DataContractError, match=r"'x': every value must fit float64, got 'many'"):
+        scored(world, "2024-04")
