@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -25,8 +25,12 @@ def rows_of(
     table: DeltaTable,
     partitions: Sequence[str] | None,
     columns: Sequence[str] | None,
+    within: Mapping[str, str] | None = None,
 ) -> pa.Table:
-    """Read partitions and columns of an opened table; see `LakeTable.read`."""
+    """Read partitions and columns of an opened table; see `LakeTable.read`.
+
+    With `within`, a column and its value, only that slice of them.
+    """
     where = f"table {store.name}, version {table.version()}"
     _known(where, "partition", partitions or [], partitions_of(table))
     whole = table.to_pyarrow_dataset()
@@ -34,13 +38,18 @@ def rows_of(
     wanted = (
         None if partitions is None else pc.field(PARTITION).isin(pa.array(partitions, pa.string()))
     )
+    for column, value in (within or {}).items():
+        chosen = pc.field(column) == value
+        wanted = chosen if wanted is None else wanted & chosen
     # The log names files in no fixed order, and a training must see the same rows in the same order
     # each time.
     # A file's name begins with its partition and its number in the write.
     files = sorted(whole.get_fragments(filter=wanted), key=lambda fragment: str(fragment.path))
     ordered = ds.FileSystemDataset(files, whole.schema, whole.format, whole.filesystem)
     try:
-        return ordered.to_table(columns=None if columns is None else list(columns))
+        return ordered.to_table(
+            columns=None if columns is None else list(columns), filter=wanted if within else None
+        )
     except FileNotFoundError as error:
         raise DataContractError(
             f"{where}: its data files must be there, but one is gone: {error}. "

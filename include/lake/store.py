@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 
@@ -47,8 +48,10 @@ class Change:
     transactions : mapping of str to int
         Delta transactions besides the fence's own.
     content : tuple of str and int, optional
-        Transaction that holds the digest of the partition's rows, and the digest of `rows`. Where
-        they are equal only the transactions are committed: no rows are written again.
+        Transaction that holds the digest of the rows that are replaced, and the digest of `rows`.
+        Where they are equal only the transactions are committed: no rows are written again.
+    within : mapping of str to str
+        Column and value of the slice of the partition that is replaced; empty for all of it.
     properties : mapping of str to str
         Table properties, should this commit make the table.
     """
@@ -60,6 +63,13 @@ class Change:
     transactions: Mapping[str, int] = field(default_factory=dict)
     content: tuple[str, int] | None = None
     properties: Mapping[str, str] = field(default_factory=dict)
+    within: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def predicate(self) -> str:
+        """What is replaced, in Delta's words."""
+        equal = {PARTITION: self.partition, **self.within}
+        return " AND ".join(f"{column} = '{value}'" for column, value in equal.items())
 
 
 @dataclass(frozen=True)
@@ -127,7 +137,7 @@ class Store:
             tried = True
             try:
                 if table is not None and _holds(table, change):
-                    return Commit(self._touch(table, fence, change), fresh=True, changed=False)
+                    return self._touch(table, fence, change)
                 return Commit(self._write(table, fence, change), fresh=True, changed=True)
             except (CommitFailedError, OSError, DeltaError) as error:
                 # Also an error may hide a commit that was applied, when the answer got lost: only
@@ -147,10 +157,17 @@ class Store:
         found = (commit_record(commit) for commit in table.history(limit))
         return [record for record in found if record is not None]
 
-    def find(self, table: DeltaTable, **wanted: object) -> dict[str, Any] | None:
-        """Newest publish that carries these values; the recent past is read first."""
+    def find(
+        self, table: DeltaTable, up_to: int | None = None, **wanted: object
+    ) -> dict[str, Any] | None:
+        """Newest publish that carries these values; the recent past is read first.
+
+        With `up_to` no later one than that Delta version.
+        """
         for limit in _HISTORY_STEPS:
             for record in self.records(table, limit):
+                if up_to is not None and record["version"] > up_to:
+                    continue
                 if all(record.get(name) == value for name, value in wanted.items()):
                     return record
         return None
@@ -195,13 +212,19 @@ class Store:
             "partition.",
         )
 
-    def _touch(self, table: DeltaTable, fence: Fence, change: Change) -> int:
-        """Commit what the rows are made from now; the rows are there already."""
+    def _touch(self, table: DeltaTable, fence: Fence, change: Change) -> Commit:
+        """Commit what the rows are made from now; the rows are there already.
+
+        It is a change where another slice of the partition was published last.
+        """
         nothing = change.rows.slice(0, 0)
-        noted = replace(change, metadata=unchanged(change.metadata))
+        current = content_of(change.partition)
+        digest = change.transactions.get(current)
+        changed = digest is not None and digest != table.transaction_version(current)
+        noted = change if changed else replace(change, metadata=unchanged(change.metadata))
         commit = _properties(table, fence, noted)
         write_deltalake(table, nothing, mode="append", commit_properties=commit)
-        return table.version()
+        return Commit(table.version(), fresh=True, changed=changed)
 
     def _write(self, table: DeltaTable | None, fence: Fence, change: Change) -> int:
         commit = _properties(table, fence, change)
@@ -220,9 +243,12 @@ class Store:
         if change.mode == "append":
             write_deltalake(table, change.rows, mode="append", commit_properties=commit)
         else:
-            predicate = f"{PARTITION} = '{change.partition}'"
             write_deltalake(
-                table, change.rows, mode="overwrite", predicate=predicate, commit_properties=commit
+                table,
+                change.rows,
+                mode="overwrite",
+                predicate=change.predicate,
+                commit_properties=commit,
             )
         return table.version()
 
@@ -233,12 +259,35 @@ class Store:
         return table is None and "already exists" in str(error)
 
 
+def content_of(partition: str, within: Mapping[str, str] | None = None) -> str:
+    """Name the transaction that holds the digest of rows; no partition has a '#' or a '/'.
+
+    Of a partition it is the digest of what was published last, which may be a slice.
+    """
+    slices = [f"/{column}={value}" for column, value in (within or {}).items()]
+    return f"{partition}{''.join(slices)}#"
+
+
 def _holds(table: DeltaTable, change: Change) -> bool:
-    """Whether the partition's rows are those of the change."""
+    """Whether the rows of the partition, or of the slice, are those of the change."""
     if change.content is None:
         return False
     name, digest = change.content
-    return table.transaction_version(name) == digest
+    if table.transaction_version(name) != digest:
+        return False
+    # Delta keeps the digest of a slice that was cleared with its partition.
+    return (
+        not change.within
+        or table.to_pyarrow_dataset().count_rows(filter=where(change.partition, change.within)) > 0
+    )
+
+
+def where(partition: str, within: Mapping[str, str]) -> pc.Expression:
+    """Say which rows are in a slice of a partition, for pyarrow."""
+    chosen = pc.field(PARTITION) == partition
+    for column, value in within.items():
+        chosen &= pc.field(column) == value
+    return chosen
 
 
 def _properties(table: DeltaTable | None, fence: Fence, change: Change) -> CommitProperties:

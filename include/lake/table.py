@@ -27,8 +27,8 @@ from include.lake.records import (
     commit_metadata,
 )
 from include.lake.schemas import PARTITION
-from include.lake.store import Change, Fence, Store, schema_of
-from include.lake.writing import APPENDED, KEPT, check_data, with_partition
+from include.lake.store import Change, Fence, Store, content_of, schema_of
+from include.lake.writing import APPENDED, KEPT, check_data, slice_numbers, with_partition
 
 __all__ = ["Input", "Lake", "LakeTable", "Published", "StaleAttempt", "Writer"]
 
@@ -93,7 +93,7 @@ class LakeTable:
 
     def partition_version(self, partition: str, version: int | None = None) -> int | None:
         """Digest of the partition's rows, None where nothing was ever published."""
-        return self._number(_content(partition), version)
+        return self._number(content_of(partition), version)
 
     def consumed(self, partition: str, source: str) -> int | None:
         """Version of `source` that the partition's rows were made from.
@@ -115,7 +115,7 @@ class LakeTable:
         if table is None:
             return {}
         held = [key for key in partitions_of(table) if keys is None or key in keys]
-        return {key: table.transaction_version(_content(key)) for key in held}
+        return {key: table.transaction_version(content_of(key)) for key in held}
 
     def consumed_versions(self, source: str, partitions: Sequence[str]) -> dict[str, int | None]:
         """`consumed` of several partitions, from one look at the table."""
@@ -167,7 +167,29 @@ class LakeTable:
         """Read one partition, and say which version that was: both of one and the same state."""
         table = self._opened()
         rows = rows_of(self._store, table, [partition], columns)
-        version = table.transaction_version(_content(partition))
+        version = table.transaction_version(content_of(partition))
+        return rows, Input(self.name, table.version(), version)
+
+    def read_current(
+        self, partition: str, by: str, columns: Sequence[str] | None = None
+    ) -> tuple[pa.Table, Input]:
+        """Read the slice of a partition that was published last, as `read_input` does.
+
+        Parameters
+        ----------
+        partition : str
+            The partition's key.
+        by : str
+            The column that it is sliced by; see `publish`. A partition that was published as a
+            whole is read as a whole.
+        columns : sequence of str, optional
+            Default: all.
+        """
+        table = self._opened()
+        number = table.transaction_version(f"{partition}<{by}")
+        within = None if number is None else {by: str(number)}
+        rows = rows_of(self._store, table, [partition], columns, within)
+        version = table.transaction_version(content_of(partition))
         return rows, Input(self.name, table.version(), version)
 
     def publish(
@@ -181,6 +203,7 @@ class LakeTable:
         consumed: Mapping[str, int] | None = None,
         facts: Mapping[str, Fact] | None = None,
         volatile: Collection[str] = (),
+        within: Mapping[str, str] | None = None,
     ) -> Published:
         """Replace one partition in one commit. The same attempt may call it again: nothing doubles.
 
@@ -205,6 +228,11 @@ class LakeTable:
             Kept with the commit; see `facts()`.
         volatile : collection of str
             Columns that make no difference between rows, such as the time of the computation.
+        within : mapping of str to str, optional
+            Column and value of a slice, such as ``{"model_version": "7"}``: only these rows of the
+            partition are replaced. All of `data` must be in it, and the value must be a whole
+            number in text, because it is noted as consumed under the column's name. The version of
+            the partition is that of the slice that was published last; see `read_current`.
 
         Raises
         ------
@@ -217,11 +245,12 @@ class LakeTable:
         read = {
             one.table: one.partition_version for one in inputs if one.partition_version is not None
         }
-        used = {**read, **(consumed or {})}
+        slices = slice_numbers(self.name, data, within or {})
+        used = {**read, **(consumed or {}), **slices}
         metadata = commit_metadata(
             partition, writer, rows=data.num_rows, inputs=inputs, consumed=used, facts=facts
         )
-        return self._replace(data, partition, writer, metadata, used, volatile)
+        return self._replace(data, partition, writer, metadata, used, volatile, within)
 
     def clear(
         self, partition: str, writer: Writer, facts: Mapping[str, Fact] | None = None
@@ -291,11 +320,17 @@ class LakeTable:
         table = self._store.open()
         return [] if table is None else self._store.records(table, limit)
 
-    def facts(self, partition: str) -> dict[str, Any]:
-        """Find a partition's last publish in `history()`; its facts are under `facts`."""
+    def facts(self, partition: str, version: int | None = None) -> dict[str, Any]:
+        """Find a partition's last publish in `history()`; its facts are under `facts`.
+
+        With `version`, the last one up to that Delta version.
+        """
         table = self._opened()
         token = table.transaction_version(partition)
-        found = None if token is None else self._store.find(table, fence=[partition, token])
+        if version is not None:
+            found = self._store.find(table, up_to=version, partition=partition)
+        else:
+            found = None if token is None else self._store.find(table, fence=[partition, token])
         if found is None:
             raise DataContractError(
                 f"table {self.name}: partition {partition!r} was never published, there is "
@@ -326,18 +361,17 @@ class LakeTable:
         metadata: dict[str, Any],
         used: Mapping[str, int],
         volatile: Collection[str] = (),
+        within: Mapping[str, str] | None = None,
     ) -> Published:
         check_token(writer.token, f"table {self.name}: token")
         transactions = {f"{partition}<{source}": number for source, number in used.items()}
         rows = with_partition(self.name, data, partition)
-        content = (_content(partition), content_version(data, volatile))
-        change = Change(partition, rows, "overwrite", metadata, transactions, content, KEPT)
+        content = (content_of(partition, within), content_version(data, volatile))
+        transactions[content_of(partition)] = content[1]
+        change = Change(
+            partition, rows, "overwrite", metadata, transactions, content, KEPT, within or {}
+        )
         done = self._store.commit(Fence(partition, writer.token), change)
         return Published(
             self.name, partition, done.version, content[1], data.num_rows, done.changed
         )
-
-
-def _content(partition: str) -> str:
-    """Name the transaction that holds the digest of a partition's rows; no partition has a '#'."""
-    return f"{partition}#"
