@@ -12,13 +12,14 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from include.use_cases.loader import load_suite, python_of
+from include.use_cases.python_package import OwnPython
 from include.use_cases.schema import UseCase
 
 DEFINITION = "definition"
 """Name under which a result notes the digest of its definition, beside the tables it read."""
 
 
-def definition_of(use_case: UseCase, stage: str) -> int:
+def definition_of(use_case: UseCase, stage: str, python: OwnPython | None = None) -> int:
     """Digest the definition of the phase that makes a stage of the lake.
 
     Parameters
@@ -27,6 +28,8 @@ def definition_of(use_case: UseCase, stage: str) -> int:
         As it is configured now.
     stage : str
         A table, such as `clean`, or `reference_<name>`.
+    python : OwnPython, optional
+        The use case's own, such as a model's copy; by default that of the working tree.
 
     Returns
     -------
@@ -34,7 +37,12 @@ def definition_of(use_case: UseCase, stage: str) -> int:
         From 0 to 2**63 - 1.
     """
     kind, _, name = stage.partition("_")
-    content = _reference(use_case, name) if kind == "reference" else _PARTS[stage](use_case)
+    if kind == "reference":
+        content = _reference(use_case, name)
+    elif stage == "features":
+        content = _features(use_case, python or python_of(use_case))
+    else:
+        content = _PARTS[stage](use_case)
     text = json.dumps([use_case.task, content], sort_keys=True, default=str)
     return digest_63(text.encode())
 
@@ -68,11 +76,10 @@ def _clean(use_case: UseCase) -> Any:
     return [*parts, use_case.ingest.columns, use_case.ingest.key]
 
 
-def _features(use_case: UseCase) -> Any:
+def _features(use_case: UseCase, python: OwnPython) -> Any:
     joined = [_reference(use_case, name) for name in use_case.features.references]
     names = [use_case.ingest.key, use_case.ingest.partition.column, use_case.train.split.by]
-    python = python_of(use_case).digest
-    return [_plain(use_case.features), joined, use_case.ingest.columns, names, python]
+    return [_plain(use_case.features), joined, use_case.ingest.columns, names, python.digest]
 
 
 def _predictions(use_case: UseCase) -> Any:
@@ -96,7 +103,6 @@ _PARTS: Mapping[str, Callable[[UseCase], Any]] = {
     "raw": _raw,
     "labels": _labels,
     "clean": _clean,
-    "features": _features,
     "predictions": _predictions,
     "monitoring": _monitoring,
     "decisions": _decisions,

@@ -95,13 +95,13 @@ class LakeTable:
         """Digest of the partition's rows, None where nothing was ever published."""
         return self._number(content_of(partition), version)
 
-    def consumed(self, partition: str, source: str) -> int | None:
+    def consumed(self, partition: str, source: str, version: int | None = None) -> int | None:
         """Version of `source` that the partition's rows were made from.
 
         None where it was not, and for a partition without rows: one that was cleared is to be made
         again, also from the very same source.
         """
-        return self.made_from({partition: [source]})[partition][source]
+        return self.made_from({partition: [source]}, version)[partition][source]
 
     def partition_versions(self, keys: Collection[str] | None = None) -> dict[str, int | None]:
         """`partition_version` of every partition that holds rows, from one look at the table.
@@ -122,9 +122,11 @@ class LakeTable:
         made = self.made_from({key: [source] for key in partitions})
         return {key: made[key][source] for key in partitions}
 
-    def made_from(self, wanted: Mapping[str, Iterable[str]]) -> dict[str, dict[str, int | None]]:
+    def made_from(
+        self, wanted: Mapping[str, Iterable[str]], version: int | None = None
+    ) -> dict[str, dict[str, int | None]]:
         """`consumed` of several sources for each partition, from one look at the table."""
-        table = self._store.open()
+        table = self._store.open(version)
         there = set() if table is None else set(partitions_of(table))
         made: dict[str, dict[str, int | None]] = {}
         for key, sources in wanted.items():
