@@ -217,7 +217,7 @@ def _champions_features(
     lake: Lake,
     notes: list[str],
 ) -> pd.DataFrame | None:
-    """Give the champion its features; None where they cannot be had. Note what readers must know."""
+    """Give the champion its features, or None; note what the reader of the verdict must know."""
     try:
         X = holdout.features_of(champion, lake)
     except DataContractError as error:

@@ -52,8 +52,13 @@ class Holdout:
                 f"{model.use_case.name}: model version {model.version} names rows by "
                 f"{model.use_case.ingest.key}, the holdout by {key}."
             )
-        rows = frame.set_index(key, drop=False).loc[pd.MultiIndex.from_frame(self.keys)]
-        return rows[model.use_case.features.columns].set_axis(self.keys.index)
+        rows = self.keys.merge(frame, on=key, how="inner", validate="one_to_one")  # in this order
+        if len(rows) != len(self.keys):
+            raise DataContractError(
+                f"{model.use_case.name}: model version {model.version} must have features of all "
+                f"{len(self.keys)} rows of {self.partition}, got {len(rows)}. Run feature for it."
+            )
+        return rows[model.use_case.features.columns]
 
 
 def holdout_of(challenger: ServableModel, lake: Lake) -> Holdout:

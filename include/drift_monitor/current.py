@@ -1,6 +1,4 @@
-"""Read what is known of a partition: the last predictions, the features of the model that made
-them, and outcomes if any have come.
-"""
+"""Read what is known of a partition: its predictions, their model's features, and any outcomes."""
 
 from __future__ import annotations
 
@@ -54,8 +52,8 @@ def read_current(use_case: UseCase, partition: str, lake: Lake, registry: Regist
 
     Of several models that scored the partition, the one that did so last is monitored. Its features
     are its own, as the reference sample in its package is: an edit of the working tree does not
-    look like drift. Versions are looked up before the data: should something be replaced in between, the partition
-    is monitored once more, never once too little.
+    look like drift. Versions are looked up before the data: should something be replaced in
+    between, the partition is monitored once more, never once too little.
 
     Raises
     ------

@@ -61,7 +61,8 @@ def monitor_partition(
 
     Of the models that scored the partition, the one that did so last is monitored. Compared are its
     features and predictions with its reference, and, where outcomes have come, these very
-    predictions (never new ones) with the outcomes. Called again with the same inputs it finds the same and writes the same rows.
+    predictions (never new ones) with the outcomes. Called again with the same inputs it finds the
+    same and writes the same rows.
 
     Parameters
     ----------
@@ -107,7 +108,11 @@ def monitor_partition(
         inputs=current.inputs,
         consumed=_beside_inputs(use_case, current.inputs),
         volatile=("computed_at",),
-        facts={"verdict": findings.verdict, "reasons": "; ".join(findings.reasons)},
+        facts={
+            "verdict": findings.verdict,
+            "reasons": "; ".join(findings.reasons),
+            "model_version": current.model.version,
+        },
     )
     log.info(
         "%s %s, predicted by model version %s: %s: %s",

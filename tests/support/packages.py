@@ -123,8 +123,10 @@ def make_package(
 ) -> TinyPackage:
     """Train on 400 rows and write a signed package to `where/package`, keys to `where/keys`.
 
-    Takes about 0.2 s. It is said to have learned from `partitions`. `estimator` names a candidate; the use case's first by default. Serving
-    learns from `request_rows` what requests usually hold.
+    Takes about 0.2 s. `estimator` names a candidate; the use case's first by default. Serving
+    learns from `request_rows` what requests usually hold. `partitions` are those that the model is
+    said to have learned from, the last held out. Its own Python is that of the working tree unless
+    `python` is given.
     """
     use_case = use_case or tiny_use_case(task)
     keys = where / "keys"
