@@ -26,8 +26,8 @@ class PredictPartitionOperator(PartitionOperator):
     or a person asks. What other versions predicted is kept. Skipped when there is no champion yet,
     and, started by an event, when the champion was trained or tested on partitions up to this one.
     A person who asks for such a partition is refused if the champion's training used it.
-    **Idempotent**: replaces the champion's predictions of the partition. **XCom**: partition, rows, model version, mean score. **Retries**: when MLflow or the
-    lake does not answer.
+    **Idempotent**: replaces the champion's own predictions of the partition. **XCom**: partition,
+    rows, model version, mean score. **Retries**: when MLflow or the lake does not answer.
     """
 
     stage, source = "predictions", "features"
