@@ -1,7 +1,8 @@
-"""Score a partition of features with the champion of the day, and keep what was predicted.
+"""Score a partition with a model, and keep what it predicted.
 
-The predictions are the record that later outcomes are held against: they say which model made them,
-and are not made again when another model becomes champion.
+Predictions are the record that later outcomes are held against. A partition keeps those of every
+model version that scored it, each as a slice of its own: no version replaces what another one
+predicted.
 """
 
 from __future__ import annotations
@@ -16,14 +17,18 @@ import pyarrow.compute as pc
 
 from include.due.definitions import DEFINITION, definition_of
 from include.errors import DataContractError
-from include.lake.frames import arrow_schema, to_arrow, to_pandas
+from include.lake.frames import arrow_schema, to_arrow
 from include.lake.table import Lake, Writer
+from include.model_features import features_for
 from include.registry.client import Registry
 from include.registry.package import ServableModel
 from include.use_cases.schema import UseCase
 
 log = logging.getLogger(__name__)
 
+
+MODEL_VERSION = "model_version"
+"""Column that the table's partitions are sliced by."""
 
 VOLATILE = ("predicted_at",)
 """Columns in which two scorings of the same rows by the same model differ."""
@@ -57,7 +62,7 @@ def predictions_schema(use_case: UseCase) -> pa.Schema:
         | {
             "prediction": "float64",
             "score": "float64",
-            "model_version": "string",
+            MODEL_VERSION: "string",
             "predicted_at": "timestamp",
         }
     )
@@ -71,7 +76,10 @@ def predict_partition(
     registry: Registry,
     writer: Writer,
 ) -> Predicted:
-    """Score one partition of `features` and publish `predictions`.
+    """Score one partition and publish the model's slice of `predictions`.
+
+    The features are the model's own, see `include.model_features`: an edit in the working tree
+    changes nothing in what it predicts.
 
     Parameters
     ----------
@@ -89,16 +97,15 @@ def predict_partition(
     Raises
     ------
     DataContractError
-        If the partition has no features, or the champion needs columns they lack.
+        If the partition has no features, or what the model needs is gone, or the model was trained
+        on the partition or judged by it.
     ServiceUnavailable
         If the registry or the lake does not answer.
     """
-    features = lake.table(use_case.name, "features")
     model = registry.load(use_case.name, champion)
-    rows, read = features.read_input(partition, _columns(model, use_case))
-    lacking = features.lacks(partition, model.use_case.features.columns)
-    _check_features(model, lacking, partition, use_case, champion)
-    scored = _score(model, to_pandas(rows), use_case, champion)
+    _refuse_what_it_knows(model, partition)
+    features = features_for(model, partition, lake)
+    scored = _score(model, features.frame, use_case, champion)
     data = to_arrow(scored, predictions_schema(use_case))
     published = lake.table(use_case.name, "predictions").publish(
         data,
@@ -106,10 +113,11 @@ def predict_partition(
         schema=data.schema,
         migrations=use_case.migrations,
         writer=writer,
-        inputs=[read],
+        inputs=features.inputs,
         consumed={DEFINITION: definition_of(use_case, "predictions")},
         facts={"model_version": champion},
         volatile=VOLATILE,
+        within={MODEL_VERSION: champion},
     )
     log.info("%s %s: %d rows scored with %s", use_case.name, partition, published.rows, champion)
     return Predicted(
@@ -123,26 +131,15 @@ def predict_partition(
     )
 
 
-def _columns(model: ServableModel, use_case: UseCase) -> pa.Schema:
-    """Give the key and what the model needs, in its types: today's definition may have others."""
-    key = {name: use_case.ingest.columns[name] for name in use_case.ingest.key}
-    features = model.use_case.features
-    return arrow_schema(
-        key
-        | dict.fromkeys(features.numeric, "float64")
-        | dict.fromkeys(features.categorical, "string")
-    )
-
-
-def _check_features(
-    model: ServableModel, lacking: list[str], partition: str, use_case: UseCase, champion: str
-) -> None:
-    if lacking:
+def _refuse_what_it_knows(model: ServableModel, partition: str) -> None:
+    if partition in model.facts["partitions"]:
+        held_out = partition == model.facts["holdout_partition"]
         raise DataContractError(
-            f"{use_case.name}: champion {champion} needs the features "
-            f"{model.use_case.features.columns}, but {partition} was published without {lacking}. "
-            "The use case was changed since the champion was trained: train again, or put them "
-            f"back into include/use_cases/{use_case.name}/use_case.yaml and rebuild the features."
+            f"{model.use_case.name}: model version {model.version} was "
+            f"{'judged by' if held_out else 'trained on'} {partition}, so scoring it would "
+            "overstate the model's performance. Nothing was written. Score a partition that the "
+            f"model does not know; its training used {model.facts['partitions'][0]} to "
+            f"{model.facts['partitions'][-1]}."
         )
 
 

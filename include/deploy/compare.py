@@ -9,7 +9,10 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
+from include.deploy.holdout import Holdout, holdout_of
+from include.errors import DataContractError
 from include.lake.pins import pinned_versions
 from include.lake.table import Lake
 from include.modelling.estimators import dummy
@@ -78,6 +81,9 @@ def compare(
 ) -> Verdict:
     """Compare a version with the champion on the version's holdout, at its lake versions.
 
+    Each model sees the features that its own Python and its own YAML build of these rows, as it
+    would when it serves: an edit of the working tree changes neither's figures.
+
     The difference must be above 0 at ``deploy.confidence`` (one-sided, paired bootstrap) and at
     least ``deploy.min_effect``, and no slice of at least ``deploy.slices.min_rows`` rows may be
     worse by more than ``deploy.slices.max_drop``. Without a champion the dummy takes its place, and
@@ -97,20 +103,21 @@ def compare(
         Holds the models.
     """
     challenger = registry.load(use_case.name, version)
-    training = _training_of(use_case, challenger, lake)
-    rows = judged(use_case, training.holdout_X, training.holdout_y, MAX_RESAMPLED_ROWS)
+    trained, holdout = challenger.use_case, holdout_of(challenger, lake)
+    X = holdout.features_of(challenger, lake)
+    rows = judged(trained, X, holdout.y, MAX_RESAMPLED_ROWS)
+    scores = {"challenger": score_rows(challenger.estimator, rows.X, trained)}
+    training = _training_of(challenger, lake)
+    guess = dummy(trained).fit(training.train_X, training.train_y)
+    scores["dummy"] = score_rows(guess, rows.X, trained)
     notes: list[str] = []
-    champion = None
     if champion_version is not None and champion_version != version:
-        champion = _comparable(
-            registry.load(use_case.name, champion_version), challenger, rows, notes
-        )
-    guess = dummy(use_case).fit(training.train_X, training.train_y)
-    scores = {"challenger": score_rows(challenger.estimator, rows.X, challenger.use_case)}
-    scores["dummy"] = score_rows(guess, rows.X, use_case)
-    if champion is not None:
-        scores["champion"] = score_rows(champion.estimator, rows.X, champion.use_case)
-    verdict = decide(use_case, rows, scores, training.holdout_partition, champion_version, notes)
+        champion = registry.load(use_case.name, champion_version)
+        theirs = _champions_features(champion, challenger, holdout, lake, notes)
+        if theirs is not None:
+            seen = theirs.loc[rows.X.index]
+            scores["champion"] = score_rows(champion.estimator, seen, champion.use_case)
+    verdict = decide(use_case, rows, scores, holdout.partition, champion_version, notes)
     if champion_version != version:
         return verdict
     reasons = [f"version {version} is champion already: nothing to do"]
@@ -198,21 +205,26 @@ def _worse_slices(
     return worse
 
 
-def _training_of(use_case: UseCase, model: ServableModel, lake: Lake) -> TrainingSet:
+def _training_of(model: ServableModel, lake: Lake) -> TrainingSet:
     facts: Mapping[str, Any] = model.facts
     versions = pinned_versions(lake, facts["inputs"])
-    return load_training_set(use_case, lake, facts["as_of"], versions, facts["partitions"])
+    return load_training_set(model.use_case, lake, facts["as_of"], versions, facts["partitions"])
 
 
-def _comparable(
-    champion: ServableModel, challenger: ServableModel, rows: Judged, notes: list[str]
-) -> ServableModel | None:
-    """Return the champion if it can score these rows; note what the reader must know."""
-    lacking = [name for name in champion.use_case.features.columns if name not in rows.X.columns]
-    if lacking:
+def _champions_features(
+    champion: ServableModel,
+    challenger: ServableModel,
+    holdout: Holdout,
+    lake: Lake,
+    notes: list[str],
+) -> pd.DataFrame | None:
+    """Give the champion its features, or None; note what the reader of the verdict must know."""
+    try:
+        X = holdout.features_of(champion, lake)
+    except DataContractError as error:
         notes.append(
-            f"champion (version {champion.version}) needs the features {lacking}, which the use "
-            "case has no more: compared with the dummy instead"
+            f"champion (version {champion.version}) cannot score these rows and is replaced by the "
+            f"dummy: {error}"
         )
         return None
     if champion.facts["as_of"] > challenger.facts["as_of"]:
@@ -220,4 +232,4 @@ def _comparable(
             f"champion (version {champion.version}) was trained as of {champion.facts['as_of']}, "
             f"after the challenger ({challenger.facts['as_of']}): it may know these rows"
         )
-    return champion
+    return X

@@ -1,4 +1,4 @@
-"""Read what is known of a partition now: features, what was predicted then, and outcomes if any."""
+"""Read what is known of a partition: its predictions, their model's features, and any outcomes."""
 
 from __future__ import annotations
 
@@ -12,9 +12,13 @@ import pandas as pd
 from include.errors import DataContractError
 from include.lake.frames import to_pandas
 from include.lake.table import Input, Lake
+from include.model_features import features_for
+from include.registry.client import Registry
+from include.registry.package import ServableModel
 from include.use_cases.schema import UseCase
 
-SOURCES = ("features", "predictions", "labels")
+MODEL_VERSION = "model_version"
+"""Column of `predictions` that its partitions are sliced by."""
 
 
 @dataclass(frozen=True)
@@ -24,11 +28,11 @@ class Current:
     Parameters
     ----------
     rows : int
-        Rows with features.
-    model_version : str
-        Which model made the predictions.
+        Rows of the partition.
+    model : ServableModel
+        Which made the predictions.
     scored : DataFrame
-        Features with the column `prediction`: probability of class 1, value, or cluster.
+        Its features with the column `prediction`: probability of class 1, value, or cluster.
     y, score : ndarray of shape (n_labelled_rows,) or None
         Outcomes and the predictions made for them; None when no outcomes have come.
     inputs : sequence of Input
@@ -36,39 +40,45 @@ class Current:
     """
 
     rows: int
-    model_version: str
+    model: ServableModel
     scored: pd.DataFrame
     y: npt.NDArray[np.float64] | None
     score: npt.NDArray[np.float64] | None
     inputs: Sequence[Input]
 
 
-def read_current(use_case: UseCase, partition: str, lake: Lake) -> Current:
-    """Read a partition's features and predictions, and its labels if they are there.
+def read_current(use_case: UseCase, partition: str, lake: Lake, registry: Registry) -> Current:
+    """Read a partition's predictions, the features of their model, and labels if they are there.
 
-    Versions are looked up before the data: should something be replaced in between, the partition
-    is monitored once more, never once too little.
+    Of several models that scored the partition, the one that did so last is monitored. Its features
+    are its own, as the reference sample in its package is: an edit of the working tree does not
+    look like drift. Versions are looked up before the data: should something be replaced in
+    between, the partition is monitored once more, never once too little.
 
     Raises
     ------
     DataContractError
-        If the partition has no features or no predictions, or two models made them.
+        If the partition has no features or no predictions, or two models made them, or the model
+        cannot be trusted.
+    ServiceUnavailable
+        If the registry or the lake does not answer.
     """
-    inputs: list[Input] = []
-    frames: dict[str, pd.DataFrame] = {}
-    for stage in SOURCES:
-        table = lake.table(use_case.name, stage)
-        if stage != "labels" or partition in table.partitions():
-            rows, read = table.read_input(partition)
-            frames[stage] = to_pandas(rows)
-            inputs.append(read)
-    predictions, labels = frames["predictions"], frames.get("labels")
-    made = _joined(use_case, frames["features"], predictions)
-    outcomes = _outcomes(use_case, predictions, labels)
+    rows, predicted = lake.table(use_case.name, "predictions").read_current(
+        partition, MODEL_VERSION
+    )
+    predictions = to_pandas(rows)
+    model = registry.load(use_case.name, _model_version(use_case, partition, predictions))
+    features = features_for(model, partition, lake)
+    inputs = [*features.inputs, predicted]
+    outcomes, labels = None, lake.table(use_case.name, "labels")
+    if partition in labels.partitions():
+        landed, read = labels.read_input(partition)
+        inputs.append(read)
+        outcomes = _outcomes(use_case, predictions, to_pandas(landed))
     return Current(
-        rows=len(frames["features"]),
-        model_version=_model_version(use_case, partition, predictions),
-        scored=made,
+        rows=len(features.frame),
+        model=model,
+        scored=_joined(use_case, features.frame, predictions),
         y=None if outcomes is None else outcomes["label"].to_numpy(dtype=np.float64),
         score=None if outcomes is None else outcomes["prediction"].to_numpy(dtype=np.float64),
         inputs=inputs,
@@ -76,7 +86,7 @@ def read_current(use_case: UseCase, partition: str, lake: Lake) -> Current:
 
 
 def _model_version(use_case: UseCase, partition: str, predictions: pd.DataFrame) -> str:
-    versions = sorted(predictions["model_version"].unique())
+    versions = sorted(predictions[MODEL_VERSION].unique())
     if len(versions) != 1:
         raise DataContractError(
             f"{use_case.name}.predictions, partition {partition}: one model must have made all"
@@ -98,11 +108,7 @@ def _joined(use_case: UseCase, features: pd.DataFrame, predictions: pd.DataFrame
     )
 
 
-def _outcomes(
-    use_case: UseCase, predictions: pd.DataFrame, labels: pd.DataFrame | None
-) -> pd.DataFrame | None:
-    if labels is None:
-        return None
+def _outcomes(use_case: UseCase, predictions: pd.DataFrame, labels: pd.DataFrame) -> pd.DataFrame:
     key = use_case.ingest.key
     return _as_measured(use_case, predictions).merge(
         labels[[*key, "label"]], on=key, validate="one_to_one"

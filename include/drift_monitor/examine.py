@@ -14,9 +14,7 @@ from include.registry.package import ServableModel
 from include.use_cases.schema import Monitor, UseCase
 
 
-def examine(
-    use_case: UseCase, current: Current, model: ServableModel
-) -> tuple[Findings, Any | None]:
+def examine(use_case: UseCase, current: Current) -> tuple[Findings, Any | None]:
     """Judge a scored partition against the model that scored it.
 
     Parameters
@@ -24,9 +22,7 @@ def examine(
     use_case : UseCase
         Its `monitor` section has the thresholds.
     current : Current
-        The partition; it must have predictions.
-    model : ServableModel
-        The model that made them.
+        The partition, its predictions and the model that made them.
 
     Returns
     -------
@@ -34,7 +30,7 @@ def examine(
     snapshot : evidently Snapshot or None
         None when there were too few rows to compare distributions.
     """
-    limits = use_case.monitor
+    limits, model = use_case.monitor, current.model
     reference = drift.sample(model.reference, limits.sample_rows)
     sampled = drift.sample(current.scored, limits.sample_rows)
     snapshot: Any | None = None
@@ -52,7 +48,7 @@ def examine(
             *_of_performance(use_case, current, performance, performance_verdict),
         ],
         rows=current.rows,
-        model_version=current.model_version,
+        model_version=model.version,
         shifts=shifts,
         min_effect=limits.min_effect,
         rows_reference=len(reference),

@@ -59,9 +59,10 @@ def monitor_partition(
 ) -> Monitored:
     """Monitor one partition and publish `monitoring`.
 
-    Compared are the features and predictions of the partition with the reference of the model that
-    made the predictions, and, where outcomes have come, these very predictions (never new ones)
-    with the outcomes. Called again with the same inputs it finds the same and writes the same rows.
+    Of the models that scored the partition, the one that did so last is monitored. Compared are its
+    features and predictions with its reference, and, where outcomes have come, these very
+    predictions (never new ones) with the outcomes. Called again with the same inputs it finds the
+    same and writes the same rows.
 
     Parameters
     ----------
@@ -83,9 +84,8 @@ def monitor_partition(
     ServiceUnavailable
         If the registry or the lake does not answer.
     """
-    current = read_current(use_case, partition, lake)
-    model = registry.load(use_case.name, current.model_version)
-    findings, snapshot = examine(use_case, current, model)
+    current = read_current(use_case, partition, lake, registry)
+    findings, snapshot = examine(use_case, current)
     run_id = log_report(
         use_case,
         partition,
@@ -94,7 +94,7 @@ def monitor_partition(
         metrics=_metrics(findings),
         tags={
             "flywheel.verdict": findings.verdict,
-            "flywheel.model_version": current.model_version,
+            "flywheel.model_version": current.model.version,
         },
         report_dir=report_dir,
     )
@@ -108,9 +108,16 @@ def monitor_partition(
         inputs=current.inputs,
         consumed=_beside_inputs(use_case, current.inputs),
         volatile=("computed_at",),
-        facts={"verdict": findings.verdict, "reasons": "; ".join(findings.reasons)},
+        facts={
+            "verdict": findings.verdict,
+            "reasons": "; ".join(findings.reasons),
+            "model_version": current.model.version,
+        },
     )
-    log.info("%s %s: %s: %s", use_case.name, partition, findings.verdict, findings.reasons)
+    log.info(
+        "%s %s, predicted by model version %s: %s: %s",
+        *(use_case.name, partition, findings.model_version, findings.verdict, findings.reasons),
+    )
     return _monitored(partition, findings, published, run_id)
 
 

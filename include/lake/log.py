@@ -70,10 +70,17 @@ class Log:
             found = (commit_record(commit) for commit in table.history(limit))
             return [record for record in found if record is not None]
 
-    def find(self, table: DeltaTable, **wanted: object) -> dict[str, Any] | None:
-        """Newest publish that carries these values; the recent past is read first."""
+    def find(
+        self, table: DeltaTable, up_to: int | None = None, **wanted: object
+    ) -> dict[str, Any] | None:
+        """Newest publish that carries these values; the recent past is read first.
+
+        With `up_to` no later one than that Delta version.
+        """
         for limit in _HISTORY_STEPS:
             for record in self.records(table, limit):
+                if up_to is not None and record["version"] > up_to:
+                    continue
                 if all(record.get(name) == value for name, value in wanted.items()):
                     return record
         return None

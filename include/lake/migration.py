@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from deltalake import DeltaTable
 
 from include.lake.evolution import Evolution, migrated
@@ -18,7 +19,11 @@ from include.lake.schemas import PARTITION
 
 @contextmanager
 def whole_table(
-    name: str, table: DeltaTable, rows: pa.Table, evolution: Evolution
+    name: str,
+    table: DeltaTable,
+    rows: pa.Table,
+    evolution: Evolution,
+    within: Mapping[str, str],
 ) -> Iterator[pa.Table | pa.RecordBatchReader]:
     """Give what a publish writes: its rows, and where a type changes all other partitions too.
 
@@ -39,8 +44,10 @@ def whole_table(
         path = str(Path(folder) / "converted.arrow")
         with pa.ipc.new_file(path, evolution.schema) as file:
             for partition in partitions_of(table):
-                if partition not in own:
+                if partition not in own or within:
                     stored = stored_rows(table, [partition], columns)
+                    if partition in own:
+                        stored = stored.filter(pc.invert(_slice_of(stored, within)))
                     where = f"table {name}, partition {partition}"
                     # In one batch: several are not written in their order.
                     file.write(migrated(stored, evolution, where).combine_chunks())
@@ -50,3 +57,11 @@ def whole_table(
             yield pa.RecordBatchReader.from_batches(
                 evolution.schema, chain(rows.to_batches(), batches)
             )
+
+
+def _slice_of(rows: pa.Table, within: Mapping[str, str]) -> pa.ChunkedArray:
+    """Tell of each row whether it is in the slice that is replaced."""
+    inside = pa.chunked_array([pa.array([True] * rows.num_rows, pa.bool_())])
+    for column, value in within.items():
+        inside = pc.and_(inside, pc.fill_null(pc.equal(rows[column], value), False))
+    return inside

@@ -11,7 +11,7 @@ from deltalake import DeltaTable
 from include.errors import DataContractError
 from include.lake.evolution import published_schema
 from include.lake.reading import Columns, partitions_of, row_counts_of, rows_of, schema_of
-from include.lake.records import Input
+from include.lake.records import Input, content_of
 from include.lake.schemas import PARTITION
 from include.lake.store import Store
 
@@ -76,13 +76,17 @@ class TableReader:
         with self._store.reading():
             return row_counts_of(table)
 
-    def made_from(self, wanted: Mapping[str, Iterable[str]]) -> dict[str, dict[str, int | None]]:
+    def made_from(
+        self, wanted: Mapping[str, Iterable[str]], version: int | None = None
+    ) -> dict[str, dict[str, int | None]]:
         """Version of each source that a partition's rows were made from, from one look.
 
         Parameters
         ----------
         wanted : mapping of str to iterable of str
             Partition, and the sources that are asked about.
+        version : int, optional
+            A Delta version; default: the newest.
 
         Returns
         -------
@@ -90,7 +94,7 @@ class TableReader:
             None for a source that the rows were not made from, and for all sources of a partition
             without rows: one that was cleared is to be made again, also from the very same source.
         """
-        table = self._store.open()
+        table = self._store.open(version)
         made: dict[str, dict[str, int | None]] = {}
         with self._store.reading():
             there = set() if table is None else set(partitions_of(table))
@@ -139,8 +143,28 @@ class TableReader:
         """Read one partition, and say which version that was: both of one and the same state."""
         table = self._opened()
         rows = self._rows(table, [partition], columns)
-        version = self._store.number(table, content_of(partition))
-        return rows, Input(self.name, table.version(), version, str(table.metadata().id))
+        return rows, self._input(table, partition)
+
+    def read_current(
+        self, partition: str, by: str, columns: Columns = None
+    ) -> tuple[pa.Table, Input]:
+        """Read the slice of a partition that was published last, as `read_input` does.
+
+        Parameters
+        ----------
+        partition : str
+            The partition's key.
+        by : str
+            The column that it is sliced by; see `publish`. A partition that was published as a
+            whole is read as a whole.
+        columns : sequence of str or pyarrow.Schema, optional
+            As for `read`.
+        """
+        table = self._opened()
+        number = self._store.number(table, f"{partition}<{by}")
+        within = None if number is None else {by: str(number)}
+        rows = self._rows(table, [partition], columns, within)
+        return rows, self._input(table, partition)
 
     def pin(self, version: int | None = None) -> Input:
         """Name the table as it is now, or as it was at a Delta version, to be read again later."""
@@ -182,11 +206,17 @@ class TableReader:
         table = self._store.open()
         return [] if table is None else self._store.records(table, limit)
 
-    def facts(self, partition: str) -> dict[str, Any]:
-        """Find a partition's last publish in `history()`; its facts are under `facts`."""
+    def facts(self, partition: str, version: int | None = None) -> dict[str, Any]:
+        """Find a partition's last publish in `history()`; its facts are under `facts`.
+
+        With `version`, the last one up to that Delta version.
+        """
         table = self._opened()
         token = self._store.number(table, partition)
-        found = None if token is None else self._store.find(table, fence=[partition, token])
+        if version is not None:
+            found = self._store.find(table, up_to=version, partition=partition)
+        else:
+            found = None if token is None else self._store.find(table, fence=[partition, token])
         if found is None:
             raise DataContractError(
                 f"table {self.name}: partition {partition!r} was never published, there is "
@@ -201,10 +231,18 @@ class TableReader:
         return [name for name in columns if name not in there]
 
     def _rows(
-        self, table: DeltaTable, partitions: Sequence[str] | None, columns: Columns
+        self,
+        table: DeltaTable,
+        partitions: Sequence[str] | None,
+        columns: Columns,
+        within: Mapping[str, str] | None = None,
     ) -> pa.Table:
         with self._store.reading():
-            return rows_of(self.name, table, partitions, columns)
+            return rows_of(self.name, table, partitions, columns, within)
+
+    def _input(self, table: DeltaTable, partition: str) -> Input:
+        version = self._store.number(table, content_of(partition))
+        return Input(self.name, table.version(), version, str(table.metadata().id))
 
     def _held(self, table: DeltaTable) -> list[str]:
         with self._store.reading():
@@ -219,8 +257,3 @@ class TableReader:
                 f"Run the phase that publishes {stage!r} first."
             )
         return table
-
-
-def content_of(partition: str) -> str:
-    """Name the transaction that holds the digest of a partition's rows; no partition has a '#'."""
-    return f"{partition}#"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 
 import pyarrow as pa
@@ -55,35 +55,49 @@ def schema_of(table: DeltaTable) -> pa.Schema:
 
 
 def rows_of(
-    name: str, table: DeltaTable, partitions: Sequence[str] | None, columns: Columns
+    name: str,
+    table: DeltaTable,
+    partitions: Sequence[str] | None,
+    columns: Columns,
+    within: Mapping[str, str] | None = None,
 ) -> pa.Table:
-    """Read partitions and columns of an opened table; see `TableReader.read`."""
+    """Read partitions and columns of an opened table; see `TableReader.read`.
+
+    With `within`, a column and its value, only that slice of them.
+    """
     where = f"table {name}, version {table.version()}"
     _known(where, "partition", partitions or [], partitions_of(table))
     there = schema_of(table)
     if isinstance(columns, pa.Schema):
         held = [column for column in columns.names if column in there.names]
-        return _as_asked(where, stored_rows(table, partitions, held), columns)
+        return _as_asked(where, stored_rows(table, partitions, held, within), columns)
     if columns is None:
-        return stored_rows(table, partitions, published_schema(there).names)
+        return stored_rows(table, partitions, published_schema(there).names, within)
     _known(where, "column", columns, there.names)
-    return stored_rows(table, partitions, columns)
+    return stored_rows(table, partitions, columns, within)
 
 
 def stored_rows(
-    table: DeltaTable, partitions: Sequence[str] | None, columns: Sequence[str]
+    table: DeltaTable,
+    partitions: Sequence[str] | None,
+    columns: Sequence[str],
+    within: Mapping[str, str] | None = None,
 ) -> pa.Table:
     """Read rows as they are stored; a column that a partition was published without is missing."""
     whole = table.to_pyarrow_dataset()
     wanted = (
         None if partitions is None else pc.field(PARTITION).isin(pa.array(partitions, pa.string()))
     )
+    for column, value in (within or {}).items():
+        chosen = pc.field(column) == value
+        wanted = chosen if wanted is None else wanted & chosen
     # The log names files in no fixed order, and a training must see the same rows in the same order
     # each time.
     # A file's name begins with its partition and its number in the write.
     files = sorted(whole.get_fragments(filter=wanted), key=lambda fragment: str(fragment.path))
     ordered = ds.FileSystemDataset(files, whole.schema, whole.format, whole.filesystem)
-    return ordered.to_table(columns=list(columns)).replace_schema_metadata(None)
+    rows = ordered.to_table(columns=list(columns), filter=wanted if within else None)
+    return rows.replace_schema_metadata(None)
 
 
 def _as_asked(where: str, rows: pa.Table, asked: pa.Schema) -> pa.Table:

@@ -145,6 +145,15 @@ def commit_record(commit: Mapping[str, Any]) -> dict[str, Any] | None:
     return {**told, "changed": True, **ours}
 
 
+def content_of(partition: str, within: Mapping[str, str] | None = None) -> str:
+    """Name the transaction that holds the digest of rows; no partition has a '#' or a '/'.
+
+    Of a partition it is the digest of what was published last, which may be a slice.
+    """
+    slices = [f"/{column}={value}" for column, value in (within or {}).items()]
+    return f"{partition}{''.join(slices)}#"
+
+
 def check_token(token: int, where: str) -> None:
     """Refuse what Delta's 64-bit transaction versions cannot hold, and what would not fence."""
     if isinstance(token, bool) or not isinstance(token, int) or not 0 <= token <= _MOST:

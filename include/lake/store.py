@@ -18,8 +18,8 @@ from include.lake.errors import STORE_ERRORS, StaleAttempt, make_folder, store_t
 from include.lake.evolution import Evolution, Migration, evolve, fitted
 from include.lake.log import Log
 from include.lake.migration import whole_table
-from include.lake.reading import schema_of
-from include.lake.records import unchanged
+from include.lake.reading import schema_of, stored_rows
+from include.lake.records import content_of, unchanged
 from include.lake.schemas import PARTITION
 
 logger = logging.getLogger(__name__)
@@ -50,11 +50,13 @@ class Change:
     transactions : mapping of str to int
         Delta transactions besides the fence's own.
     content : tuple of str and int, optional
-        Transaction that holds the digest of the partition's rows, and the digest of `rows`. Where
-        they are equal only the transactions are committed: no rows are written again.
+        Transaction that holds the digest of the rows that are replaced, and the digest of `rows`.
+        Where they are equal only the transactions are committed: no rows are written again.
     origin : tuple of str and int, optional
         The same for the columns that say where rows came from: where it differs the rows are
         written, but do not count as changed.
+    within : mapping of str to str
+        Column and value of the slice of the partition that is replaced; empty for all of it.
     properties : mapping of str to str
         Table properties, should this commit make the table.
     migrations : sequence of Migration
@@ -70,6 +72,13 @@ class Change:
     origin: tuple[str, int] | None = None
     properties: Mapping[str, str] = field(default_factory=dict)
     migrations: Sequence[Migration] = ()
+    within: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def predicate(self) -> str:
+        """What is replaced, in Delta's words."""
+        equal = {PARTITION: self.partition, **self.within}
+        return " AND ".join(f"{column} = '{value}'" for column, value in equal.items())
 
 
 @dataclass(frozen=True)
@@ -115,15 +124,16 @@ class Store(Log):
                     record = self._record_of(table, fence, change.metadata)
                     return Commit(record["version"], fresh=tried, changed=record["changed"])
                 evolution = self._evolution(table, change)
-                same = self._holds(table, change.content)
-                there = same and (change.origin is None or self._holds(table, change.origin))
+                same = self._holds(table, change)
+                there = same and (change.origin is None or self._has(table, change.origin))
             tried = True
-            noted = replace(change, metadata=unchanged(change.metadata)) if same else change
+            changed = not same or (table is not None and self._follows_another(table, change))
+            noted = change if changed else replace(change, metadata=unchanged(change.metadata))
             try:
                 if table is not None and there and not evolution.changed:
-                    return Commit(self._touch(table, fence, noted), fresh=True, changed=False)
+                    return Commit(self._touch(table, fence, noted), fresh=True, changed=changed)
                 version = self._write(table, fence, noted, evolution)
-                return Commit(version, fresh=True, changed=not same)
+                return Commit(version, fresh=True, changed=changed)
             except STORE_ERRORS as error:
                 # Also an error may hide a commit that was applied, when the answer got lost: only
                 # the log knows.
@@ -177,9 +187,25 @@ class Store(Log):
             replaces=change.mode == "overwrite",
         )
 
-    def _holds(self, table: DeltaTable, content: tuple[str, int] | None) -> bool:
-        """Whether what is in the table has this digest."""
-        return content is not None and self.number(table, content[0]) == content[1]
+    def _holds(self, table: DeltaTable, change: Change) -> bool:
+        """Whether the rows of the partition, or of the slice, are those of the change."""
+        if change.content is None or not self._has(table, change.content):
+            return False
+        # Delta keeps the digest of a slice that was cleared with its partition.
+        return not change.within or self._holds_rows(table, change)
+
+    def _holds_rows(self, table: DeltaTable, change: Change) -> bool:
+        with self.reading():
+            rows = stored_rows(table, [change.partition], [PARTITION], change.within)
+        return rows.num_rows > 0
+
+    def _has(self, table: DeltaTable, content: tuple[str, int]) -> bool:
+        return self.number(table, content[0]) == content[1]
+
+    def _follows_another(self, table: DeltaTable, change: Change) -> bool:
+        """Whether another slice of the partition was published last."""
+        name = content_of(change.partition)
+        return bool(change.within) and self.number(table, name) != change.transactions[name]
 
     def _touch(self, table: DeltaTable, fence: Fence, change: Change) -> int:
         """Commit what the rows are made from now; the rows are there already."""
@@ -209,13 +235,12 @@ class Store(Log):
             merge: Literal["merge"] | None = "merge" if evolution.changed else None
             write_deltalake(table, rows, mode="append", schema_mode=merge, commit_properties=commit)
         else:
-            predicate = f"{PARTITION} = '{change.partition}'"
-            with whole_table(self.name, table, rows, evolution) as written:
+            with whole_table(self.name, table, rows, evolution, change.within) as written:
                 write_deltalake(
                     table,
                     written,
                     mode="overwrite",
-                    predicate=None if evolution.retypes else predicate,
+                    predicate=None if evolution.retypes else change.predicate,
                     schema_mode="overwrite" if evolution.changed else None,
                     commit_properties=commit,
                 )

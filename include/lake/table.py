@@ -17,7 +17,7 @@ from include.lake.compaction import compact
 from include.lake.content import content_version
 from include.lake.errors import StaleAttempt, is_remote
 from include.lake.evolution import Migration, published_schema
-from include.lake.reader import TableReader, content_of
+from include.lake.reader import TableReader
 from include.lake.reading import schema_of
 from include.lake.records import (
     Fact,
@@ -27,10 +27,11 @@ from include.lake.records import (
     append_metadata,
     check_token,
     commit_metadata,
+    content_of,
 )
 from include.lake.schemas import PARTITION
 from include.lake.store import Change, Fence, Store
-from include.lake.writing import APPENDED, KEPT, check_data, with_partition
+from include.lake.writing import APPENDED, KEPT, check_data, slice_numbers, with_partition
 
 __all__ = ["Input", "Lake", "LakeTable", "Published", "StaleAttempt", "Writer"]
 
@@ -81,6 +82,7 @@ class LakeTable(TableReader):
         volatile: Collection[str] = (),
         origin: Collection[str] = (),
         migrations: Sequence[Migration] = (),
+        within: Mapping[str, str] | None = None,
     ) -> Published:
         """Replace one partition in one commit. The same attempt may call it again: nothing doubles.
 
@@ -116,6 +118,11 @@ class LakeTable(TableReader):
             but the partition's version stays: what is made from it is not due.
         migrations : sequence of Migration
             Declared changes of columns' types, in their order.
+        within : mapping of str to str, optional
+            Column and value of a slice, such as ``{"model_version": "7"}``: only these rows of the
+            partition are replaced. All of `data` must be in it, and the value must be a whole
+            number in text, because it is noted as consumed under the column's name. The version of
+            the partition is that of the slice that was published last; see `read_current`.
 
         Raises
         ------
@@ -129,7 +136,8 @@ class LakeTable(TableReader):
         read = {
             one.table: one.partition_version for one in inputs if one.partition_version is not None
         }
-        used = {**read, **(consumed or {})}
+        slices = slice_numbers(self.name, data, within or {})
+        used = {**read, **(consumed or {}), **slices}
         metadata = commit_metadata(
             partition,
             writer,
@@ -139,7 +147,9 @@ class LakeTable(TableReader):
             consumed=used,
             facts=facts,
         )
-        return self._replace(data, partition, writer, metadata, used, volatile, origin, migrations)
+        return self._replace(
+            data, partition, writer, metadata, used, volatile, origin, migrations, within
+        )
 
     def clear(
         self, partition: str, writer: Writer, facts: Mapping[str, Fact] | None = None
@@ -207,11 +217,13 @@ class LakeTable(TableReader):
         volatile: Collection[str] = (),
         origin: Collection[str] = (),
         migrations: Sequence[Migration] = (),
+        within: Mapping[str, str] | None = None,
     ) -> Published:
         check_token(writer.token, f"table {self.name}: token")
         transactions = {f"{partition}<{source}": number for source, number in used.items()}
         rows = with_partition(self.name, data, partition)
-        content = (content_of(partition), content_version(data, {*volatile, *origin}))
+        content = (content_of(partition, within), content_version(data, {*volatile, *origin}))
+        transactions[content_of(partition)] = content[1]
         came_from = (f"{partition}#origin", content_version(data.select(list(origin))))
         change = Change(
             partition,
@@ -223,6 +235,7 @@ class LakeTable(TableReader):
             origin=came_from if origin else None,
             properties=KEPT,
             migrations=migrations,
+            within=within or {},
         )
         done = self._store.commit(Fence(partition, writer.token), change)
         return Published(

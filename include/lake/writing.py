@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
 import pyarrow as pa
 
@@ -45,6 +46,19 @@ def check_data(name: str, data: pa.Table, schema: pa.Schema) -> None:
             f"table {name}: a partition must hold at least one row, got none. "
             "Nothing was written. Look why the phase before left nothing."
         )
+
+
+def slice_numbers(name: str, data: pa.Table, within: Mapping[str, str]) -> dict[str, int]:
+    """Give the number of each column of a slice; refuse another value, and rows outside it."""
+    for column, value in within.items():
+        found = sorted(map(str, data[column].unique().to_pylist()))
+        if not (value.isascii() and value.isdigit()) or found != [value]:
+            raise DataContractError(
+                f"table {name}: a slice must be a whole number in text that all of its rows have "
+                f"in the column {column!r}, asked for was {value!r} and the rows have "
+                f"{found[:5]}. Nothing was written. Publish each slice by itself."
+            )
+    return {column: int(value) for column, value in within.items()}
 
 
 def with_partition(name: str, data: pa.Table, partition: str) -> pa.Table:

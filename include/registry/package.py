@@ -9,8 +9,12 @@
     flywheel/request_seen.json    what training saw of these columns; absent when not given
     flywheel/example.json         one request row
     flywheel/reference.parquet    holdout features with the prediction: what monitoring needs
-    flywheel/facts.json           metrics and lineage
+    flywheel/facts.json           metrics, lineage, and the environment it was made in
     manifest.json, manifest.sig   SHA-256 of every other file, signed
+
+An answer needs nothing else but the reference tables: no file of the working tree is read, and two
+versions answer side by side in one process. Where the lock, the family of CPUs, the threads and the
+references are the same, answers are equal bit for bit; elsewhere they agree within 1e-6.
 
 Loading verifies first, then reads the model with skops and our own list of trusted types.
 `mlflow.*.load_model` is never called: it does what the folder's own `MLmodel` says.
@@ -34,6 +38,7 @@ from packaging.requirements import Requirement
 from include.errors import ConfigError, DataContractError
 from include.modelling.scoring import predictions, score_rows
 from include.registry import manifest
+from include.registry.environment import environment
 from include.registry.request_rules import Rule, Seen, from_json, rules_of, seen_in, to_json
 from include.registry.trusted import TRUSTED_TYPES
 from include.use_cases.loader import dump, load_text
@@ -169,7 +174,7 @@ def write_package(
     if request_rows is not None:
         _write_json(own / "request_seen.json", to_json(seen_in(request_rows, use_case)))
     _write_json(own / "example.json", dict(example))
-    _write_json(own / "facts.json", dict(facts))
+    _write_json(own / "facts.json", {**facts, "environment": environment()})
     rows = min(use_case.monitor.sample_rows, len(holdout_X))
     reference = holdout_X[use_case.features.columns].sample(rows, random_state=0)
     scores = score_rows(estimator, reference, use_case)

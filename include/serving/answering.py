@@ -13,8 +13,9 @@ from typing import Any
 import pandas as pd
 
 from include.modelling.features import InfiniteFeatureError
+from include.serving.live import Live
 from include.serving.metrics import Metrics
-from include.serving.models import Live, Models
+from include.serving.models import Models
 from include.serving.prediction_log import PredictionLog, Record
 from include.serving.protocol import Rows, answer, parse
 from include.serving.ranges import OutOfRange, out_of_range

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from include.errors import DataContractError
 from include.lake.table import Lake
-from include.registry.client import CHAMPION, Registry
+from include.registry.client import Registry
 from include.registry.ledger import Ledger
 from include.registry.manifest import MANIFEST, sha256
 from include.registry.package import ServableModel
@@ -53,10 +53,10 @@ class PromotedModels:
         self._memory = memory
         self._seen = _read(memory)
 
-    def version_of(self, name: str, alias: str) -> str | None:
+    def version_of(self, name: str) -> str | None:
         """Return the version that is promoted; None before the first promotion.
 
-        Only the alias `champion` is known: MLflow's aliases are not asked.
+        MLflow's aliases are not asked.
 
         Raises
         ------
@@ -65,8 +65,6 @@ class PromotedModels:
         ServiceUnavailable
             The lake does not answer.
         """
-        if alias != CHAMPION:
-            return None
         promotion = Ledger(self._lake, name, self._verify_key).current()
         seen = self._seen.get(name)
         if promotion is None:

@@ -20,13 +20,14 @@ if TYPE_CHECKING:
 
 
 class PredictPartitionOperator(PartitionOperator):
-    """Score one partition of features with the champion.
+    """Score one partition with the champion.
 
-    A new champion does not make the partition due again: what was predicted stays, until the
-    features change or a person asks. Skipped when there is no
-    champion yet, and when the champion was trained on the partition. **Idempotent**: replaces the
-    partition. **XCom**: partition, rows, model version, mean score. **Retries**: when MLflow or the
-    lake does not answer.
+    A new champion does not make the partition due again: it is scored anew when its features change
+    or a person asks. What other versions predicted is kept. Skipped when there is no champion yet,
+    and, started by an event, when the champion was trained or tested on partitions up to this one.
+    A person who asks for such a partition is refused if the champion's training used it.
+    **Idempotent**: replaces the champion's own predictions of the partition. **XCom**: partition,
+    rows, model version, mean score. **Retries**: when MLflow or the lake does not answer.
     """
 
     stage = "predictions"
@@ -42,16 +43,17 @@ class PredictPartitionOperator(PartitionOperator):
         return wanted_predictions(self.config, self.lake, known_up_to, [key])
 
     def not_wanted(self, key: str, *, asked: bool) -> None:
-        """Skip without a champion, or where it has learned from the partition."""
-        if key in self.lake.table(self.use_case, self.source).partitions():
-            champion = self.ledger.current()
+        """Skip without a champion, or where it may have learned from the partition."""
+        if key not in self.lake.table(self.use_case, self.source).partitions():
+            super().not_wanted(key, asked=asked)
+        champion = self.ledger.current()
+        if champion is None:
+            raise AirflowSkipException(f"There is no champion yet that could score {key}.")
+        if not asked:  # of what a person asks for, `predict_partition` refuses what it must
             raise AirflowSkipException(
-                f"There is no champion yet that could score {key}."
-                if champion is None
-                else f"Champion {champion.version} was trained and tested on partitions up to "
+                f"Champion {champion.version} was trained and tested on partitions up to "
                 f"{champion.holdout_partition}: scoring {key} would overstate its performance."
             )
-        super().not_wanted(key, asked=asked)
 
     def process(self, context: Context) -> Predicted:
         """Score and publish."""

@@ -74,10 +74,10 @@ class House:
 
 def test_what_was_promoted_serves(house):
     models = house.models()
-    assert models.version_of("tiny", "champion") is None
+    assert models.version_of("tiny") is None
     house.promote("1", None, house.packages.make("1"))
 
-    assert models.version_of("tiny", "champion") == "1"
+    assert models.version_of("tiny") == "1"
     assert models.load("tiny", "1") == "model 1"
 
 
@@ -85,7 +85,7 @@ def test_a_version_that_was_not_promoted_is_not_loaded(house):
     models = house.models()
     house.promote("1", None, house.packages.make("1"))
     house.packages.make("2")
-    models.version_of("tiny", "champion")
+    models.version_of("tiny")
 
     with pytest.raises(DataContractError, match="version 2 must be the promoted one, 1 is"):
         models.load("tiny", "2")
@@ -96,7 +96,7 @@ def test_a_version_that_was_not_promoted_is_not_loaded(house):
 def test_another_package_under_the_promoted_version_is_not_loaded(house):
     models = house.models()
     house.promote("1", None, house.packages.make("1"))
-    models.version_of("tiny", "champion")
+    models.version_of("tiny")
     (house.packages.where / "1" / MANIFEST).write_text("a package that was signed for another run")
 
     with pytest.raises(DataContractError, match="that was promoted"):
@@ -112,34 +112,34 @@ def test_an_entry_of_another_key_is_not_written(house):
     with pytest.raises(ConfigError, match="must be the private half"):
         house.promote("2", "1", house.packages.make("2"), key="stranger")
 
-    assert house.models().version_of("tiny", "champion") == "1"
+    assert house.models().version_of("tiny") == "1"
 
 
 def test_an_entry_of_another_key_is_not_believed(house, monkeypatch):
     ensure_keys(house.keys / "stranger.pem", house.keys / "stranger_public.pem")
     models = house.models()
     house.promote("1", None, house.packages.make("1"))
-    assert models.version_of("tiny", "champion") == "1"
+    assert models.version_of("tiny") == "1"
     with monkeypatch.context() as stranger:  # whose code does not check
         stranger.setattr(Ledger, "_is_signed", lambda *_: True)
         house.promote("2", "1", house.packages.make("2"), key="stranger")
 
     with pytest.raises(DataContractError, match="entry 2 must be signed"):
-        models.version_of("tiny", "champion")
+        models.version_of("tiny")
 
 
 def test_a_ledger_that_goes_back_is_not_followed_also_after_a_restart(house):
     models = house.models()
     house.promote("1", None, house.packages.make("1"))
     house.promote("2", "1", house.packages.make("2"))
-    assert models.version_of("tiny", "champion") == "2"
+    assert models.version_of("tiny") == "2"
     from deltalake import DeltaTable
 
     DeltaTable(f"{house.where}/lake/tiny/promotions").restore(0)
 
     for seen in (models, house.models()):
         with pytest.raises(DataContractError, match="must not go back, got entry 1 after entry 2"):
-            seen.version_of("tiny", "champion")
+            seen.version_of("tiny")
         assert seen.load("tiny", "2") == "model 2"  # what serves goes on
 
 
@@ -147,7 +147,7 @@ def test_a_rollback_is_a_new_entry(house):
     models = house.models()
     for version, before in (("1", None), ("2", "1")):
         house.promote(version, before, house.packages.make(version))
-        assert models.version_of("tiny", "champion") == version
+        assert models.version_of("tiny") == version
     first = sha256(house.packages.where / "1" / MANIFEST)
     Ledger(house.lake, "tiny", house.keys / "verify.pem").promote(
         version="1",
@@ -160,4 +160,4 @@ def test_a_rollback_is_a_new_entry(house):
         signing_key=house.keys / "signing.pem",
     )
 
-    assert models.version_of("tiny", "champion") == "1"
+    assert models.version_of("tiny") == "1"

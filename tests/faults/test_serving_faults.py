@@ -6,6 +6,7 @@ import json
 import shutil
 import subprocess
 import sys
+import time
 from typing import Any
 
 import numpy as np
@@ -287,25 +288,22 @@ def test_an_error_of_a_use_case_with_hundreds_of_columns_stays_short(letter):
 # What /health did not say
 
 
-GOOD = "def derive(frame):\n    return frame\n"
-
-
 @pytest.mark.parametrize(
     ("python", "said"),
     [
         pytest.param(
             "def derive(frame):\n    return frame\n\nimport nothing_of_the_kind\n",
-            "{path}, line 4: ModuleNotFoundError (No module named 'nothing_of_the_kind'), see",
+            "tiny/features.py, line 4: ModuleNotFoundError (No module named 'nothing_of_the_kind')",
             id="import",
         ),
         pytest.param(
             "def derive(frame)\n    return frame\n",
-            "{path}, line 1: SyntaxError (expected ':'), see the log",
+            "tiny/features.py, line 1: SyntaxError (expected ':'), see the log",
             id="syntax",
         ),
         pytest.param(
             "def derive(frame):\n    return frame.assign(y=frame['secret'])\n",
-            "{path}, line 2: KeyError, see the log",
+            "tiny/features.py, line 2: KeyError, see the log",
             id="code",
         ),
         pytest.param(
@@ -314,35 +312,47 @@ GOOD = "def derive(frame):\n    return frame\n"
             id="contract",
         ),
         pytest.param(
-            "raise SystemExit\n", "{path}: must define functions only, but ends the process",
+            "raise SystemExit\n",
+            "tiny/features.py: must define functions only, but ends the process",
             id="exit",
         ),
     ],
 )  # fmt: skip
-def test_health_says_that_features_py_fails(tmp_path, monkeypatch, learned, python, said):
-    path = tmp_path / "use_cases" / "tiny" / "features.py"
-    with served(learned, tmp_path, monkeypatch, GOOD) as client:
-        assert client.get("/tiny/health").json()["ready"] is True
-        path.write_text(python)
-        until(lambda: client.get("/tiny/health").status_code == 503)
-        state = client.get("/health").json()
-        assert state["status"] == "degraded"
-        assert state["use_cases"]["tiny"]["ready"] is False
-        (problem,) = state["use_cases"]["tiny"]["problems"]
-        assert problem.startswith("Requests fail: " + said.replace("{path}", str(path)))
-        path.write_text(GOOD)
-        until(lambda: client.get("/tiny/health").status_code == 200)
-        assert client.get("/health").json()["use_cases"]["tiny"]["problems"] == []
+def test_health_says_why_the_python_of_a_package_fails(
+    tmp_path, monkeypatch, learned, python, said
+):
+    with served(learned, tmp_path, monkeypatch, python) as client:
+        state = client.get("/tiny/health")
+        (problem,) = state.json()["problems"]
+        assert (state.status_code, state.json()["ready"]) == (503, False)
+        assert ask(client, instances()).status_code == 503
+    assert problem.startswith("Version 1 does not load: " + said)
 
 
-def test_health_says_why_a_champion_does_not_load(tmp_path, monkeypatch, learned):
+@pytest.mark.parametrize(
+    "edit",
+    [
+        "def derive(frame):\n    return frame.assign(x=99.0)\n",
+        "import nothing_of_the_kind\n",
+        "def derive(frame)\n",
+        "raise SystemExit\n",
+    ],
+)
+def test_an_edit_of_the_working_tree_changes_no_answer(tmp_path, monkeypatch, learned, edit):
+    package = "def derive(frame):\n    return frame.assign(z=frame['x'] * 2)\n"
     path = tmp_path / "use_cases" / "tiny" / "features.py"
-    with served(learned, tmp_path, monkeypatch, "import nothing_of_the_kind\n") as client:
-        (problem,) = client.get("/tiny/health").json()["problems"]
-    assert problem == (
-        f"Version 1 does not load: {path}, line 1: ModuleNotFoundError (No module named "
-        "'nothing_of_the_kind'), see the log"
-    )
+    with served(learned, tmp_path, monkeypatch, package) as client:
+        before = ask(client, instances(x=0.25))
+        path.write_text(edit)
+        time.sleep(0.1)  # five looks
+        after = ask(client, instances(x=0.25))
+        health = client.get("/tiny/health").json()
+    assert (before.status_code, after.status_code) == (200, 200)
+    assert after.content == before.content
+    assert (health["ready"], health["problems"]) == (True, [])
+    rows = tiny_rows(1).assign(x=0.25, z=0.5, colour="red")
+    expected = learned.predict_features(rows)["score"].item()
+    assert after.json()["scores"] == [expected]
 
 
 def test_a_use_case_whose_folder_is_removed_is_no_longer_served(tmp_path, monkeypatch, learned):

@@ -12,6 +12,7 @@ import pandas as pd
 import pyarrow as pa
 
 from include.due.definitions import DEFINITION, definition_of
+from include.feature.build import build_partition
 from include.lake.frames import arrow_schema, to_arrow
 from include.lake.table import Lake, Published, Writer
 from include.registry.client import Registry
@@ -19,8 +20,6 @@ from include.registry.ledger import Ledger
 from include.use_cases.schema import UseCase
 from tests.support.packages import make_package, tiny_rows, tiny_use_case
 from tests.support.registries import local_registry
-
-_FEATURES = {"id": "int64", "at": "timestamp", "x": "float64", "z": "float64", "colour": "string"}
 
 
 @dataclass
@@ -69,10 +68,16 @@ class World:
             migrations=migrations,
         )
 
-    def land(self, month: str, **rows: Any) -> pd.DataFrame:
-        """Publish a month's features; takes what `tiny_rows` takes."""
-        landed = tiny_rows(month=month, **rows)
-        self.publish("features", month, landed, _FEATURES)
+    def land(self, month: str, frame: pd.DataFrame | None = None, **made: Any) -> pd.DataFrame:
+        """Publish a month's clean rows and its features, and return the rows.
+
+        They are made by `tiny_rows`, which takes the other arguments, or given. Features are built
+        as the phase does: with the definition of the working tree.
+        """
+        landed = tiny_rows(month=month, **made) if frame is None else frame
+        columns = dict(self.use_case.ingest.columns)
+        self.publish("clean", month, landed, columns)
+        build_partition(self.use_case, month, self.lake, self.writer())
         return landed
 
     def land_outcomes(self, month: str, rows: pd.DataFrame, shuffled: bool = False) -> None:
@@ -85,7 +90,10 @@ class World:
         self.publish("labels", month, frame, {"id": "int64", "label": kind})
 
     def crown(self, as_of: str = "2024-02", holdout: str = "2024-01", **package: Any) -> str:
-        """Train, register and promote a champion; return its version."""
+        """Train, register and promote a champion; return its version.
+
+        `package` is for `make_package`, such as the model's own `python`.
+        """
         name = self.use_case.name
         run_id = self.registry.run(name, f"train {as_of}", f"train {as_of}", {})
         folder = self.where / f"model-{as_of}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -118,11 +119,14 @@ def make_package(
     example: dict[str, Any] | None = None,
     request_rows: pd.DataFrame | None = None,
     python: OwnPython | None = None,
+    partitions: Sequence[str] = ("2024-01",),
 ) -> TinyPackage:
     """Train on 400 rows and write a signed package to `where/package`, keys to `where/keys`.
 
     Takes about 0.2 s. `estimator` names a candidate; the use case's first by default. Serving
-    learns from `request_rows` what requests usually hold.
+    learns from `request_rows` what requests usually hold. `partitions` are those that the model is
+    said to have learned from, the last held out. Its own Python is that of the working tree unless
+    `python` is given.
     """
     use_case = use_case or tiny_use_case(task)
     keys = where / "keys"
@@ -146,8 +150,8 @@ def make_package(
         "candidate": name,
         "params": {},
         "as_of": "2024-01",
-        "partitions": ["2024-01"],
-        "holdout_partition": "2024-01",
+        "partitions": list(partitions),
+        "holdout_partition": partitions[-1],
         "inputs": [],
         "run_id": run_id,
         "code_version": "test",

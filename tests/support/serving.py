@@ -16,6 +16,7 @@ from include.lake.table import Lake
 from include.registry.package import ServableModel
 from include.serving.app import create_app
 from include.settings import Settings
+from include.use_cases.python_package import OwnPython
 
 
 class OneChampion:
@@ -24,9 +25,9 @@ class OneChampion:
     def __init__(self, model: ServableModel) -> None:
         self._model = replace(model, version="1")
 
-    def version_of(self, name: str, alias: str) -> str | None:
+    def version_of(self, name: str) -> str | None:
         """Return the version."""
-        return "1" if (name, alias) == (self._model.use_case.name, "champion") else None
+        return "1" if name == self._model.use_case.name else None
 
     def load(self, name: str, version: str) -> ServableModel:
         """Return the model."""
@@ -39,13 +40,14 @@ def served(
 ) -> Iterator[TestClient]:
     """Run the application over `where/use_cases`, which has the model's use case.
 
-    `python` is the use case's `features.py`.
+    `python` is the `features.py` in the model's package; the working tree has none.
     """
     folder = where / "use_cases" / model.use_case.name
     folder.mkdir(parents=True)
     (folder / "use_case.yaml").write_text("only its being there counts")
     if python is not None:
-        (folder / "features.py").write_text(python)
+        own = OwnPython(model.use_case.name, (("features.py", python),))
+        model = replace(model, python=own)
     monkeypatch.setenv("FLYWHEEL_USE_CASES", str(where / "use_cases"))
     settings = Settings.from_env({"FLYWHEEL_HOME": str(where / "home")})
     app = create_app(

@@ -6,13 +6,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from include import model_features
 from include.batch_predict.predict import VOLATILE, Predicted, predict_partition
 from include.due.state import states
 from include.due.wanted import wanted_predictions
 from include.errors import DataContractError, ServiceUnavailable
 from include.lake.content import content_version
+from include.model_features import features_for
 from include.registry.client import Registry
 from tests.support.monitored import World, make_world
+from tests.support.packages import TINY, tiny_rows, tiny_use_case
 
 
 def predict(
@@ -37,8 +40,19 @@ def due(world: World) -> list[str]:
     return [key for key, state in found.items() if state.due]
 
 
-def stored(world: World, month: str = "2024-03") -> pd.DataFrame:
-    return world.lake.table("tiny", "predictions").read([month]).to_pandas()
+def stored(world: World, month: str = "2024-03", version: str | None = None) -> pd.DataFrame:
+    rows = world.lake.table("tiny", "predictions").read([month]).to_pandas()
+    if version is not None:
+        rows = rows[rows["model_version"] == version].reset_index(drop=True)
+    return rows
+
+
+def features_py(where: Path, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    """Write `features.py` of the working tree."""
+    monkeypatch.setenv("FLYWHEEL_USE_CASES", str(where / "use_cases"))
+    folder = where / "use_cases" / "tiny"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "features.py").write_text(text)
 
 
 def test_without_a_champion_nothing_is_due(tmp_path: Path):
@@ -134,6 +148,179 @@ def test_a_new_champion_leaves_other_partitions_predictions_alone(tmp_path: Path
     assert (again.model_version, again.changed) == (second, True)
 
 
+# Each model version keeps what it predicted
+
+
+def test_another_champion_keeps_what_the_first_predicted(tmp_path: Path):
+    world = make_world(tmp_path)
+    first = world.crown()
+    rows = world.land("2024-03", rows=300)
+    predict(world)
+    before = stored(world)
+    second = world.crown(as_of="2024-03", holdout="2024-02", seed=3)
+    assert predict(world).changed
+
+    pd.testing.assert_frame_equal(stored(world, version=first), before)
+    expected = world.registry.load("tiny", second).predict_features(rows)
+    np.testing.assert_array_equal(stored(world, version=second)["score"], expected["score"])
+    assert len(stored(world)) == 600
+
+
+def test_back_to_the_first_model_writes_nothing_and_makes_it_current(tmp_path: Path):
+    world = make_world(tmp_path)
+    first = world.crown()
+    world.land("2024-03", rows=300)
+    one = predict(world)
+    second = world.crown(as_of="2024-03", holdout="2024-02", seed=3)
+    two = predict(world)
+    before = stored(world).sort_values(["model_version", "id"], ignore_index=True)
+
+    again = predict(world, champion=first)  # a rollback, and a run by hand
+
+    after = stored(world).sort_values(["model_version", "id"], ignore_index=True)
+    pd.testing.assert_frame_equal(after, before)  # `predicted_at` too
+    assert (one.changed, two.changed, again.changed) == (True, True, True)
+    assert again.partition_version == one.partition_version != two.partition_version
+    table = world.lake.table("tiny", "predictions")
+    assert table.consumed("2024-03", "model_version") == int(first)
+    assert predict(world, champion=first).changed is False
+    assert set(after["model_version"]) == {first, second}
+
+
+def test_a_rebuild_with_other_rows_replaces_what_this_version_predicted_alone(tmp_path: Path):
+    world = make_world(tmp_path)
+    first = world.crown()
+    world.land("2024-03", rows=300)
+    predict(world)
+    before = stored(world)
+    second = world.crown(as_of="2024-03", holdout="2024-02", seed=3)
+    predict(world)
+    world.land("2024-03", rows=310, seed=9)
+    assert due(world) == ["2024-03"]
+    predict(world)
+    pd.testing.assert_frame_equal(stored(world, version=first), before)
+    assert len(stored(world, version=second)) == 310
+    assert due(world) == []
+
+
+# A model does not score what it knows
+
+
+@pytest.mark.parametrize(
+    ("partition", "how"), [("2024-01", "trained on"), ("2024-02", "judged by")]
+)
+def test_what_the_model_was_trained_on_or_judged_by_is_refused(
+    tmp_path: Path, partition: str, how: str
+):
+    world = make_world(tmp_path)
+    version = world.crown(partitions=["2024-01", "2024-02"])
+    world.land(partition, rows=300)
+    with pytest.raises(DataContractError, match=f"version {version} was {how} {partition}, so"):
+        predict(world, partition)
+    assert not world.lake.table("tiny", "predictions").exists()
+
+
+# The model's own features
+
+
+TWICE = "def derive(frame):\n    return frame.assign(z=frame['x'] * 2)\n"
+THRICE = "def derive(frame):\n    return frame.assign(z=frame['x'] * 3)\n"
+
+
+def test_an_edited_features_py_changes_nothing_in_what_a_model_predicts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    features_py(tmp_path, monkeypatch, TWICE)
+    world = make_world(tmp_path)
+    version = world.crown()  # with a copy of it
+    world.land("2024-03", rows=300)
+    predict(world)
+    before = stored(world)
+    features_py(tmp_path, monkeypatch, THRICE)
+    world.land("2024-03", rows=300)  # the table is rebuilt, with the edited definition
+    table = world.lake.table("tiny", "features").read(["2024-03"]).to_pandas()
+    np.testing.assert_array_equal(table["z"], table["x"] * 3)
+
+    again = predict(world)
+
+    assert again.changed is False
+    pd.testing.assert_frame_equal(stored(world), before)
+    rows = tiny_rows(300, "2024-03").assign(z=lambda frame: frame["x"] * 2)
+    expected = world.registry.load("tiny", version).predict_features(rows)["score"]
+    np.testing.assert_array_equal(before["score"], expected)
+    assert due(world) == []
+
+
+def test_the_stored_features_are_used_where_nothing_was_edited(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    features_py(tmp_path, monkeypatch, TWICE)
+    world = make_world(tmp_path)
+    version = world.crown()
+    world.land("2024-03", rows=300)
+    built = []
+    real = model_features.build_features
+    monkeypatch.setattr(
+        model_features, "build_features", lambda *given: built.append(1) or real(*given)
+    )
+    predict(world)
+    assert built == []
+    by_table = stored(world)["score"]
+    features_py(tmp_path, monkeypatch, THRICE)
+    world.land("2024-03", rows=300)
+    predict(world, run_id="another")
+    assert built == [1]
+    np.testing.assert_array_equal(stored(world, version=version)["score"], by_table)
+
+
+def test_two_versions_score_a_partition_each_with_its_own_python(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    world = make_world(tmp_path)
+    features_py(tmp_path, monkeypatch, TWICE)
+    first = world.crown()
+    features_py(tmp_path, monkeypatch, THRICE)
+    second = world.crown(as_of="2024-03", holdout="2024-02")
+    rows = world.land("2024-03", rows=300)
+    for version, factor in ((first, 2), (second, 3)):
+        predict(world, champion=version)
+        own = rows.assign(z=rows["x"] * factor)
+        expected = world.registry.load("tiny", version).predict_features(own)["score"]
+        np.testing.assert_array_equal(stored(world, version=version)["score"], expected)
+
+
+def test_features_that_are_built_come_from_the_rows_that_the_table_was_made_from(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Newer clean rows are not features yet: their keys would not be those of the table."""
+    world = make_world(tmp_path)
+    features_py(tmp_path, monkeypatch, TWICE)
+    version = world.crown()
+    features_py(tmp_path, monkeypatch, THRICE)
+    world.land("2024-03", rows=300)
+    newer = tiny_rows(350, "2024-03", seed=8)
+    world.publish("clean", "2024-03", newer, dict(world.use_case.ingest.columns))
+    done = features_for(world.registry.load("tiny", version), "2024-03", world.lake)
+    assert (len(done.frame), done.stored) == (300, False)
+    assert [one.table for one in done.inputs] == ["tiny.features", "tiny.clean"]
+    assert done.inputs[1].version == 0
+
+
+def test_what_the_models_python_raises_is_a_refusal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    world = make_world(tmp_path)
+    features_py(tmp_path, monkeypatch, "def derive(frame):\n    return frame['nothing']\n")
+    world.crown()
+    features_py(tmp_path, monkeypatch, TWICE)
+    world.land("2024-03", rows=300)
+    with pytest.raises(DataContractError, match="model version 1 needs them: KeyError: 'nothing'"):
+        predict(world)
+
+
+# Other models
+
+
 def test_the_scores_of_another_model_are_other_predictions_even_where_they_are_equal(
     tmp_path: Path,
 ):
@@ -144,7 +331,7 @@ def test_the_scores_of_another_model_are_other_predictions_even_where_they_are_e
     predict(world, champion=first)
     before = stored(world)
     done = predict(world, champion=second)
-    np.testing.assert_array_equal(stored(world)["score"], before["score"])
+    np.testing.assert_array_equal(stored(world, version=second)["score"], before["score"])
     assert (done.model_version, done.changed) == (second, True)
 
 
@@ -156,17 +343,21 @@ def test_a_model_is_not_asked_about_what_it_learned_from(tmp_path: Path):
     assert due(world) == ["2024-04"]
 
 
-def test_a_feature_that_is_gone_is_named(tmp_path: Path):
+def test_what_the_model_needs_and_is_gone_is_named(tmp_path: Path):
+    """A column that the use case has no more: the model is older than the table."""
     world = make_world(tmp_path)
     version = world.crown()
-    rows = world.land("2024-02", rows=300)
-    fewer = make_world(tmp_path / "other")
-    fewer.registry = world.registry
-    fewer.publish("features", "2024-03", rows, {"id": "int64", "x": "float64", "colour": "string"})
+    columns = {name: kind for name, kind in TINY["ingest"]["columns"].items() if name != "z"}
+    world.use_case = tiny_use_case(
+        ingest={**TINY["ingest"], "columns": columns},
+        features={"inputs": ["x", "colour"], "numeric": ["x"], "categorical": ["colour"]},
+    )
+    world.land("2024-03", rows=300)
     with pytest.raises(
-        DataContractError, match=rf"champion {version} needs the features .*\['z'\]"
+        DataContractError,
+        match=rf"2024-03 cannot be built as model version {version} needs them: .*column \['z'\]",
     ):
-        predict(fewer, champion=version)
+        predict(world)
 
 
 def test_a_partition_without_features_is_named(tmp_path: Path):

@@ -1,6 +1,7 @@
 """Verdicts on scores made by hand, then with real models in a registry."""
 
 import json
+import shutil
 from dataclasses import asdict
 from pathlib import Path
 
@@ -8,17 +9,21 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from include import model_features
 from include.deploy.apply import promote, reject
 from include.deploy.compare import Verdict, compare, decide
 from include.errors import ConfigError, DataContractError
+from include.feature.build import build_partition
+from include.lake.table import Writer
 from include.modelling.estimators import defaults, make
 from include.modelling.metrics import Judged
 from include.modelling.training_set import load_training_set
 from include.registry.package import write_package
 from include.use_cases.loader import python_of
+from include.use_cases.schema import UseCase
 from tests.support.houses import House, make_house
-from tests.support.lakes import fill
-from tests.support.packages import tiny_rows, tiny_use_case
+from tests.support.lakes import fill, publish
+from tests.support.packages import TINY, tiny_rows, tiny_use_case
 from tests.support.registries import ledger_of, make_champion
 
 ROWS = 2_000
@@ -287,10 +292,15 @@ def test_the_holdout_is_that_of_the_lake_the_challenger_was_trained_on(house):
     assert _compare(house, version) == before
 
 
-def test_a_champion_of_features_that_are_gone_is_compared_by_the_dummy(house):
+def test_a_champion_of_columns_that_are_gone_is_compared_by_the_dummy(house):
     old = _register(house, "old")
     _deploy(house, old)
-    use_case = tiny_use_case(features={"inputs": ["x"], "numeric": ["x"]})
+    kept = {name: kind for name, kind in TINY["ingest"]["columns"].items() if name != "z"}
+    use_case = tiny_use_case(
+        ingest={**TINY["ingest"], "columns": kept}, features={"inputs": ["x"], "numeric": ["x"]}
+    )
+    house.use_case = use_case
+    _fill_again(house, use_case)
     new = _register(house, "new", columns=["x"])
 
     verdict = _compare(house, new, use_case)
@@ -298,9 +308,73 @@ def test_a_champion_of_features_that_are_gone_is_compared_by_the_dummy(house):
     assert verdict.champion is None
     assert verdict.champion_version == old
     assert verdict.reasons[0].startswith(
-        f"champion (version {old}) needs the features ['z', 'colour'], which the use case "
-        "has no more"
+        f"champion (version {old}) cannot score these rows and is replaced by the dummy: tiny: "
+        f"features of 2024-02 cannot be built as model version {old} needs them: "
     )
+    assert "column ['z'] must be one that is there" in verdict.reasons[0]
+
+
+def test_a_champion_whose_features_the_use_case_has_no_more_is_compared_by_its_own(house):
+    """They are built from rows that are still there."""
+    old = _register(house, "old")
+    before, _ = _deploy(house, old)
+    use_case = tiny_use_case(features={"inputs": ["x"], "numeric": ["x"]})
+    house.use_case = use_case
+    _fill_again(house, use_case)
+    new = _register(house, "new", columns=["x"])
+
+    verdict = _compare(house, new, use_case)
+
+    assert verdict.champion == before.challenger
+    assert verdict.reasons[0].startswith("not surely better")
+
+
+def _fill_again(house: House, use_case: UseCase) -> None:
+    """Make the same months anew by another definition."""
+    for stage in ("clean", "features"):
+        shutil.rmtree(Path(house.lake.uri) / "tiny" / stage)  # they may have other columns
+    for month in ("2024-01", "2024-02"):
+        rows = tiny_rows(month=month, seed=int(month[-2:]))
+        publish(house.lake, use_case, "clean", month, rows, dict(use_case.ingest.columns))
+        build_partition(use_case, month, house.lake, Writer("again", 1, 1, "test"))
+
+
+TWICE = "def derive(frame):\n    return frame.assign(z=frame['x'] * 2)\n"
+NOISE_ONLY = "def derive(frame):\n    return frame.assign(x=0.0, z=frame['x'] * 0.1)\n"
+
+
+@pytest.fixture
+def features_py(tmp_path, monkeypatch):
+    """Give a function that writes the working tree's `features.py`."""
+    monkeypatch.setenv("FLYWHEEL_USE_CASES", str(tmp_path / "use_cases"))
+    path = tmp_path / "use_cases" / "tiny" / "features.py"
+    path.parent.mkdir(parents=True)
+    return path.write_text
+
+
+def test_an_edited_features_py_changes_nothing_in_the_champions_figures(house, features_py):
+    features_py(TWICE)
+    _fill_again(house, house.use_case)
+    old = _register(house, "old")
+    before, _ = _deploy(house, old)
+    features_py(NOISE_ONLY)
+    _fill_again(house, house.use_case)  # the table has the edited definition
+    new = _register(house, "new")
+
+    verdict = _compare(house, new)
+
+    assert verdict.champion == before.challenger
+    assert verdict.challenger != before.challenger, "the challenger was trained with the edit"
+    assert verdict.champion_version == old
+    features_py("def derive(frame):\n    raise SystemExit\n")
+    assert _compare(house, new) == verdict, "neither model looks at the working tree"
+
+
+def test_where_nothing_was_edited_the_gate_builds_nothing(house, monkeypatch):
+    old, new = _register(house, "old"), _register(house, "new")
+    _deploy(house, old)
+    monkeypatch.setattr(model_features, "build_features", _dies)
+    assert _compare(house, new).champion is not None
 
 
 def test_a_champion_that_may_have_seen_the_holdout_is_noted(house):

@@ -17,10 +17,9 @@ from tests.support.monitored import World, make_world
 MARCH = "2024-03"
 
 
-def predict(world: World, month: str = MARCH) -> None:
-    predict_partition(
-        world.use_case, month, world.champion, world.lake, world.registry, world.writer()
-    )
+def predict(world: World, month: str = MARCH, champion: str | None = None) -> None:
+    version = champion or world.champion
+    predict_partition(world.use_case, month, version, world.lake, world.registry, world.writer())
 
 
 def due(world: World) -> list[str]:
@@ -104,10 +103,7 @@ def test_predictions_that_moved_are_drift(world: World):
 
 def test_features_that_moved_alone_alarm_nobody(world: World):
     rows = world.land(MARCH, rows=400, seed=1)
-    world.land(MARCH, rows=400, seed=1)
-    noise = rows.assign(z=rows["z"] + 3)  # the outcome is not made of z
-    columns = {"id": "int64", "at": "timestamp", "x": "float64", "z": "float64", "colour": "string"}
-    world.publish("features", MARCH, noise, columns)
+    world.land(MARCH, rows.assign(z=rows["z"] + 3))  # the outcome is not made of z
     predict(world)
     found = monitor(world)
     assert found.drifted_features == ["z"]
@@ -153,6 +149,50 @@ def test_predictions_made_then_count_not_todays_champion(world: World):
     world.crown(as_of=MARCH, holdout="2024-02", seed=7)
     world.land_outcomes(MARCH, rows)
     assert monitor(world).model_version == "1"
+
+
+def test_a_new_champion_that_scored_the_partition_makes_it_due(world: World):
+    """The predictions of both stay; the one that scored it last is monitored."""
+    rows = world.land(MARCH, rows=400, seed=1)
+    predict(world)
+    world.land_outcomes(MARCH, rows)
+    first = monitor(world)
+    assert due(world) == []
+    second = world.crown(as_of=MARCH, holdout="2024-02", seed=7)
+    predict(world)
+    assert due(world) == [MARCH]
+
+    found = monitor(world)
+
+    assert (first.model_version, found.model_version) == ("1", second)
+    scored = world.lake.table("tiny", "predictions").read([MARCH]).to_pandas()
+    assert len(scored) == 800
+    for version, figure in (("1", first.performance), (second, found.performance)):
+        scores = scored.loc[scored["model_version"] == version, "score"]
+        assert figure == pytest.approx(roc_auc_score(rows["outcome"], scores))
+    assert set(stored(world)["model_version"]) == {second}, "each finding says whose it is"
+    assert world.lake.table("tiny", "monitoring").facts(MARCH)["facts"]["model_version"] == second
+    predict(world, champion="1")  # after a rollback
+    assert due(world) == [MARCH]
+    again = monitor(world)
+    assert (again.model_version, again.performance) == ("1", first.performance)
+    assert due(world) == []
+
+
+def test_an_edited_features_py_is_no_drift(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, world: World
+):
+    """A partition is held against the reference with the features of the model that has it."""
+    monkeypatch.setenv("FLYWHEEL_USE_CASES", str(tmp_path / "use_cases"))
+    path = tmp_path / "use_cases" / "tiny" / "features.py"
+    path.parent.mkdir(parents=True)
+    path.write_text("def derive(frame):\n    return frame.assign(z=frame['z'] + 5)\n")
+    rows = world.land(MARCH, rows=400, seed=1)
+    table = world.lake.table("tiny", "features").read([MARCH]).to_pandas()
+    assert table["z"].mean() == pytest.approx(rows["z"].mean() + 5)
+    predict(world)
+    found = monitor(world)
+    assert (found.verdict, found.drifted_features) == ("stable", [])
 
 
 @pytest.mark.parametrize("rows", [199, 200])
@@ -320,7 +360,7 @@ def test_the_version_leaves_out_when_it_was_computed(world: World):
 def test_nothing_landed_nothing_to_monitor(tmp_path: Path):
     world = make_world(tmp_path)
     assert due(world) == []
-    with pytest.raises(DataContractError, match=r"tiny\.features has nothing yet"):
+    with pytest.raises(DataContractError, match=r"tiny\.predictions has nothing yet"):
         monitor(world)
 
 

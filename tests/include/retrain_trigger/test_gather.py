@@ -211,9 +211,9 @@ def landing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
 
 
 def raw(world: World, key: str) -> None:
-    """Let a month's rows be ingested."""
+    """Let a month's rows be ingested, other ones than its features were made of."""
     columns = world.use_case.ingest.columns
-    rows = tiny_rows(month=key, rows=300, seed=int(key[-2:]))
+    rows = tiny_rows(month=key, rows=300, seed=50 + int(key[-2:]))
     world.publish("raw", key, rows, columns)
 
 

@@ -33,9 +33,8 @@ class StubRegistry:
         self.models[name, version] = dataclasses.replace(model, version=version)
         self.champions[name] = version
 
-    def version_of(self, name: str, alias: str) -> str | None:
+    def version_of(self, name: str) -> str | None:
         """Return the champion's version."""
-        assert alias == "champion"
         if self.down:
             raise ServiceUnavailable("MLflow at http://127.0.0.1:5000 does not answer.")
         return self.champions.get(name)

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import dataclasses
+import gc
 import json
 import logging
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,7 +16,8 @@ import pytest
 from include.errors import ConfigError, DataContractError, ServiceUnavailable
 from include.lake.frames import arrow_schema
 from include.lake.table import Lake, Writer
-from include.serving import models as models_module
+from include.serving import references as references_module
+from include.serving import slot as slot_module
 from include.serving.models import Models
 from tests.support.packages import tiny_use_case
 
@@ -85,7 +88,7 @@ def test_a_version_that_fails_leaves_the_old_one(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     now_s = [1000.0]
-    monkeypatch.setattr(models_module.time, "monotonic", lambda: now_s[0])
+    monkeypatch.setattr(slot_module.time, "monotonic", lambda: now_s[0])
     models = make()
     models.look()
     registry.promote(tiny_model, "2")
@@ -105,7 +108,7 @@ def test_a_version_that_fails_leaves_the_old_one(
 
 def test_tries_become_rarer(make: Make, registry: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     now_s = [0.0]
-    monkeypatch.setattr(models_module.time, "monotonic", lambda: now_s[0])
+    monkeypatch.setattr(slot_module.time, "monotonic", lambda: now_s[0])
     registry.models["tiny", "1"] = ServiceUnavailable("away")
     models = make()
     tries = []
@@ -358,6 +361,57 @@ def test_reference_tables_are_read_again_when_they_change(
     monkeypatch.undo()
     models.look()
     assert problems(models) == []
+
+
+def other_size(model: Any) -> Any:
+    """Return a model that declares fewer columns of the same table."""
+    sizes = {**WITH_REFERENCE["ingest"]["references"]["sizes"], "key": ["colour"]}
+    ingest = {**WITH_REFERENCE["ingest"], "references": {"sizes": {**sizes, "columns": {
+        "colour": "string"}}}}  # fmt: skip
+    features = {"inputs": ["x", "colour"], "numeric": ["x"], "references": ["sizes"]}
+    use_case = tiny_use_case("regression", ingest=ingest, features=features)
+    return dataclasses.replace(model, use_case=use_case, estimator=XItself())
+
+
+class XItself:
+    """Predicts a column of the request."""
+
+    def predict(self, X: pd.DataFrame) -> Any:
+        """Return the column."""
+        return X["x"].to_numpy()
+
+
+def test_two_versions_share_one_copy_of_a_reference(
+    make: Make, registry: Any, lake: Lake, sized_model: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registry.promote(sized_model, "1")
+    publish_sizes(lake, 10.0, 1)
+    reads = []
+    real = references_module.load_references
+    monkeypatch.setattr(
+        references_module, "load_references", lambda *given: reads.append(1) or real(*given)
+    )
+    models = make()
+    models.look()
+    first = models.live("tiny")
+    registry.promote(sized_model, "2")
+    models.look()
+    second = models.live("tiny")
+    assert first is not None
+    assert second is not None
+    assert (version(models), len(reads)) == ("2", 1)
+    assert second.references["sizes"] is first.references["sizes"]
+
+    registry.promote(other_size(sized_model), "3")  # needs other columns: a copy of its own
+    models.look()
+    third = models.live("tiny")
+    assert third is not None
+    assert (version(models), len(reads)) == ("3", 2)
+    assert list(third.references["sizes"].columns) == []
+    table = weakref.ref(first.references["sizes"])
+    del first, second
+    gc.collect()
+    assert table() is None, "what no model joins is not held"
 
 
 def test_a_model_without_its_reference_tables_does_not_serve(

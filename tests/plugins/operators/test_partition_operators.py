@@ -230,9 +230,8 @@ def test_without_a_champion_nothing_is_scored(stub, registry, home, run_type):
     double.assert_not_called()
 
 
-@pytest.mark.parametrize("run_type", ["manual", "asset_triggered"])
 @pytest.mark.parametrize("holdout", ["2013-01", "2013-02"])
-def test_what_the_champion_has_learned_from_is_not_scored(stub, registry, home, run_type, holdout):
+def test_what_the_champion_has_learned_from_is_not_scored(stub, registry, home, holdout):
     double = stub("include.batch_predict.predict.predict_partition", PREDICTED)
     put(home, "features")
     crown(home, USE_CASE, version="4", holdout_partition=holdout)
@@ -241,8 +240,21 @@ def test_what_the_champion_has_learned_from_is_not_scored(stub, registry, home, 
         match=f"Champion 4 was trained and tested on partitions up to {holdout}: scoring 2013-01 "
         "would overstate its performance",
     ):
-        predict(make_context(key=KEY, run_type=run_type))
+        predict(event())
     double.assert_not_called()
+
+
+def test_of_what_a_person_asks_for_the_library_refuses_what_the_model_knows(stub, registry, home):
+    refusal = DataContractError("model version 4 was trained on 2013-01")
+    double = stub("include.batch_predict.predict.predict_partition", refusal)
+    put(home, "features")
+    crown(home, USE_CASE, version="4", holdout_partition="2013-02")
+    with pytest.raises(AirflowFailException, match="model version 4 was trained on 2013-01"):
+        predict(make_context(key=KEY))
+    double.side_effect, double.return_value = None, PREDICTED  # it did not use this partition
+    context = make_context(key=KEY, run=2)
+    predict(context)
+    assert emitted(context)[0] == {KEY}
 
 
 def test_a_ledger_entry_that_is_not_signed_by_us_is_not_believed(registry, ready):
