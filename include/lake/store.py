@@ -197,7 +197,7 @@ class Store(Log):
     def _holds_rows(self, table: DeltaTable, change: Change) -> bool:
         with self.reading():
             rows = stored_rows(table, [change.partition], [PARTITION], change.within)
-        return rows.num_rows > 0
+        return bool(rows.num_rows)
 
     def _has(self, table: DeltaTable, content: tuple[str, int]) -> bool:
         return self.number(table, content[0]) == content[1]

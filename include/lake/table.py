@@ -148,7 +148,15 @@ class LakeTable(TableReader):
             facts=facts,
         )
         return self._replace(
-            data, partition, writer, metadata, used, volatile, origin, migrations, within
+            data,
+            partition,
+            writer,
+            metadata,
+            used,
+            volatile=volatile,
+            origin=origin,
+            migrations=migrations,
+            within=within,
         )
 
     def clear(
@@ -214,6 +222,7 @@ class LakeTable(TableReader):
         writer: Writer,
         metadata: dict[str, Any],
         used: Mapping[str, int],
+        *,
         volatile: Collection[str] = (),
         origin: Collection[str] = (),
         migrations: Sequence[Migration] = (),

@@ -27,11 +27,11 @@ def test_errors_of_a_models_python_are_told_with_file_and_line(source: str, said
     python = OwnPython("tiny", (("features.py", source), ("helper.py", HELPER)))
     with pytest.raises(Exception) as raised:  # noqa: PT011 - of any kind
         python.module()
-    words = message_of(raised.value, "tiny")  # type: ignore[arg-type]
+    words = message_of(raised.value)  # type: ignore[arg-type]
     assert words.startswith(said)
     assert "secret" not in words
 
 
 def test_errors_from_elsewhere_are_told_without_a_line() -> None:
-    assert message_of(ValueError("secret"), "tiny") == "ValueError, see the log"
-    assert message_of(ConfigError("Do that."), "tiny") == "Do that."
+    assert message_of(ValueError("secret")) == "ValueError, see the log"
+    assert message_of(ConfigError("Do that.")) == "Do that."
