@@ -452,9 +452,7 @@ def test_airflow_shows_python_that_cannot_run_as_an_import_error(churn):
 
 
 def test_checking_the_python_imports_nothing_heavy(churn_root, churn):
-    (churn / "features.py").write_text(
-        "import pandas, sklearn\nfrom scipy import stats\n"
-    )
+    (churn / "features.py").write_text("import pandas, sklearn\nfrom scipy import stats\n")
     heavy = ("pandas", "scipy", "sklearn", "mlflow", "great_expectations", "airflow")
     code = (
         "import sys; from include.use_cases import loader; print(loader.get('churn').name, "
