@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import count
 from pathlib import Path
 
 import pyarrow as pa
@@ -14,6 +15,7 @@ from include.use_cases.loader import get
 from scripts.outdated import main
 
 NAME = "weather_regimes"
+TOKENS = count(1)
 
 
 @pytest.fixture
@@ -31,7 +33,7 @@ def publish(lake: Lake, stage: str, made_by: dict[str, int]) -> None:
     raw = lake.table(NAME, "raw").partition_versions().get("2013-01")
     source = {} if raw is None else {f"{NAME}.raw": raw}
     lake.table(NAME, stage).publish(
-        data, partition="2013-01", schema=data.schema, writer=Writer("t", 1, 1, "t"),
+        data, partition="2013-01", schema=data.schema, writer=Writer("t", 1, next(TOKENS), "t"),
         consumed={**source, **made_by},
     )  # fmt: skip
 

@@ -277,12 +277,20 @@ def test_corrected_labels_are_another_training_set(tmp_path: Path):
     assert ask(world).ask
 
 
-def test_corrected_labels_of_the_month_that_was_asked_for_wait_for_the_next(tmp_path: Path):
+def test_corrections_after_a_first_request_ask_for_another_training(tmp_path: Path):
+    """Once: the as-of partition is the same, and the second request is known by its training set.
+
+    There may be no next month for long, and the first challenger may be rejected.
+    """
     world = make_world(tmp_path)
     for key in ("2024-01", "2024-02"):
         month(world, key)
     write(world, ask(world))
+    assert ask(world).reasons[0] == "already asked for as of 2024-02"
     world.land_outcomes("2024-01", world.land("2024-01", rows=300, seed=77))
+    again = ask(world)
+    assert (again.ask, again.as_of) == (True, "2024-02")
+    write(world, again, "run-2")
     assert ask(world).reasons[0] == "already asked for as of 2024-02"
 
 
