@@ -23,7 +23,7 @@ KEPT = {
 # Appended every few seconds and never a training set: nothing reads it at an old version. What is
 # replaced stands in every checkpoint until it expires, and each append reads the last one: 1,000 of
 # them make an append 2.5 times as slow (`benchmarks/requests_append.py`).
-# The files themselves stay until the compaction after the one that replaced them.
+# The files themselves stay for an hour (`include/lake/compaction.py`).
 APPENDED = {
     "delta.logRetentionDuration": "interval 2 minutes",
     "delta.deletedFileRetentionDuration": "interval 2 minutes",

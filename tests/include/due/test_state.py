@@ -16,7 +16,7 @@ from include.due.definitions import DEFINITION
 from include.due.remedy import remedy
 from include.due.state import State, refusal_message, refuse, standing_refusals, states
 from include.due.wanted import ABSENT
-from include.lake.store import Store
+from include.lake.log import Log
 from include.lake.table import Lake, StaleAttempt, Writer
 
 SCHEMA = pa.schema([("a", pa.int64())])
@@ -287,13 +287,13 @@ def test_many_partitions_are_told_from_one_look_at_each_table(
     make(churn_lake, WANTED, key=keys[0])
     refused(churn_lake, WANTED, key=keys[1])
     looks: list[str] = []
-    look = Store.open
+    look = Log.open
 
-    def counted(store: Store, version: int | None = None) -> object:
+    def counted(store: Log, version: int | None = None) -> object:
         looks.append(store.name)
         return look(store, version)
 
-    monkeypatch.setattr(Store, "open", counted)
+    monkeypatch.setattr(Log, "open", counted)
     found = states("churn", "clean", dict.fromkeys(keys, WANTED), churn_lake)
     assert [one.status for one in found.values()] == ["up to date", "refused", *["due"] * 4]
     assert list(found) == keys
@@ -303,7 +303,7 @@ def test_many_partitions_are_told_from_one_look_at_each_table(
 def test_nothing_wanted_is_not_even_looked_for(
     churn_lake: Lake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.delattr(Store, "open")
+    monkeypatch.delattr(Log, "open")
     assert states("churn", "clean", {}, churn_lake) == {}
 
 
