@@ -23,7 +23,7 @@ class Labelled:
     partition : str
         Its key.
     coverage : float
-        Labels for each clean row, at most 1; 1 where the use case has no labels.
+        Labels for each row with features, at most 1; 1 where the use case has no labels.
     waits : str
         Why it is not learned from yet; empty where its labels are complete.
     """
@@ -46,21 +46,20 @@ def labelled(use_case: UseCase, lake: Lake, as_of: str) -> list[Labelled]:
     use_case : UseCase
         `labels.min_coverage` and `labels.mature_after` are its rules. Clustering needs no labels.
     lake : Lake
-        Holds features, clean rows and labels.
+        Holds features and labels.
     as_of : str
         The last partition that may be used.
     """
     grain, labels = use_case.ingest.partition.grain, use_case.labels
     check_key(as_of, grain)
-    ready = lake.table(use_case.name, "features").partitions()
+    rows = lake.table(use_case.name, "features").row_counts()
+    ready = sorted(rows)
     if labels is None:
         return [Labelled(key, 1.0) for key in ready if key <= as_of]
     with_label = lake.table(use_case.name, "labels").row_counts()
-    clean = lake.table(use_case.name, "clean").row_counts()
     found = []
     for key in (one for one in ready if one <= as_of and one in with_label):
-        rows = max(clean.get(key, 0), 1)
-        coverage = min(with_label[key] / rows, 1.0)
+        coverage = min(with_label[key] / rows[key], 1.0)
         waits = ""
         if coverage < labels.min_coverage:
             waits = f"{key} has {coverage:.0%} of its labels, {labels.min_coverage:.0%} needed"

@@ -145,8 +145,7 @@ class Labels(Strict):
     )
     min_coverage: Share = Field(
         default=0.9,
-        description="Share of a partition's clean rows that must have a label before it is learned "
-        "from.",
+        description="Share of a partition's rows that must have a label before it is learned from.",
     )
 
 

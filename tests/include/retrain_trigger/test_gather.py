@@ -20,6 +20,7 @@ from include.feature.build import build_partition
 from include.retrain_trigger.decide import Champion, Decision, Request, Window
 from include.retrain_trigger.gather import (
     decide,
+    gather,
     newest_labelled,
     newest_request,
     pending_partitions,
@@ -452,3 +453,17 @@ def row(partition: str, kind: str, flagged: bool, version: str | None = "1") -> 
 def test_windows_are_the_champions_own_and_newer_than_its_holdout(rows, windows):
     champion = Champion("1", as_of="2024-03", holdout_partition="2024-02")
     assert windows_of(champion, rows) == windows
+
+
+def test_a_partition_with_few_of_its_labels_is_not_learned_from_and_is_named(tmp_path: Path):
+    """The first of four outcome files makes no holdout of the newest month."""
+    world = make_world(tmp_path)
+    month(world, "2024-01")
+    month(world, "2024-02")
+    rows = world.land("2024-03", rows=300)
+    world.land_outcomes("2024-03", rows.iloc[:75])
+    decision = ask(world)
+    assert (decision.ask, decision.signals["newest_labelled"]) == (True, "2024-02")
+    assert gather(
+        world.use_case, "2024-03", world.lake, world.registry, world.ledger.current()
+    ).incomplete == ["2024-03 has 25% of its labels, 90% needed"]
