@@ -59,7 +59,7 @@ def _labels(use_case: UseCase) -> Any:
 
 def _reference(use_case: UseCase, name: str) -> Any:
     reference = use_case.ingest.references[name]
-    return [reference.columns, reference.key]
+    return [reference.columns, reference.key, *filter(None, [reference.as_of])]
 
 
 def _clean(use_case: UseCase) -> Any:

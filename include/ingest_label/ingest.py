@@ -175,7 +175,7 @@ def ingest_reference(
     landed = WHOLE if partition == ALL else partition
     subject = f"{use_case.name}: reference {name!r}, partition {partition!r}"
     rows, fingerprint = landing.read(reference.landing, landed, reference.columns, grain)
-    check_keys(rows, reference.key, subject)
+    check_keys(rows, reference.unique, subject)
     if reference.partitioned and use_case.ingest.partition.column in reference.columns:
         _check_partition(rows, use_case.ingest.partition, partition, subject)
     published = lake.table(use_case.name, f"reference_{name}").publish(

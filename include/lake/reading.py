@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -25,8 +26,33 @@ def rows_of(
     table: DeltaTable,
     partitions: Sequence[str] | None,
     columns: Sequence[str] | None,
+    where: pc.Expression | None = None,
 ) -> pa.Table:
     """Read partitions and columns of an opened table; see `LakeTable.read`."""
+    with _readable(store, table):
+        selected = None if columns is None else list(columns)
+        return _dataset(store, table, partitions, columns).to_table(selected, filter=where)
+
+
+def batches_of(
+    store: Store,
+    table: DeltaTable,
+    partitions: Sequence[str] | None,
+    columns: Sequence[str] | None,
+) -> Iterator[pa.RecordBatch]:
+    """Read the same rows piece by piece; see `LakeTable.batches`."""
+    with _readable(store, table):
+        selected = None if columns is None else list(columns)
+        whole = _dataset(store, table, partitions, columns)
+        yield from whole.to_batches(columns=selected, batch_readahead=2, fragment_readahead=1)
+
+
+def _dataset(
+    store: Store,
+    table: DeltaTable,
+    partitions: Sequence[str] | None,
+    columns: Sequence[str] | None,
+) -> ds.FileSystemDataset:
     where = f"table {store.name}, version {table.version()}"
     _known(where, "partition", partitions or [], partitions_of(table))
     whole = table.to_pyarrow_dataset()
@@ -38,12 +64,17 @@ def rows_of(
     # each time.
     # A file's name begins with its partition and its number in the write.
     files = sorted(whole.get_fragments(filter=wanted), key=lambda fragment: str(fragment.path))
-    ordered = ds.FileSystemDataset(files, whole.schema, whole.format, whole.filesystem)
+    return ds.FileSystemDataset(files, whole.schema, whole.format, whole.filesystem)
+
+
+@contextmanager
+def _readable(store: Store, table: DeltaTable) -> Iterator[None]:
+    """Say what it means when a data file cannot be read."""
     try:
-        return ordered.to_table(columns=None if columns is None else list(columns))
+        yield
     except FileNotFoundError as error:
         raise DataContractError(
-            f"{where}: its data files must be there, but one is gone: {error}. "
+            f"table {store.name}, version {table.version()}: its data files must be there, but one is gone: {error}. "
             "Someone vacuumed the table: read a newer version, or restore the file from a backup."
         ) from error
     except OSError as error:

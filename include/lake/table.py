@@ -6,17 +6,18 @@ Every table has a string column `partition`, Delta's own partition column, added
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from deltalake import DeltaTable
 
 from include.errors import ConfigError, DataContractError
 from include.lake.content import content_version
 from include.lake.errors import StaleAttempt, is_remote
-from include.lake.reading import partitions_of, rows_of
+from include.lake.reading import batches_of, partitions_of, rows_of
 from include.lake.records import (
     Fact,
     Input,
@@ -142,6 +143,7 @@ class LakeTable:
         partitions: Sequence[str] | None = None,
         columns: Sequence[str] | None = None,
         version: int | None = None,
+        where: pc.Expression | None = None,
     ) -> pa.Table:
         """Read rows, in an order that is always the same for a version.
 
@@ -153,13 +155,25 @@ class LakeTable:
             Default: all, and the column `partition`.
         version : int, optional
             A Delta version; default: the newest.
+        where : pyarrow.compute.Expression, optional
+            Only rows for which it holds. Files are left out by their statistics: Delta keeps those
+            of times in milliseconds, so a lower bound should be a millisecond lower.
 
         Raises
         ------
         DataContractError
             When there is no such table, version, partition or column.
         """
-        return rows_of(self._store, self._opened(version), partitions, columns)
+        return rows_of(self._store, self._opened(version), partitions, columns, where)
+
+    def batches(
+        self,
+        partitions: Sequence[str] | None = None,
+        columns: Sequence[str] | None = None,
+        version: int | None = None,
+    ) -> Iterator[pa.RecordBatch]:
+        """`read` piece by piece: memory does not grow with the rows."""
+        return batches_of(self._store, self._opened(version), partitions, columns)
 
     def read_input(
         self, partition: str, columns: Sequence[str] | None = None

@@ -24,7 +24,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -39,6 +39,9 @@ from include.registry.trusted import TRUSTED_TYPES
 from include.use_cases.loader import dump, load_text
 from include.use_cases.python_package import OwnPython, python_in
 from include.use_cases.schema import Columns, UseCase
+
+if TYPE_CHECKING:
+    from include.modelling.features import References
 
 MODEL_FILE = "model.skops"  # MLflow's name for it
 NEEDED = ("numpy", "pandas", "scikit-learn", "scipy", "skops")
@@ -88,14 +91,14 @@ class ServableModel:
         """What the columns of a request may hold."""
         return rules_of(self.use_case, self.request_columns, self.request_seen)
 
-    def predict(self, rows: pd.DataFrame, references: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    def predict(self, rows: pd.DataFrame, references: References) -> pd.DataFrame:
         """Predict raw rows: build their features, then as `predict_features`.
 
         Parameters
         ----------
         rows : DataFrame
             The columns of `request_columns`.
-        references : mapping of str to DataFrame
+        references : mapping of str to Indexed or DataFrame
             Reference tables the features join.
         """
         from include.modelling.features import build_features

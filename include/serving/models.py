@@ -20,11 +20,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
 
-import pandas as pd
 
 from include.errors import DataContractError, FlywheelError, ServiceUnavailable
 from include.lake.table import Lake
-from include.modelling.features import load_references
+from include.modelling.references import Indexed, load_references
 from include.registry.package import ServableModel
 from include.serving.protocol import parse
 from include.serving.python_errors import message_of
@@ -53,7 +52,7 @@ class Live:
     """A model that answers, and the reference tables its features join."""
 
     model: ServableModel
-    references: Mapping[str, pd.DataFrame]
+    references: Mapping[str, Indexed]
     reference_versions: Mapping[str, int]
     since: datetime
 
