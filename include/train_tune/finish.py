@@ -18,7 +18,7 @@ from include.lake.table import Lake
 from include.modelling.estimators import Params, dummy, linear, make
 from include.modelling.metrics import by_slice, evaluate, judged, metric_of
 from include.modelling.scoring import score_rows
-from include.modelling.training_set import TrainingSet
+from include.modelling.training_set import TrainingSet, wide
 from include.provenance import code_version, lock_hash
 from include.registry.client import Registry
 from include.registry.package import write_package
@@ -104,7 +104,7 @@ def finish(
     chosen = _choose(use_case, prepared, optuna_storage)
     candidate, params, mean = chosen.candidate, chosen.params, chosen.mean
     training = load_pinned(use_case, prepared, lake)
-    X, y = training.train_X, training.train_y
+    X, y = wide(training.train_X), training.train_y
     state = use_case.train.tuning.random_state
     with threadpool_limits(threads()):
         estimator = make(use_case, candidate, params, state).fit(X, y)

@@ -18,7 +18,7 @@ from include.modelling.estimators import Params, make
 from include.modelling.folds import time_folds
 from include.modelling.metrics import judged, metric_of
 from include.modelling.scoring import score_rows
-from include.modelling.training_set import TrainingSet
+from include.modelling.training_set import TrainingSet, wide
 from include.registry.client import Registry
 from include.train_tune.prepare import configured, load_pinned
 from include.train_tune.studies import PARAMS, begin, completed, open_study, opened
@@ -112,8 +112,8 @@ def fold_values(
     with threadpool_limits(threads()):
         for learn, judge in time_folds(training.train_times, use_case.train.split.folds):
             estimator = make(use_case, candidate, params, use_case.train.tuning.random_state)
-            estimator.fit(training.train_X.iloc[learn], _at(y, learn))
-            rows = judged(use_case, training.train_X.iloc[judge], _at(y, judge))
+            estimator.fit(wide(training.train_X.iloc[learn]), _at(y, learn))
+            rows = judged(use_case, wide(training.train_X.iloc[judge]), _at(y, judge))
             values.append(metric.compute(rows.truth, score_rows(estimator, rows.X, use_case)))
     return values
 
