@@ -74,7 +74,8 @@ def _readable(store: Store, table: DeltaTable) -> Iterator[None]:
         yield
     except FileNotFoundError as error:
         raise DataContractError(
-            f"table {store.name}, version {table.version()}: its data files must be there, but one is gone: {error}. "
+            f"table {store.name}, version {table.version()}: its data files must be there, but "
+            f"one is gone: {error}. "
             "Someone vacuumed the table: read a newer version, or restore the file from a backup."
         ) from error
     except OSError as error:

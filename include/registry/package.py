@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import json
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from pathlib import Path
@@ -128,7 +128,7 @@ def write_package(
     facts: Mapping[str, Any],
     run_id: str,
     signing_key: Path,
-    request_rows: pd.DataFrame | None = None,
+    request_rows: pd.DataFrame | Iterable[pd.DataFrame] | None = None,
 ) -> str:
     """Write a signed package into `folder`, which must not exist or be empty.
 
@@ -152,7 +152,7 @@ def write_package(
         The MLflow training run; signed along, so an older package cannot stand in for this one.
     signing_key : Path
         Ed25519 private key.
-    request_rows : DataFrame, optional
+    request_rows : DataFrame or iterable of DataFrame, optional
         Clean rows of the training partitions, at least the columns ``features.inputs``: serving
         learns from them what a request usually holds. Without them only declared rules apply.
 

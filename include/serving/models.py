@@ -20,7 +20,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
 
-
 from include.errors import DataContractError, FlywheelError, ServiceUnavailable
 from include.lake.table import Lake
 from include.modelling.references import Indexed, load_references

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
+import pyarrow as pa
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from include.errors import DataContractError
@@ -75,6 +75,7 @@ def finish(
     registry: Registry,
     optuna_storage: str,
     work_dir: Path,
+    kept_in: Path | None = None,
 ) -> Trained:
     """Make a challenger of the best trial.
 
@@ -94,6 +95,8 @@ def finish(
         Database of the studies.
     work_dir : Path
         Where the package is made; it is removed once registered.
+    kept_in : Path, optional
+        Where `prepare` kept the training set, if on this machine.
 
     Raises
     ------
@@ -103,7 +106,7 @@ def finish(
     use_case = configured(use_case_name, prepared)
     chosen = _choose(use_case, prepared, optuna_storage)
     candidate, params, mean = chosen.candidate, chosen.params, chosen.mean
-    training = load_pinned(use_case, prepared, lake)
+    training = load_pinned(use_case, prepared, lake, kept_in)
     X, y = wide(training.train_X), training.train_y
     state = use_case.train.tuning.random_state
     with threadpool_limits(threads()):
@@ -246,9 +249,10 @@ def _register(
             run_id=run_id,
             signing_key=registry.signing_key,
             # What the model learned from, without the holdout: the ranges that requests may have.
-            request_rows=to_pandas(
-                lake.table(use_case.name, "clean").read(
-                    partitions=training.partitions[:-1], columns=use_case.features.inputs
+            request_rows=(
+                to_pandas(pa.Table.from_batches([batch]))
+                for batch in lake.table(use_case.name, "clean").batches(
+                    training.partitions[:-1], use_case.features.inputs
                 )
             ),
         )
@@ -261,12 +265,15 @@ def _register(
 
 def example_row(use_case: UseCase, partition: str, lake: Lake) -> dict[str, Any]:
     """Return a complete row as a request carries it: JSON values, timestamps in ISO 8601."""
-    table = lake.table(use_case.name, "clean")
-    rows = table.read(partitions=[partition], columns=use_case.features.inputs)
-    frame: pd.DataFrame = rows.to_pandas(types_mapper=None)
-    complete = np.flatnonzero(frame.notna().all(axis=1).to_numpy())
-    row = rows.slice(int(complete[0]) if len(complete) else 0, 1).to_pylist()[0]
+    first: dict[str, Any] = {}
+    clean = lake.table(use_case.name, "clean")
+    for batch in clean.batches([partition], use_case.features.inputs):
+        complete = np.flatnonzero(batch.to_pandas().notna().all(axis=1).to_numpy())
+        first = first or batch.slice(0, 1).to_pylist()[0]
+        if len(complete):
+            first = batch.slice(int(complete[0]), 1).to_pylist()[0]
+            break
     return {
         name: value.isoformat() if isinstance(value, datetime) else value
-        for name, value in row.items()
+        for name, value in first.items()
     }

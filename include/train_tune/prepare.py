@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from include.lake.table import Lake
+from include.modelling.kept_training_set import keep, kept
 from include.modelling.training_set import TrainingSet, load_training_set
 from include.provenance import code_version, lock_hash
 from include.registry.client import Registry
@@ -69,7 +70,12 @@ def python_as_prepared(name: str, prepared: dict[str, Any]) -> OwnPython:
 
 
 def prepare(
-    use_case: UseCase, as_of: str, lake: Lake, registry: Registry, request_id: str
+    use_case: UseCase,
+    as_of: str,
+    lake: Lake,
+    registry: Registry,
+    request_id: str,
+    kept_in: Path | None = None,
 ) -> Prepared:
     """Start a training: its MLflow run, pinned to lake versions.
 
@@ -88,6 +94,8 @@ def prepare(
         Where the run is kept.
     request_id : str
         Names this training, such as the Dag run's id.
+    kept_in : Path, optional
+        Where the training set is kept, for later steps on this machine: `load_pinned` finds it.
 
     Raises
     ------
@@ -113,6 +121,8 @@ def prepare(
             "flywheel.training_name": request_id,
         },
     )
+    if kept_in is not None:
+        keep(training, kept_in / run_id)
     prepared = _prepared(use_case, as_of, run_id, training)
     registry.log(
         run_id,
@@ -135,10 +145,20 @@ def prepare(
     return prepared
 
 
-def load_pinned(use_case: UseCase, prepared: dict[str, Any], lake: Lake) -> TrainingSet:
-    """Load the training set again as it was when the training was prepared."""
+def load_pinned(
+    use_case: UseCase, prepared: dict[str, Any], lake: Lake, kept_in: Path | None = None
+) -> TrainingSet:
+    """Load the training set again as it was when the training was prepared.
+
+    From `kept_in` where it was kept there, from the lake otherwise: the rows are the same.
+    """
     versions = {read["table"]: read["version"] for read in prepared["inputs"]}
-    return load_training_set(use_case, lake, prepared["as_of"], versions, prepared["partitions"])
+
+    def load() -> TrainingSet:
+        partitions = prepared["partitions"]
+        return load_training_set(use_case, lake, prepared["as_of"], versions, partitions)
+
+    return load() if kept_in is None else kept(kept_in / prepared["run_id"], load)
 
 
 def _prepared(use_case: UseCase, as_of: str, run_id: str, training: TrainingSet) -> Prepared:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -56,6 +57,7 @@ def run_trial(
     lake: Lake,
     registry: Registry,
     optuna_storage: str,
+    kept_in: Path | None = None,
 ) -> TrialDone:
     """Run a trial and log it as a run nested in the training's.
 
@@ -78,6 +80,8 @@ def run_trial(
         Where it is logged.
     optuna_storage : str
         Database of the study.
+    kept_in : Path, optional
+        Where `prepare` kept the training set, if on this machine.
     """
     use_case = configured(use_case_name, prepared)
     space = space_of(use_case, candidate)
@@ -89,7 +93,8 @@ def run_trial(
         trial = begin(study, space, number)
         params = trial.user_attrs[PARAMS]
         try:
-            values = fold_values(use_case, candidate, params, load_pinned(use_case, prepared, lake))
+            training = load_pinned(use_case, prepared, lake, kept_in)
+            values = fold_values(use_case, candidate, params, training)
             value = float(np.mean(values))
             _log_trial(use_case, prepared["run_id"], candidate, number, params, values, registry)
         except BaseException:  # also when the task is stopped: nobody would finish the trial

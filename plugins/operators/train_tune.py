@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
@@ -24,6 +25,11 @@ if TYPE_CHECKING:
 
 PREPARED = "prepared"
 """XCom key: what every later task of a training needs."""
+
+
+def kept_in(operator: PhaseOperator) -> Path:
+    """Folder in which a training set is kept while the training runs; each machine has its own."""
+    return operator.lake_hook.settings.home / "trainings"
 
 
 class PrepareTrainingOperator(PhaseOperator):
@@ -71,7 +77,9 @@ class PrepareTrainingOperator(PhaseOperator):
             elif is_finished(self.registry, self.use_case, name):
                 raise AirflowSkipException(f"up to date: training {name} as of {key} is done.")
             try:
-                prepared = prepare(use_case, key, self.lake, self.registry, name)
+                prepared = prepare(
+                    use_case, key, self.lake, self.registry, name, kept_in=kept_in(self)
+                )
             except DataContractError as error:
                 self._remember_refusal(key, error, context)
                 raise
@@ -125,6 +133,7 @@ class RunTrialOperator(PhaseOperator):
                 self.lake,
                 self.registry,
                 self.lake_hook.settings.optuna_storage,
+                kept_in=kept_in(self),
             )
         facts = facts_of(done)
         self.log.info("%s", facts)
@@ -151,7 +160,6 @@ class FinishTrainingOperator(PhaseOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         """Finish the training."""
         import tempfile
-        from pathlib import Path
 
         from include.train_tune.finish import finish
 
@@ -171,6 +179,7 @@ class FinishTrainingOperator(PhaseOperator):
                     self.registry,
                     settings.optuna_storage,
                     Path(folder),
+                    kept_in=kept_in(self),
                 )
             )
         self.mlflow_run_id = trained["run_id"]
@@ -182,7 +191,7 @@ class FinishTrainingOperator(PhaseOperator):
 
 class CloseTrainingOperator(PhaseOperator):
     """Mark the MLflow run of a training that did not finish as failed, so that it does not count as
-    asked for.
+    asked for, and remove the training set that was kept on this machine.
 
     A teardown: it runs whether the other tasks succeeded or failed, and does not decide the state
     of the Dag run.
@@ -198,11 +207,13 @@ class CloseTrainingOperator(PhaseOperator):
 
     def execute(self, context: Context) -> None:
         """Look how the training ended."""
+        from include.modelling.kept_training_set import forget
         from include.train_tune.request import close
 
         prepared = context["ti"].xcom_pull(task_ids=self.prepare_task_id, key=PREPARED)
         if prepared is None:
             raise AirflowSkipException("No training was begun.")
+        forget(kept_in(self) / prepared["run_id"])
         with errors_for_airflow():
             status = close(self.registry, prepared["run_id"])
         self.log.info("Training run %s: %s", prepared["run_id"], status)

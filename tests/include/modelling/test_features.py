@@ -99,10 +99,16 @@ def test_broken_rows_and_references_are_told(churn: UseCase) -> None:
         "'bill' must be finite, got infinity in row 5", rows().assign(bill=[1, 2, np.inf, 4]), plans
     )
     fails(r"reference 'plans' is needed and was not given, only \[\]", rows(), {})
-    fails(r"must have its key \['plan'\], but lacks \['plan'\]", rows(), {"plans": PLANS[["price"]]})
+    fails(
+        r"must have its key \['plan'\], but lacks \['plan'\]", rows(), {"plans": PLANS[["price"]]}
+    )
     fails(r"must have its columns \['price'\], but lacks", rows(), {"plans": PLANS[["plan"]]})
     twice = pd.concat([PLANS, PLANS.tail(1)])
-    fails(r"each key \['plan'\] once, but 1 are repeated, the first is \['b'\]", rows(), {"plans": twice})
+    fails(
+        r"each key \['plan'\] once, but 1 are repeated, the first is \['b'\]",
+        rows(),
+        {"plans": twice},
+    )
 
 
 def test_references_are_read_at_the_pinned_version(

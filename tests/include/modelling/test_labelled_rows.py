@@ -108,5 +108,7 @@ def test_a_label_that_stands_there_twice_is_refused(tmp_path):
 
 def test_a_time_that_features_lack_is_refused(tmp_path):
     lake = tiny_lake(tmp_path, tiny_use_case(), ("2024-01",))
-    with pytest.raises(ConfigError, match="train.split.by must be in the features table, 'seen'"):
+    with pytest.raises(
+        ConfigError, match=r"train\.split\.by must be in the features table, 'seen'"
+    ):
         LabelledRows.of(with_time("seen"), lake, {})
