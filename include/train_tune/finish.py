@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
@@ -249,18 +251,20 @@ def _register(
             run_id=run_id,
             signing_key=registry.signing_key,
             # What the model learned from, without the holdout: the ranges that requests may have.
-            request_rows=(
-                to_pandas(pa.Table.from_batches([batch]))
-                for batch in lake.table(use_case.name, "clean").batches(
-                    training.partitions[:-1], use_case.features.inputs
-                )
-            ),
+            request_rows=request_rows(use_case, training.partitions[:-1], lake),
         )
         version = registry.register(use_case.name, run_id, folder, tags)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     registry.client.set_terminated(run_id)
     return version
+
+
+def request_rows(use_case: UseCase, partitions: list[str], lake: Lake) -> Iterator[pd.DataFrame]:
+    """Read what requests carried in these partitions, piece by piece."""
+    clean = lake.table(use_case.name, "clean")
+    for batch in clean.batches(partitions, use_case.features.inputs):
+        yield to_pandas(pa.Table.from_batches([batch]))
 
 
 def example_row(use_case: UseCase, partition: str, lake: Lake) -> dict[str, Any]:

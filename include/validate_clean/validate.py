@@ -64,10 +64,12 @@ def validate_and_clean(use_case: UseCase, partition: str, lake: Lake, writer: Wr
     failed = _failed(rows, use_case, f"{use_case.name}: batch {partition}")
     good, bad = _split(rows, failed)
     result = clean(good, use_case.clean, use_case.ingest.key)
+    rows_in = rows.num_rows
+    del rows, good  # publishing needs their memory
     reasons = dict(sorted(Counter(name for names in failed.values() for name in names).items()))
     if result.rows.num_rows == 0:
         raise DataContractError(
-            f"{use_case.name}: batch {partition} must have clean rows, but of {rows.num_rows} "
+            f"{use_case.name}: batch {partition} must have clean rows, but of {rows_in} "
             "none is left "
             f"(quarantined: {reasons}, dropped: {result.rows_dropped}). Look at the landed files."
         )
@@ -96,11 +98,11 @@ def validate_and_clean(use_case: UseCase, partition: str, lake: Lake, writer: Wr
     )
     log.info(
         "%s: batch %s: %d rows, %d clean, %d quarantined %s",
-        use_case.name, partition, rows.num_rows, result.rows.num_rows, bad.num_rows, reasons,
+        use_case.name, partition, rows_in, result.rows.num_rows, bad.num_rows, reasons,
     )  # fmt: skip
     return Cleaned(
         partition=partition,
-        rows_in=rows.num_rows,
+        rows_in=rows_in,
         rows_quarantined=bad.num_rows,
         rows_clean=result.rows.num_rows,
         rows_dropped=result.rows_dropped,
