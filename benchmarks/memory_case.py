@@ -74,7 +74,7 @@ def training(folder: Path, month: str) -> Steps:
         model.fit(wide(rows.train_X), rows.train_y)
         evaluate(use_case, model, rows.holdout_X, rows.holdout_y)
         example_row(use_case, month, lake)
-        seen_in(request_rows(use_case, rows.partitions[:-1], lake), use_case)
+        seen_in(request_rows(use_case, rows.learned_from, lake), use_case)
 
     return {
         "load": lambda: loaded.append(load_training_set(use_case, lake, month)),

@@ -43,6 +43,7 @@ def keep(training: TrainingSet, folder: Path) -> None:
     _write(draft / "holdout.arrow", training.holdout_X, training.holdout_y)
     facts = {
         "partitions": training.partitions,
+        "learned_from": training.learned_from,
         "inputs": [asdict(one) for one in training.inputs],
     }
     (draft / "facts.json").write_text(json.dumps(facts), encoding="utf-8")
@@ -67,6 +68,7 @@ def kept(folder: Path, load: Callable[[], TrainingSet]) -> TrainingSet:
         holdout_X=holdout_X,
         holdout_y=holdout_y,
         partitions=facts["partitions"],
+        learned_from=facts["learned_from"],
         holdout_partition=facts["partitions"][-1],
         inputs=[Input(**one) for one in facts["inputs"]],
     )

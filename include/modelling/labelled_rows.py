@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from include.errors import ConfigError, DataContractError
+from include.lake.schemas import PARTITION
 from include.lake.table import Input, Lake, LakeTable
 from include.use_cases.schema import UseCase
 
@@ -82,7 +83,7 @@ class LabelledRows:
         Returns
         -------
         Table
-            Key, `train.split.by`, features and label, sorted by time and key.
+            `partition`, key, `train.split.by`, features and label, sorted by time and key.
         """
         # Partitions follow each other in time, unless rows are ordered by another time.
         in_order = self._by == self.use_case.ingest.partition.column
@@ -105,7 +106,7 @@ class LabelledRows:
     @property
     def _columns(self) -> list[str]:
         key, features = self.use_case.ingest.key, self.use_case.features.columns
-        return list(dict.fromkeys([*key, self._by, *features]))
+        return list(dict.fromkeys([PARTITION, *key, self._by, *features]))
 
     def _of(self, partition: str, count: int | None) -> pa.Table:
         """Read the newest labelled rows of one partition.

@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from include.errors import DataContractError
 from include.lake.frames import to_pandas
+from include.lake.schemas import PARTITION
 from include.lake.table import Input, Lake
 from include.modelling.labelled_rows import LABEL, LabelledRows
 from include.partitions import check_key
@@ -38,6 +39,8 @@ class TrainingSet:
         When each training row was: `train.split.by`.
     partitions : list of str
         All of them, the last is the holdout.
+    learned_from : list of str
+        The partitions of the training rows: the newest, until `train.max_rows` was full.
     holdout_partition : str
         Later than every training row.
     inputs : list of Input
@@ -50,6 +53,7 @@ class TrainingSet:
     holdout_X: pd.DataFrame  # noqa: N815  as above
     holdout_y: pd.Series[Any] | None
     partitions: list[str]
+    learned_from: list[str]
     holdout_partition: str
     inputs: list[Input]
 
@@ -131,6 +135,7 @@ def load_training_set(
         holdout_X=to_pandas(holdout.select(use_case.features.columns)),
         holdout_y=_label(holdout, use_case),
         partitions=chosen,
+        learned_from=sorted(train[PARTITION].unique().to_pylist()),
         holdout_partition=chosen[-1],
         inputs=tables.inputs,
     )

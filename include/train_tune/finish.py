@@ -251,7 +251,7 @@ def _register(
             run_id=run_id,
             signing_key=registry.signing_key,
             # What the model learned from, without the holdout: the ranges that requests may have.
-            request_rows=request_rows(use_case, training.partitions[:-1], lake),
+            request_rows=request_rows(use_case, training.learned_from, lake),
         )
         version = registry.register(use_case.name, run_id, folder, tags)
     finally:
@@ -263,8 +263,9 @@ def _register(
 def request_rows(use_case: UseCase, partitions: list[str], lake: Lake) -> Iterator[pd.DataFrame]:
     """Read what requests carried in these partitions, piece by piece."""
     clean = lake.table(use_case.name, "clean")
-    for batch in clean.batches(partitions, use_case.features.inputs):
-        yield to_pandas(pa.Table.from_batches([batch]))
+    for partition in partitions:  # one at a time: a scan of several reads ahead
+        for batch in clean.batches([partition], use_case.features.inputs):
+            yield to_pandas(pa.Table.from_batches([batch]))
 
 
 def example_row(use_case: UseCase, partition: str, lake: Lake) -> dict[str, Any]:

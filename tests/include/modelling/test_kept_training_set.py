@@ -31,7 +31,7 @@ def test_what_is_kept_is_what_was_loaded(tmp_path, task):
             assert getattr(found, name) is None
         else:
             pd.testing.assert_series_equal(getattr(found, name), expected, check_names=False)
-    for name in ("partitions", "holdout_partition", "inputs"):
+    for name in ("partitions", "learned_from", "holdout_partition", "inputs"):
         assert getattr(found, name) == getattr(loaded, name)
 
 

@@ -76,7 +76,7 @@ def test_older_partitions_and_other_columns_are_not_read(tmp_path, monkeypatch):
     assert rows.num_rows == 500
     assert {partition for _, partitions, _ in read for partition in partitions} == set(MONTHS[1:])
     assert {column for _, _, columns in read for column in columns} == {
-        *["id", "at", "x", "z", "colour"]
+        *["partition", "id", "at", "x", "z", "colour"]
     }
 
 
@@ -93,7 +93,7 @@ def test_of_a_large_partition_only_its_newest_rows_are_read(tmp_path, monkeypatc
     monkeypatch.setattr(LakeTable, "read", spied)
     rows = LabelledRows.of(use_case, lake, {}).newest(["2024-01"], 1_000)
     assert rows.num_rows == 1_000
-    assert sizes == [(20_000, 1), (1_000, 5)]  # the times alone, then the newest rows
+    assert sizes == [(20_000, 1), (1_000, 6)]  # the times alone, then the newest rows
 
 
 def test_a_label_that_stands_there_twice_is_refused(tmp_path):

@@ -101,6 +101,7 @@ def test_at_most_max_rows_the_newest(tmp_path):
     training = load_training_set(use_case, lake, "2024-03")
 
     assert len(training.train_X) == 1000
+    assert training.learned_from == ["2024-01", "2024-02"]
     assert (training.train_times >= pd.Timestamp("2024-02-01", tz="UTC")).sum() == 700
 
 
