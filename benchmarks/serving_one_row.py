@@ -15,7 +15,8 @@ import pandas as pd
 
 from benchmarks.figures import Figure
 from benchmarks.house import USE_CASE, House
-from include.modelling.features import build_features, load_references
+from include.modelling.features import build_features
+from include.modelling.references import load_references
 from include.registry.client import CHAMPION, Registry
 
 LIMIT = 4.0

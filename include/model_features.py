@@ -18,7 +18,8 @@ from include.due.definitions import DEFINITION, definition_of
 from include.errors import DataContractError, FlywheelError, ServiceUnavailable, bounded
 from include.lake.frames import arrow_schema, to_pandas
 from include.lake.table import Input, Lake
-from include.modelling.features import build_features, load_references
+from include.modelling.features import build_features
+from include.modelling.references import load_references
 from include.registry.package import ServableModel
 from include.use_cases.schema import UseCase
 
@@ -129,9 +130,10 @@ def _built(
         )
     # In the model's types: today's may be others.
     types = arrow_schema({name: use_case.ingest.columns[name] for name in needed})
-    rows = to_pandas(clean.read([partition], types, version))
+    table = clean.read([partition], types, version)
     _check_references(use_case, partition, lake, pins)
-    references, inputs = load_references(use_case, lake, pins)
+    references, inputs = load_references(use_case, lake, pins, table, partition)
+    rows = to_pandas(table)
     features = build_features(rows, references, use_case, model.python)
     keys = {name: rows[name] for name in use_case.ingest.key if name not in features}
     return features.assign(**keys), [clean.pin(version), *inputs]

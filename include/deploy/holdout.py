@@ -11,7 +11,7 @@ from include.errors import DataContractError
 from include.lake.frames import to_pandas
 from include.lake.table import Lake
 from include.model_features import features_for
-from include.modelling.training_set import LABEL
+from include.modelling.labelled_rows import LABEL
 from include.registry.package import ServableModel
 
 

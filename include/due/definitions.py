@@ -101,7 +101,7 @@ def _labels(use_case: UseCase) -> Parts:
 
 def _reference(use_case: UseCase, name: str) -> Parts:
     reference = use_case.ingest.references[name]
-    return {f"reference {name}": [reference.columns, reference.key]}
+    return {f"reference {name}": [reference.columns, reference.key, reference.as_of]}
 
 
 def _clean(use_case: UseCase) -> Parts:

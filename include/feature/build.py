@@ -13,11 +13,16 @@ from include.due.definitions import DEFINITION, definition_of
 from include.errors import DataContractError, FlywheelError, bounded
 from include.lake.frames import arrow_schema, to_arrow, to_pandas
 from include.lake.table import Lake, Writer
-from include.modelling.features import build_features, load_references
+from include.modelling.features import References, build_features
+from include.modelling.references import load_references
 from include.use_cases.loader import python_of
+from include.use_cases.python_package import OwnPython
 from include.use_cases.schema import Columns, UseCase
 
 log = logging.getLogger(__name__)
+
+ROWS_AT_ONCE = 250_000
+"""Frames of so many rows are built: memory beside the table itself does not grow with its rows."""
 
 
 @dataclass(frozen=True)
@@ -57,30 +62,27 @@ def build_partition(use_case: UseCase, partition: str, lake: Lake, writer: Write
     # Before features.py is read: one that is edited meanwhile leaves the partition due.
     definition = definition_of(use_case, "features")
     clean = lake.table(use_case.name, "clean")
-    table, source = clean.read_input(partition, arrow_schema(use_case.ingest.columns))
-    rows = to_pandas(table)
+    # The columns of now in their types of now: older partitions may hold others.
+    needed = dict.fromkeys([*kept_columns(use_case), *use_case.features.inputs])
+    types = arrow_schema({name: use_case.ingest.columns[name] for name in needed})
+    rows, source = clean.read_input(partition, types)
     covered = _references_of(use_case, partition, lake)
-    references, inputs = load_references(use_case, lake)
-    features = _built(use_case, partition, rows, references)
-
-    schema = features_schema(use_case)
-    # A key column that is also a categorical feature is there once, as the feature.
-    frame = features.assign(
-        **{name: rows[name] for name in kept_columns(use_case) if name not in features}
-    )
+    references, inputs = load_references(use_case, lake, rows=rows, partition=partition)
+    features = _features(use_case, partition, rows, references)
+    del rows, references  # publishing needs their memory
     published = lake.table(use_case.name, "features").publish(
-        to_arrow(frame[schema.names], schema),
+        features,
         partition=partition,
-        schema=schema,
+        schema=features.schema,
         migrations=use_case.migrations,
         writer=writer,
         inputs=[source, *inputs],
         consumed={**covered, DEFINITION: definition},
     )
-    log.info("%s: features of %s: %d rows", use_case.name, partition, len(frame))
+    log.info("%s: features of %s: %d rows", use_case.name, partition, features.num_rows)
     return FeaturesBuilt(
         partition,
-        len(frame),
+        features.num_rows,
         use_case.features.columns,
         published.version,
         published.partition_version,
@@ -88,15 +90,35 @@ def build_partition(use_case: UseCase, partition: str, lake: Lake, writer: Write
     )
 
 
+def _features(
+    use_case: UseCase, partition: str, rows: pa.Table, references: References
+) -> pa.Table:
+    """Build the table, some rows at a time: a request is one row, so no row may need another."""
+    schema = features_schema(use_case)
+    python, parts = python_of(use_case), []
+    for start in range(0, rows.num_rows, ROWS_AT_ONCE):
+        frame = to_pandas(rows.slice(start, ROWS_AT_ONCE))
+        frame.index = pd.RangeIndex(start, start + len(frame))  # messages name rows by it
+        built = _built(use_case, partition, frame, references, python)
+        # A key column that is also a categorical feature is there once, as the feature.
+        kept = {name: frame[name] for name in kept_columns(use_case) if name not in built}
+        parts.append(to_arrow(built.assign(**kept)[schema.names], schema))
+    return pa.concat_tables(parts)
+
+
 def _built(
-    use_case: UseCase, partition: str, rows: pd.DataFrame, references: Mapping[str, pd.DataFrame]
+    use_case: UseCase,
+    partition: str,
+    rows: pd.DataFrame,
+    references: References,
+    python: OwnPython,
 ) -> pd.DataFrame:
     """Build; what features.py raises is a refusal of these rows, which stop no other partition.
 
     As a surprise it would be retried, and wait as due for ever: no first training would begin.
     """
     try:
-        return build_features(rows, references, use_case, python_of(use_case))
+        return build_features(rows, references, use_case, python)
     except (FlywheelError, MemoryError, OSError):
         raise
     except Exception as error:

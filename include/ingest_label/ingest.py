@@ -215,7 +215,7 @@ def ingest_reference(
     subject = f"{use_case.name}: reference {name!r}, partition {partition!r}"
 
     def check(rows: pa.Table, path: str) -> pa.Table:
-        check_keys(rows, reference.key, f"{subject} in {path}")
+        check_keys(rows, reference.unique, f"{subject} in {path}")
         if within:
             _check_partition(rows, use_case.ingest.partition, partition, f"{subject} in {path}")
         return rows
@@ -223,8 +223,9 @@ def ingest_reference(
     table, schema = lake.table(use_case.name, stage), _schema(reference.columns)
     wanted = WHOLE if partition == ALL else partition
     landed = inventory or take(use_case, stage, landing, lake, writer, wanted)
+    key = reference.unique
     gathered = gather(
-        partition, wanted, landed, landing, table, reference.columns, reference.key, schema, check
+        partition, wanted, landed, landing, table, reference.columns, key, schema, check
     )
     rows = gathered.rows.take(standing(gathered.rows, reference.key)).combine_chunks()
     published = _publish(use_case, stage, table, partition, gathered, rows, writer)

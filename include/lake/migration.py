@@ -9,11 +9,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pyarrow as pa
-import pyarrow.compute as pc
 from deltalake import DeltaTable
 
 from include.lake.evolution import Evolution, migrated
-from include.lake.reading import partitions_of, schema_of, stored_rows
+from include.lake.reading import partitions_of, schema_of, slice_filter, stored_rows
 from include.lake.schemas import PARTITION
 
 
@@ -47,7 +46,7 @@ def whole_table(
                 if partition not in own or within:
                     stored = stored_rows(table, [partition], columns)
                     if partition in own:
-                        stored = stored.filter(pc.invert(_slice_of(stored, within)))
+                        stored = stored.filter(~slice_filter(within))
                     where = f"table {name}, partition {partition}"
                     # In one batch: several are not written in their order.
                     file.write(migrated(stored, evolution, where).combine_chunks())
@@ -57,11 +56,3 @@ def whole_table(
             yield pa.RecordBatchReader.from_batches(
                 evolution.schema, chain(rows.to_batches(), batches)
             )
-
-
-def _slice_of(rows: pa.Table, within: Mapping[str, str]) -> pa.ChunkedArray:
-    """Tell of each row whether it is in the slice that is replaced."""
-    inside = pa.chunked_array([pa.array([True] * rows.num_rows, pa.bool_())])
-    for column, value in within.items():
-        inside = pc.and_(inside, pc.fill_null(pc.equal(rows[column], value), False))
-    return inside

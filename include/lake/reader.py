@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from deltalake import DeltaTable
 
 from include.errors import DataContractError
 from include.lake.evolution import published_schema
-from include.lake.reading import Columns, partitions_of, row_counts_of, rows_of, schema_of
+from include.lake.reading import (
+    Columns,
+    batches_of,
+    partitions_of,
+    row_counts_of,
+    rows_of,
+    schema_of,
+    slice_filter,
+)
 from include.lake.records import Input, content_of
 from include.lake.schemas import PARTITION
 from include.lake.store import Store
@@ -114,6 +123,7 @@ class TableReader:
         partitions: Sequence[str] | None = None,
         columns: Columns = None,
         version: int | None = None,
+        where: pc.Expression | None = None,
     ) -> pa.Table:
         """Read rows, in an order that is always the same for a version.
 
@@ -128,6 +138,9 @@ class TableReader:
             type by now is converted, if every value fits.
         version : int, optional
             A Delta version; default: the newest.
+        where : pyarrow.compute.Expression, optional
+            Only rows for which it holds. Files are left out by their statistics: Delta keeps those
+            of times in milliseconds, so a lower bound should be a millisecond lower.
 
         Raises
         ------
@@ -137,7 +150,18 @@ class TableReader:
         ServiceUnavailable
             When the store fails.
         """
-        return self._rows(self._opened(version), partitions, columns)
+        return self._rows(self._opened(version), partitions, columns, where)
+
+    def batches(
+        self,
+        partitions: Sequence[str] | None = None,
+        columns: Sequence[str] | None = None,
+        version: int | None = None,
+    ) -> Iterator[pa.RecordBatch]:
+        """`read` piece by piece: memory does not grow with the rows."""
+        table = self._opened(version)
+        with self._store.reading():
+            yield from batches_of(self.name, table, partitions, columns)
 
     def read_input(self, partition: str, columns: Columns = None) -> tuple[pa.Table, Input]:
         """Read one partition, and say which version that was: both of one and the same state."""
@@ -162,8 +186,8 @@ class TableReader:
         """
         table = self._opened()
         number = self._store.number(table, f"{partition}<{by}")
-        within = None if number is None else {by: str(number)}
-        rows = self._rows(table, [partition], columns, within)
+        where = None if number is None else slice_filter({by: str(number)})
+        rows = self._rows(table, [partition], columns, where)
         return rows, self._input(table, partition)
 
     def pin(self, version: int | None = None) -> Input:
@@ -235,10 +259,10 @@ class TableReader:
         table: DeltaTable,
         partitions: Sequence[str] | None,
         columns: Columns,
-        within: Mapping[str, str] | None = None,
+        where: pc.Expression | None = None,
     ) -> pa.Table:
         with self._store.reading():
-            return rows_of(self.name, table, partitions, columns, within)
+            return rows_of(self.name, table, partitions, columns, where)
 
     def _input(self, table: DeltaTable, partition: str) -> Input:
         version = self._store.number(table, content_of(partition))

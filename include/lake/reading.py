@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from functools import reduce
+from operator import and_
 from typing import TypeAlias
 
 import pyarrow as pa
@@ -59,45 +61,68 @@ def rows_of(
     table: DeltaTable,
     partitions: Sequence[str] | None,
     columns: Columns,
-    within: Mapping[str, str] | None = None,
+    where: pc.Expression | None = None,
 ) -> pa.Table:
-    """Read partitions and columns of an opened table; see `TableReader.read`.
+    """Read partitions and columns of an opened table; see `TableReader.read`."""
+    held = _columns_held(name, table, partitions, columns)
+    rows = stored_rows(table, partitions, held, where)
+    if isinstance(columns, pa.Schema):
+        return _as_asked(f"table {name}, version {table.version()}", rows, columns)
+    return rows
 
-    With `within`, a column and its value, only that slice of them.
-    """
-    where = f"table {name}, version {table.version()}"
-    _known(where, "partition", partitions or [], partitions_of(table))
+
+def batches_of(
+    name: str, table: DeltaTable, partitions: Sequence[str] | None, columns: Sequence[str] | None
+) -> Iterator[pa.RecordBatch]:
+    """Read the same rows piece by piece; see `TableReader.batches`."""
+    held = _columns_held(name, table, partitions, columns)
+    rows = _dataset(table, partitions)
+    yield from rows.to_batches(columns=held, batch_readahead=2, fragment_readahead=1)
+
+
+def _columns_held(
+    name: str, table: DeltaTable, partitions: Sequence[str] | None, columns: Columns
+) -> list[str]:
+    """Name the columns to read; refuse partitions and columns that are not there."""
+    subject = f"table {name}, version {table.version()}"
+    _known(subject, "partition", partitions or [], partitions_of(table))
     there = schema_of(table)
     if isinstance(columns, pa.Schema):
-        held = [column for column in columns.names if column in there.names]
-        return _as_asked(where, stored_rows(table, partitions, held, within), columns)
+        return [column for column in columns.names if column in there.names]
     if columns is None:
-        return stored_rows(table, partitions, published_schema(there).names, within)
-    _known(where, "column", columns, there.names)
-    return stored_rows(table, partitions, columns, within)
+        return list(published_schema(there).names)
+    _known(subject, "column", columns, there.names)
+    return list(columns)
 
 
 def stored_rows(
     table: DeltaTable,
     partitions: Sequence[str] | None,
     columns: Sequence[str],
-    within: Mapping[str, str] | None = None,
+    where: pc.Expression | None = None,
 ) -> pa.Table:
     """Read rows as they are stored; a column that a partition was published without is missing."""
+    rows = _dataset(table, partitions).to_table(columns=list(columns), filter=where)
+    return rows.replace_schema_metadata(None)
+
+
+def slice_filter(within: Mapping[str, str]) -> pc.Expression:
+    """Tell which rows are in a slice: those with the value in each column."""
+    return reduce(
+        and_, [pc.field(column) == value for column, value in within.items()], pc.scalar(True)
+    )
+
+
+def _dataset(table: DeltaTable, partitions: Sequence[str] | None) -> ds.FileSystemDataset:
     whole = table.to_pyarrow_dataset()
     wanted = (
         None if partitions is None else pc.field(PARTITION).isin(pa.array(partitions, pa.string()))
     )
-    for column, value in (within or {}).items():
-        chosen = pc.field(column) == value
-        wanted = chosen if wanted is None else wanted & chosen
     # The log names files in no fixed order, and a training must see the same rows in the same order
     # each time.
     # A file's name begins with its partition and its number in the write.
     files = sorted(whole.get_fragments(filter=wanted), key=lambda fragment: str(fragment.path))
-    ordered = ds.FileSystemDataset(files, whole.schema, whole.format, whole.filesystem)
-    rows = ordered.to_table(columns=list(columns), filter=wanted if within else None)
-    return rows.replace_schema_metadata(None)
+    return ds.FileSystemDataset(files, whole.schema, whole.format, whole.filesystem)
 
 
 def _as_asked(where: str, rows: pa.Table, asked: pa.Schema) -> pa.Table:

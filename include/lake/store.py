@@ -18,7 +18,7 @@ from include.lake.errors import STORE_ERRORS, StaleAttempt, make_folder, store_t
 from include.lake.evolution import Evolution, Migration, evolve, fitted
 from include.lake.log import Log
 from include.lake.migration import whole_table
-from include.lake.reading import schema_of, stored_rows
+from include.lake.reading import schema_of, slice_filter, stored_rows
 from include.lake.records import content_of, unchanged
 from include.lake.schemas import PARTITION
 
@@ -196,7 +196,8 @@ class Store(Log):
 
     def _holds_rows(self, table: DeltaTable, change: Change) -> bool:
         with self.reading():
-            rows = stored_rows(table, [change.partition], [PARTITION], change.within)
+            where = slice_filter(change.within)
+            rows = stored_rows(table, [change.partition], [PARTITION], where)
         return bool(rows.num_rows)
 
     def _has(self, table: DeltaTable, content: tuple[str, int]) -> bool:

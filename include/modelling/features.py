@@ -11,14 +11,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from pandas.api.extensions import take
 
 from include.errors import ConfigError, DataContractError
-from include.lake.frames import to_pandas
-from include.lake.schemas import arrow_schema
-from include.lake.table import Input, Lake
+from include.modelling.references import Indexed, index_reference
 from include.use_cases.python_package import OwnPython
-from include.use_cases.schema import Reference, UseCase
+from include.use_cases.schema import UseCase
+
+References = Mapping[str, Indexed | pd.DataFrame]
 
 MISSING = "missing"
 # Forests compute in float32 and refuse what overflows there.
@@ -50,7 +49,7 @@ class InfiniteFeatureError(DataContractError):
 
 def build_features(
     rows: pd.DataFrame,
-    references: Mapping[str, pd.DataFrame],
+    references: References,
     use_case: UseCase,
     python: OwnPython,
 ) -> pd.DataFrame:
@@ -63,9 +62,9 @@ def build_features(
     ----------
     rows : DataFrame of shape (n_rows, >= n_inputs)
         Clean rows or request rows; further columns are ignored.
-    references : mapping of str to DataFrame
-        The tables of `features.references`, as `load_references` gives them: looking up is fastest
-        with the key as index. With the key as columns they are indexed here.
+    references : mapping of str to Indexed or DataFrame
+        The tables of `features.references`, as `load_references` gives them. A frame is indexed
+        here, at each call.
     use_case : UseCase
         Says what is joined and what is kept.
     python : OwnPython
@@ -111,71 +110,8 @@ def build_features(
     return pd.DataFrame(features, index=rows.index, copy=False)
 
 
-def load_references(
-    use_case: UseCase, lake: Lake, pins: Mapping[str, int] | None = None
-) -> tuple[dict[str, pd.DataFrame], list[Input]]:
-    """Read the reference tables that features need, each indexed by its key.
-
-    Parameters
-    ----------
-    use_case : UseCase
-        Its `features.references` are read.
-    lake : Lake
-        Where they are.
-    pins : mapping of str to int, optional
-        Delta version to read, by table name (`flight_delays.reference_planes`); the newest where
-        absent.
-
-    Returns
-    -------
-    references : dict of str to DataFrame
-    inputs : list of Input
-        Which version of each was read.
-    """
-    references: dict[str, pd.DataFrame] = {}
-    inputs: list[Input] = []
-    for name in use_case.features.references:
-        reference, table = (
-            use_case.ingest.references[name],
-            lake.table(use_case.name, f"reference_{name}"),
-        )
-        version = (pins or {}).get(table.name, -1)
-        version = table.version() if version < 0 else version
-        data = table.read(columns=arrow_schema(reference.columns), version=version)
-        references[name] = index_reference(
-            to_pandas(data), reference, f"{use_case.name}: reference {name!r}"
-        )
-        inputs.append(table.pin(version))
-    return references, inputs
-
-
-def index_reference(frame: pd.DataFrame, reference: Reference, subject: str) -> pd.DataFrame:
-    """Index a reference by its key, and refuse a key that stands in it twice.
-
-    Raises
-    ------
-    DataContractError
-        A key column is missing, or a key is there twice: a join would then make rows out of
-        nothing.
-    """
-    if list(frame.index.names) != reference.key:
-        absent = [name for name in reference.key if name not in frame.columns]
-        if absent:
-            raise DataContractError(
-                f"{subject} must have its key {reference.key}, but lacks {absent}."
-            )
-        frame = frame.set_index(reference.key)
-    if not frame.index.is_unique:
-        twice = frame.index[frame.index.duplicated()]
-        raise DataContractError(
-            f"{subject} must have each key {reference.key} once, but {len(twice)} are repeated, "
-            f"the first is {twice.tolist()[0]!r}. Land the reference without repetitions."
-        )
-    return frame
-
-
 def _looked_up(
-    columns: Mapping[str, Any], references: Mapping[str, pd.DataFrame], name: str, use_case: UseCase
+    columns: Mapping[str, Any], references: References, name: str, use_case: UseCase
 ) -> dict[str, Any]:
     """Left join, many to one, by position: a merge would hash the reference at each request."""
     subject, declared = f"{use_case.name}: reference {name!r}", use_case.ingest.references[name]
@@ -183,16 +119,10 @@ def _looked_up(
         raise DataContractError(
             f"{subject} is needed and was not given, only {sorted(references)}."
         )
-    reference = index_reference(references[name], declared, subject)
-    values = [c for c in declared.columns if c not in declared.key]
-    absent = [c for c in values if c not in reference.columns]
-    if absent:
-        raise DataContractError(f"{subject} must have the columns {values}, but lacks {absent}.")
-    keys = [columns[c] for c in declared.key]
-    wanted = pd.Index(keys[0]) if len(keys) == 1 else pd.MultiIndex.from_arrays(keys)
-    found = reference.index.get_indexer(wanted)
-    # Position -1, "not there", becomes the type's own missing value.
-    return {c: take(reference[c].array, found, allow_fill=True) for c in values}
+    given = references[name]
+    indexed = given if isinstance(given, Indexed) else index_reference(given, declared, subject)
+    times = None if use_case.time_input is None else columns[use_case.time_input]
+    return indexed.look_up([columns[key] for key in declared.key], times)
 
 
 def _derived(frame: pd.DataFrame, use_case: UseCase, python: OwnPython) -> pd.DataFrame:

@@ -8,16 +8,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pandas as pd
+import pyarrow as pa
 
-from include.errors import ConfigError, DataContractError
+from include.errors import DataContractError
 from include.lake.frames import to_pandas
-from include.lake.table import Input, Lake, LakeTable
+from include.lake.schemas import PARTITION
+from include.lake.table import Input, Lake
 from include.modelling.label_coverage import labelled
+from include.modelling.labelled_rows import LABEL, LabelledRows
 from include.use_cases.schema import UseCase
 
-LABEL = "label"  # the labels table's column
-_PARTITION = "partition"
+_SHARE_OF_RANGE = 1e-6
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,14 +29,18 @@ class TrainingSet:
 
     Attributes
     ----------
-    train_X, holdout_X : DataFrame
-        Features, in order of time.
+    train_X : DataFrame
+        Features in order of time, at most `train.max_rows`, the newest; as `narrow` makes them.
+    holdout_X : DataFrame
+        Features in order of time, all of the partition, in the types of `build_features`.
     train_y, holdout_y : Series or None
         Labels on the same index; None for clustering.
     train_times : Series
         When each training row was: `train.split.by`.
     partitions : list of str
         All of them, the last is the holdout.
+    learned_from : list of str
+        The partitions of the training rows: the newest, until `train.max_rows` was full.
     holdout_partition : str
         Later than every training row.
     inputs : list of Input
@@ -46,6 +53,7 @@ class TrainingSet:
     holdout_X: pd.DataFrame  # noqa: N815  as above
     holdout_y: pd.Series[Any] | None
     partitions: list[str]
+    learned_from: list[str]
     holdout_partition: str
     inputs: list[Input]
 
@@ -75,6 +83,9 @@ def load_training_set(
 ) -> TrainingSet:
     """Load what was known up to and with the as-of partition.
 
+    Read are the columns that are used, and the newest partitions until `train.max_rows` is full:
+    memory does not grow with what is stored.
+
     Parameters
     ----------
     use_case : UseCase
@@ -103,59 +114,54 @@ def load_training_set(
             f"(train.min_partitions, the last is held out), got {len(chosen)}: {chosen}. "
             "Wait for more to land, or choose a later as-of partition."
         )
-    rows, inputs = _rows(use_case, lake, chosen, versions or {})
-    held_out = rows[_PARTITION] == chosen[-1]
-    for which, part in (("training", rows[~held_out]), ("holdout", rows[held_out])):
-        if part.empty:
+    tables = LabelledRows.of(use_case, lake, versions or {})
+    train = tables.newest(chosen[:-1], use_case.train.max_rows)
+    holdout = tables.newest(chosen[-1:])
+    for which, part in (("training", train), ("holdout", holdout)):
+        if part.num_rows == 0:
             raise DataContractError(
                 f"{use_case.name}: the {which} partitions of {chosen} must have rows with a label, "
                 "got none. Check that the outcomes carry the same keys as the rows."
             )
-    train, holdout = rows[~held_out].tail(use_case.train.max_rows), rows[held_out]
-    train, holdout = train.reset_index(drop=True), holdout.reset_index(drop=True)
-    columns = use_case.features.columns
     return TrainingSet(
-        train_X=train[columns],
-        train_y=None if use_case.labels is None else train[LABEL],
-        train_times=train[use_case.train.split.by],
-        holdout_X=holdout[columns],
-        holdout_y=None if use_case.labels is None else holdout[LABEL],
+        train_X=narrow(train, use_case),
+        train_y=_label(train, use_case),
+        train_times=train[use_case.train.split.by].to_pandas(),
+        # As wide as a request's features: what is judged here is what will answer.
+        holdout_X=to_pandas(holdout.select(use_case.features.columns)),
+        holdout_y=_label(holdout, use_case),
         partitions=chosen,
+        learned_from=sorted(train[PARTITION].unique().to_pylist()),
         holdout_partition=chosen[-1],
-        inputs=inputs,
+        inputs=tables.inputs,
     )
 
 
-def _rows(
-    use_case: UseCase, lake: Lake, partitions: Sequence[str], versions: Mapping[str, int]
-) -> tuple[pd.DataFrame, list[Input]]:
-    """Return features, with labels where there are any, in an order that is always the same."""
-    by, key = use_case.train.split.by, use_case.ingest.key
-    rows, features = _read(lake.table(use_case.name, "features"), partitions, versions)
-    inputs = [features]
-    if by not in rows.columns:
-        raise ConfigError(
-            f"{use_case.name}: train.split.by must be in the features table, {by!r} is not. "
-            "Use the column of ingest.partition.column, or one of ingest.key."
-        )
-    if use_case.labels is not None:
-        labels, read = _read(lake.table(use_case.name, "labels"), partitions, versions)
-        inputs.append(read)
-        # A key is unique within its batch; two months may well hold the same customer.
-        on = [*key, _PARTITION]
-        # Never missing (a row without an outcome has no label), so numpy's own types will do.
-        labels[LABEL] = labels[LABEL].astype(
-            "int64" if use_case.task == "classification" else "float64"
-        )
-        rows = rows.merge(labels[[*on, LABEL]], on=on, how="inner", validate="one_to_one")
-    order = [by, *(column for column in key if column != by)]
-    return rows.sort_values(order, kind="stable", ignore_index=True), inputs
+def narrow(rows: pa.Table, use_case: UseCase) -> pd.DataFrame:
+    """Make the frame that is kept while a training runs: half of what the lake's types take.
+
+    Numbers become float32 where that moves none by more than a millionth of the column's range,
+    texts become codes of a dictionary. Estimators learn from `wide` of it.
+    """
+    columns: dict[str, Any] = {}
+    for name in use_case.features.numeric:
+        full = rows[name].cast(pa.float64()).to_numpy()  # NaN where missing
+        half = full.astype(np.float32)
+        spread = np.nanmax(full) - np.nanmin(full) if np.isfinite(full).any() else 0.0
+        close = np.nan_to_num(np.abs(full - half)).max(initial=0.0) <= _SHARE_OF_RANGE * spread
+        columns[name] = half if close else full
+    for name in use_case.features.categorical:
+        columns[name] = rows[name].dictionary_encode().combine_chunks().to_pandas()
+    return pd.DataFrame(columns, copy=False)
 
 
-def _read(
-    table: LakeTable, partitions: Sequence[str], versions: Mapping[str, int]
-) -> tuple[pd.DataFrame, Input]:
-    # Looked up before reading: what is read and what is written down must be one version.
-    version = versions[table.name] if table.name in versions else table.version()
-    data = table.read(partitions=list(partitions), version=version)
-    return to_pandas(data), table.pin(version)
+def wide(X: pd.DataFrame) -> pd.DataFrame:
+    """Make float64 of float32, for the rows at hand: the type that a model answers in.
+
+    A k-means that was fitted in float32 refuses float64, and linear models fitted in it stop early.
+    """
+    return X.astype(dict.fromkeys(X.columns[X.dtypes == np.float32], "float64"))
+
+
+def _label(rows: pa.Table, use_case: UseCase) -> pd.Series[Any] | None:
+    return None if use_case.labels is None else rows[LABEL].to_pandas()

@@ -24,11 +24,11 @@ from __future__ import annotations
 
 import json
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -45,6 +45,9 @@ from include.use_cases.loader import dump, load_text
 from include.use_cases.python_package import OwnPython, python_in
 from include.use_cases.python_source import PACKAGES
 from include.use_cases.schema import Columns, UseCase
+
+if TYPE_CHECKING:
+    from include.modelling.features import References
 
 MODEL_FILE = "model.skops"  # MLflow's name for it
 NEEDED = (*PACKAGES.values(), "skops")
@@ -94,14 +97,14 @@ class ServableModel:
         """What the columns of a request may hold."""
         return rules_of(self.use_case, self.request_columns, self.request_seen)
 
-    def predict(self, rows: pd.DataFrame, references: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    def predict(self, rows: pd.DataFrame, references: References) -> pd.DataFrame:
         """Predict raw rows: build their features, then as `predict_features`.
 
         Parameters
         ----------
         rows : DataFrame
             The columns of `request_columns`.
-        references : mapping of str to DataFrame
+        references : mapping of str to Indexed or DataFrame
             Reference tables the features join.
         """
         from include.modelling.features import build_features
@@ -131,7 +134,7 @@ def write_package(
     facts: Mapping[str, Any],
     run_id: str,
     signing_key: Path,
-    request_rows: pd.DataFrame | None = None,
+    request_rows: pd.DataFrame | Iterable[pd.DataFrame] | None = None,
 ) -> str:
     """Write a signed package into `folder`, which must not exist or be empty.
 
@@ -155,7 +158,7 @@ def write_package(
         The MLflow training run; signed along, so an older package cannot stand in for this one.
     signing_key : Path
         Ed25519 private key.
-    request_rows : DataFrame, optional
+    request_rows : DataFrame or iterable of DataFrame, optional
         Clean rows of the training partitions, at least the columns ``features.inputs``: serving
         learns from them what a request usually holds. Without them only declared rules apply.
 

@@ -5,7 +5,7 @@ What training saw of each column travels in the model package, so serving needs 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -62,14 +62,14 @@ class Rule:
     refuse: bool = True
 
 
-def seen_in(rows: pd.DataFrame, use_case: UseCase) -> dict[str, Seen]:
+def seen_in(rows: pd.DataFrame | Iterable[pd.DataFrame], use_case: UseCase) -> dict[str, Seen]:
     """Learn what training rows hold, column by column.
 
     Parameters
     ----------
-    rows : DataFrame
-        Clean rows of the training partitions, at least the columns ``features.inputs``, with the
-        dtypes of `include.lake.frames.to_pandas`.
+    rows : DataFrame or iterable of DataFrame
+        Clean rows of the training partitions, whole or in parts, at least the columns
+        ``features.inputs``, with the dtypes of `include.lake.frames.to_pandas`.
     use_case : UseCase
         Names the columns and their types.
 
@@ -78,6 +78,14 @@ def seen_in(rows: pd.DataFrame, use_case: UseCase) -> dict[str, Seen]:
     DataContractError
         If a column is missing, or there is no row to learn from.
     """
+    parts = [rows] if isinstance(rows, pd.DataFrame) else (part for part in rows if len(part))
+    found = [_seen_in_part(part, use_case) for part in parts] or [
+        _seen_in_part(pd.DataFrame(), use_case)
+    ]
+    return {name: _both([part[name] for part in found]) for name in use_case.features.inputs}
+
+
+def _seen_in_part(rows: pd.DataFrame, use_case: UseCase) -> dict[str, Seen]:
     names = use_case.features.inputs
     absent = [name for name in names if name not in rows.columns]
     if absent or rows.empty:
@@ -87,6 +95,15 @@ def seen_in(rows: pd.DataFrame, use_case: UseCase) -> dict[str, Seen]:
             "training partitions."
         )
     return {name: _seen(rows[name], use_case.ingest.columns[name]) for name in names}
+
+
+def _both(parts: list[Seen]) -> Seen:
+    ranges = [part.range for part in parts if part.range is not None]
+    return Seen(
+        null=any(part.null for part in parts),
+        blank=any(part.blank for part in parts),
+        range=(min(low for low, _ in ranges), max(high for _, high in ranges)) if ranges else None,
+    )
 
 
 def to_json(seen: Mapping[str, Seen]) -> dict[str, Any]:

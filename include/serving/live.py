@@ -7,8 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-import pandas as pd
-
+from include.modelling.references import Indexed
 from include.registry.package import ServableModel
 from include.serving.protocol import parse
 
@@ -18,7 +17,7 @@ class Live:
     """A model that answers, and the reference tables its features join."""
 
     model: ServableModel
-    references: Mapping[str, pd.DataFrame]
+    references: Mapping[str, Indexed]
     reference_versions: Mapping[str, int]
     since: datetime
 

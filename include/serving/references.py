@@ -6,10 +6,8 @@ import json
 import weakref
 from collections.abc import Mapping
 
-import pandas as pd
-
 from include.lake.table import Lake
-from include.modelling.features import load_references
+from include.modelling.references import Indexed, load_references
 from include.use_cases.schema import UseCase
 
 
@@ -27,7 +25,7 @@ class References:
 
     def __init__(self, lake: Lake) -> None:
         self._lake = lake
-        self._held: weakref.WeakValueDictionary[tuple[str, int, str], pd.DataFrame] = (
+        self._held: weakref.WeakValueDictionary[tuple[str, int, str], Indexed] = (
             weakref.WeakValueDictionary()
         )
 
@@ -38,11 +36,11 @@ class References:
             for name in use_case.features.references
         }
 
-    def load(self, use_case: UseCase, versions: Mapping[str, int]) -> dict[str, pd.DataFrame]:
+    def load(self, use_case: UseCase, versions: Mapping[str, int]) -> dict[str, Indexed]:
         """Return these versions of the tables, each indexed by its key; reads what is not held."""
         return {name: self._table(use_case, name, version) for name, version in versions.items()}
 
-    def _table(self, use_case: UseCase, name: str, version: int) -> pd.DataFrame:
+    def _table(self, use_case: UseCase, name: str, version: int) -> Indexed:
         table = f"{use_case.name}.reference_{name}"
         declared = use_case.ingest.references[name].model_dump(mode="json")
         key = (table, version, json.dumps(declared, sort_keys=True))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from include.due.mixed import named_in_tags
@@ -20,7 +22,7 @@ from include.lake.table import Lake
 from include.modelling.estimators import Params, dummy, linear, make
 from include.modelling.metrics import by_slice, evaluate, judged, metric_of
 from include.modelling.scoring import score_rows
-from include.modelling.training_set import TrainingSet
+from include.modelling.training_set import TrainingSet, wide
 from include.provenance import environment
 from include.registry.client import Registry
 from include.registry.package import write_package
@@ -77,6 +79,7 @@ def finish(
     registry: Registry,
     optuna_storage: str,
     work_dir: Path,
+    kept_in: Path | None = None,
 ) -> Trained:
     """Make a challenger of the best trial.
 
@@ -96,6 +99,8 @@ def finish(
         Database of the studies.
     work_dir : Path
         Where the package is made; it is removed once registered.
+    kept_in : Path, optional
+        Where `prepare` kept the training set, if on this machine.
 
     Raises
     ------
@@ -105,8 +110,8 @@ def finish(
     use_case = prepared.use_case(use_case_name)
     chosen = _choose(use_case, prepared, optuna_storage)
     candidate, params, mean = chosen.candidate, chosen.params, chosen.mean
-    training = load_pinned(use_case, prepared, lake)
-    X, y = training.train_X, training.train_y
+    training = load_pinned(use_case, prepared, lake, kept_in)
+    X, y = wide(training.train_X), training.train_y
     state = use_case.train.tuning.random_state
     with threadpool_limits(threads()):
         estimator = make(use_case, candidate, params, state).fit(X, y)
@@ -253,11 +258,7 @@ def _register(
             run_id=run_id,
             signing_key=registry.signing_key,
             # What the model learned from, without the holdout: the ranges that requests may have.
-            request_rows=to_pandas(
-                lake.table(use_case.name, "clean").read(
-                    training.partitions[:-1], use_case.features.inputs, clean
-                )
-            ),
+            request_rows=request_rows(use_case, training.learned_from, lake, clean),
         )
         version = registry.register(use_case.name, run_id, folder, tags)
     finally:
@@ -266,16 +267,29 @@ def _register(
     return version
 
 
+def request_rows(
+    use_case: UseCase, partitions: list[str], lake: Lake, version: int | None = None
+) -> Iterator[pd.DataFrame]:
+    """Read what requests carried in these partitions, piece by piece."""
+    clean = lake.table(use_case.name, "clean")
+    for partition in partitions:  # one at a time: a scan of several reads ahead
+        for batch in clean.batches([partition], use_case.features.inputs, version):
+            yield to_pandas(pa.Table.from_batches([batch]))
+
+
 def example_row(
     use_case: UseCase, partition: str, lake: Lake, version: int | None = None
 ) -> dict[str, Any]:
     """Return a complete row as a request carries it: JSON values, timestamps in ISO 8601."""
-    table = lake.table(use_case.name, "clean")
-    rows = table.read([partition], use_case.features.inputs, version)
-    frame: pd.DataFrame = rows.to_pandas(types_mapper=None)
-    complete = np.flatnonzero(frame.notna().all(axis=1).to_numpy())
-    row = rows.slice(int(complete[0]) if len(complete) else 0, 1).to_pylist()[0]
+    first: dict[str, Any] = {}
+    clean = lake.table(use_case.name, "clean")
+    for batch in clean.batches([partition], use_case.features.inputs, version):
+        complete = np.flatnonzero(batch.to_pandas().notna().all(axis=1).to_numpy())
+        first = first or batch.slice(0, 1).to_pylist()[0]
+        if len(complete):
+            first = batch.slice(int(complete[0]), 1).to_pylist()[0]
+            break
     return {
         name: value.isoformat() if isinstance(value, datetime) else value
-        for name, value in row.items()
+        for name, value in first.items()
     }

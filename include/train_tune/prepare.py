@@ -15,6 +15,7 @@ from include.due.mixed import check_definitions, named_in_tags
 from include.errors import DataContractError
 from include.lake.pins import pinned_versions
 from include.lake.table import Lake
+from include.modelling.kept_training_set import keep, kept
 from include.modelling.training_set import TrainingSet, load_training_set
 from include.provenance import code_version, lock_hash
 from include.registry.client import Registry
@@ -84,7 +85,12 @@ class Prepared:
 
 
 def prepare(
-    use_case: UseCase, as_of: str, lake: Lake, registry: Registry, request_id: str
+    use_case: UseCase,
+    as_of: str,
+    lake: Lake,
+    registry: Registry,
+    request_id: str,
+    kept_in: Path | None = None,
 ) -> Prepared:
     """Start a training: its MLflow run, pinned to lake versions.
 
@@ -103,6 +109,8 @@ def prepare(
         Where the run is kept.
     request_id : str
         Names this training, such as the Dag run's id.
+    kept_in : Path, optional
+        Where the training set is kept, for later steps on this machine: `load_pinned` finds it.
 
     Raises
     ------
@@ -130,6 +138,8 @@ def prepare(
             "flywheel.training_name": request_id,
         },
     )
+    if kept_in is not None:
+        keep(training, kept_in / run_id)
     prepared = _prepared(use_case, as_of, run_id, training, lake, mixed)
     registry.log(
         run_id,
@@ -198,10 +208,19 @@ def _recall(registry: Registry, run_id: str) -> Prepared | None:
     return Prepared(**json.loads(text))
 
 
-def load_pinned(use_case: UseCase, prepared: Prepared, lake: Lake) -> TrainingSet:
-    """Load the training set again as it was when the training was prepared."""
-    versions = pinned_versions(lake, prepared.inputs)
-    return load_training_set(use_case, lake, prepared.as_of, versions, prepared.partitions)
+def load_pinned(
+    use_case: UseCase, prepared: Prepared, lake: Lake, kept_in: Path | None = None
+) -> TrainingSet:
+    """Load the training set again as it was when the training was prepared.
+
+    From `kept_in` where it was kept there, from the lake otherwise: the rows are the same.
+    """
+
+    def load() -> TrainingSet:
+        versions = pinned_versions(lake, prepared.inputs)
+        return load_training_set(use_case, lake, prepared.as_of, versions, prepared.partitions)
+
+    return load() if kept_in is None else kept(kept_in / prepared.run_id, load)
 
 
 def _prepared(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from include.modelling.estimators import Params, make
 from include.modelling.folds import time_folds
 from include.modelling.metrics import judged, metric_of
 from include.modelling.scoring import score_rows
-from include.modelling.training_set import TrainingSet
+from include.modelling.training_set import TrainingSet, wide
 from include.registry.client import Registry
 from include.train_tune.prepare import Prepared, load_pinned
 from include.train_tune.studies import PARAMS, begin, completed, open_study, opened
@@ -56,6 +57,7 @@ def run_trial(
     lake: Lake,
     registry: Registry,
     optuna_storage: str,
+    kept_in: Path | None = None,
 ) -> TrialDone:
     """Run a trial and log it as a run nested in the training's.
 
@@ -78,6 +80,8 @@ def run_trial(
         Where it is logged.
     optuna_storage : str
         Database of the study.
+    kept_in : Path, optional
+        Where `prepare` kept the training set, if on this machine.
     """
     use_case = prepared.use_case(use_case_name)
     space = space_of(use_case, candidate)
@@ -89,7 +93,8 @@ def run_trial(
         trial = begin(study, space, number)
         params = trial.user_attrs[PARAMS]
         try:
-            values = fold_values(use_case, candidate, params, load_pinned(use_case, prepared, lake))
+            training = load_pinned(use_case, prepared, lake, kept_in)
+            values = fold_values(use_case, candidate, params, training)
             value = float(np.mean(values))
             _log_trial(use_case, prepared.run_id, candidate, number, params, values, registry)
         except BaseException:  # also when the task is stopped: nobody would finish the trial
@@ -112,8 +117,8 @@ def fold_values(
     with threadpool_limits(threads()):
         for learn, judge in time_folds(training.train_times, use_case.train.split.folds):
             estimator = make(use_case, candidate, params, use_case.train.tuning.random_state)
-            estimator.fit(training.train_X.iloc[learn], _at(y, learn))
-            rows = judged(use_case, training.train_X.iloc[judge], _at(y, judge))
+            estimator.fit(wide(training.train_X.iloc[learn]), _at(y, learn))
+            rows = judged(use_case, wide(training.train_X.iloc[judge]), _at(y, judge))
             values.append(metric.compute(rows.truth, score_rows(estimator, rows.X, use_case)))
     return values
 

@@ -9,7 +9,7 @@ from include.use_cases.reserved import reserved_names
 from include.use_cases.spaces import ESTIMATORS, METRICS
 
 if TYPE_CHECKING:
-    from include.use_cases.schema import UseCase
+    from include.use_cases.schema import Reference, UseCase
 
 
 def problems_of(use_case: UseCase) -> list[str]:
@@ -92,6 +92,8 @@ def _references(use_case: UseCase) -> Iterator[str]:
     for name, reference in ingest.references.items():
         where = f"ingest.references.{name}"
         yield from _unknown(f"{where}.key", reference.key, reference.columns)
+        if reference.as_of is not None:
+            yield from _as_of(use_case, reference, f"{where}.as_of")
     yield from _unknown("features.references", features.references, ingest.references)
     for name in features.references:
         if name not in ingest.references:
@@ -102,10 +104,23 @@ def _references(use_case: UseCase) -> Iterator[str]:
                 yield f"{where}.key {column!r} must be among features.inputs. Add it there."
             elif (ours := ingest.columns.get(column)) != (theirs := reference.columns.get(column)):
                 yield f"{where}.key {column!r} must have one type, got {ours} and {theirs}."
-        for column in [c for c in reference.columns if c not in reference.key]:
+        for column in reference.values:
             if column in taken:
                 yield f"{where}.columns has {column!r}, as has {taken[column]}. Leave one out."
             taken[column] = where
+
+
+def _as_of(use_case: UseCase, reference: Reference, where: str) -> Iterator[str]:
+    name, columns = reference.as_of or "", reference.columns
+    yield from _unknown(where, [name], columns)
+    if columns.get(name, "timestamp") != "timestamp" or name in reference.key:
+        yield f"{where} must be a timestamp column outside the key, got {name!r}."
+    if use_case.time_input is None:
+        times = sorted({use_case.train.split.by, use_case.ingest.partition.column})
+        yield (
+            f"{where} needs the time of each row, in a request too: one of {times} must be among "
+            "features.inputs. Add it there."
+        )
 
 
 def _labels(use_case: UseCase) -> Iterator[str]:

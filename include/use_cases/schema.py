@@ -71,16 +71,41 @@ class Partition(Strict):
 
 
 class Reference(Strict):
-    """A table that rows are joined with: whole (`planes/*.csv`) or landing per partition."""
+    """A table that rows are joined with: whole (`planes/*.csv`) or landing per partition.
+
+    One that lands per partition and has no time in its key is a snapshot: rows are joined with the
+    snapshot of their own partition.
+    """
 
     landing: Pattern
     key: Annotated[list[str], Field(min_length=1)]
     columns: Columns
+    as_of: str | None = Field(
+        default=None,
+        description="A timestamp column from which a row holds, until a newer row of its key. Rows "
+        "are joined with what held at their own time. Without it each key is there once.",
+    )
 
     @property
     def partitioned(self) -> bool:
         """Whether it lands partition by partition."""
         return "{partition}" in self.landing
+
+    @property
+    def snapshot(self) -> bool:
+        """Whether each partition is a table of its own, with the same keys again."""
+        timed = self.as_of or any(self.columns.get(name) == "timestamp" for name in self.key)
+        return self.partitioned and not timed
+
+    @property
+    def unique(self) -> list[str]:
+        """The columns that name one of its rows."""
+        return [*self.key, self.as_of] if self.as_of else self.key
+
+    @property
+    def values(self) -> list[str]:
+        """The columns that are joined to the rows."""
+        return [name for name in self.columns if name not in self.unique]
 
 
 class Corrections(Strict):
@@ -320,6 +345,12 @@ class UseCase(Strict):
         if problems:
             raise ValueError("\n".join(problems))
         return self
+
+    @property
+    def time_input(self) -> str | None:
+        """The input that says when a row was: it is joined with references as they were then."""
+        times = (self.train.split.by, self.ingest.partition.column)
+        return next((name for name in times if name in self.features.inputs), None)
 
     def with_trials(self, trials: int | None) -> UseCase:
         """Return this use case with another number of trials a candidate; None changes none."""

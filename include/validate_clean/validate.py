@@ -74,11 +74,12 @@ def validate_and_clean(use_case: UseCase, partition: str, lake: Lake, writer: Wr
     good, bad = _split(judged, failed)
     bad = _tell_superseded(bad, _others(rows, stands), use_case)
     result = clean(good, use_case.clean)
-    superseded = rows.num_rows - judged.num_rows
+    rows_in, superseded = rows.num_rows, rows.num_rows - judged.num_rows
+    del rows, judged, good  # publishing needs their memory
     reasons = dict(sorted(Counter(name for names in failed.values() for name in names).items()))
     if result.rows.num_rows == 0:
         raise DataContractError(
-            f"{use_case.name}: batch {partition} must have clean rows, but of {rows.num_rows} "
+            f"{use_case.name}: batch {partition} must have clean rows, but of {rows_in} "
             "none is left "
             f"(quarantined: {reasons}, dropped: {result.rows_dropped}). Look at the landed files."
         )
@@ -109,12 +110,11 @@ def validate_and_clean(use_case: UseCase, partition: str, lake: Lake, writer: Wr
     )
     log.info(
         "%s: batch %s: %d rows, %d superseded, %d clean, %d quarantined %s",
-        use_case.name, partition, rows.num_rows, superseded, result.rows.num_rows, bad.num_rows,
-        reasons,
+        use_case.name, partition, rows_in, superseded, result.rows.num_rows, bad.num_rows, reasons,
     )  # fmt: skip
     return Cleaned(
         partition=partition,
-        rows_in=rows.num_rows,
+        rows_in=rows_in,
         rows_quarantined=bad.num_rows,
         rows_clean=result.rows.num_rows,
         rows_dropped=result.rows_dropped,

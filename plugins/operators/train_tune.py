@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
@@ -24,6 +25,11 @@ if TYPE_CHECKING:
 
 RUN_ID = "run_id"
 """XCom key: the MLflow run of the training, which holds what every later task needs."""
+
+
+def kept_in(operator: PhaseOperator) -> Path:
+    """Folder in which a training set is kept while the training runs; each machine has its own."""
+    return operator.lake_hook.settings.home / "trainings"
 
 
 class PrepareTrainingOperator(PhaseOperator):
@@ -71,7 +77,9 @@ class PrepareTrainingOperator(PhaseOperator):
             elif is_finished(self.registry, self.use_case, name):
                 raise AirflowSkipException(f"up to date: training {name} as of {key} is done.")
             try:
-                prepared = prepare(use_case, key, self.lake, self.registry, name)
+                prepared = prepare(
+                    use_case, key, self.lake, self.registry, name, kept_in=kept_in(self)
+                )
             except DataContractError as error:
                 self._remember_refusal(key, error, context)
                 raise
@@ -124,6 +132,7 @@ class RunTrialOperator(PhaseOperator):
                 self.lake,
                 self.registry,
                 self.lake_hook.settings.optuna_storage.get_secret_value(),
+                kept_in=kept_in(self),
             )
         facts = facts_of(done)
         self.log.info("%s", facts)
@@ -150,7 +159,6 @@ class FinishTrainingOperator(PhaseOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         """Finish the training."""
         import tempfile
-        from pathlib import Path
 
         from include.train_tune.finish import finish
         from include.train_tune.prepare import recall
@@ -171,6 +179,7 @@ class FinishTrainingOperator(PhaseOperator):
                     self.registry,
                     settings.optuna_storage.get_secret_value(),
                     Path(folder),
+                    kept_in=kept_in(self),
                 )
             )
         self.mlflow_run_id = trained["run_id"]
@@ -192,7 +201,7 @@ class FinishTrainingOperator(PhaseOperator):
 
 class CloseTrainingOperator(PhaseOperator):
     """Mark the MLflow run of a training that did not finish as failed, so that it does not count as
-    asked for.
+    asked for, and remove the training set that was kept on this machine.
 
     A teardown: it runs whether the other tasks succeeded or failed, and does not decide the state
     of the Dag run.
@@ -208,11 +217,13 @@ class CloseTrainingOperator(PhaseOperator):
 
     def execute(self, context: Context) -> None:
         """Look how the training ended."""
+        from include.modelling.kept_training_set import forget
         from include.train_tune.request import close
 
         run_id = context["ti"].xcom_pull(task_ids=self.prepare_task_id, key=RUN_ID)
         if run_id is None:
             raise AirflowSkipException("No training was begun.")
+        forget(kept_in(self) / run_id)
         with errors_for_airflow():
             status = close(self.registry, run_id)
         self.log.info("Training run %s: %s", run_id, status)

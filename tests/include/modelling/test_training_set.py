@@ -3,7 +3,14 @@ import pandas as pd
 import pytest
 
 from include.errors import ConfigError, DataContractError
-from include.modelling.training_set import fingerprint, labelled_partitions, load_training_set
+from include.modelling.estimators import defaults, make
+from include.modelling.scoring import score_rows
+from include.modelling.training_set import (
+    fingerprint,
+    labelled_partitions,
+    load_training_set,
+    wide,
+)
 from tests.support.lakes import fill, publish, tiny_lake
 from tests.support.packages import tiny_rows, tiny_use_case
 
@@ -36,7 +43,7 @@ def test_each_row_has_its_own_label(lake, use_case):
     january, february = (
         tiny_rows(month=month, seed=seed) for month, seed in [("2024-01", 1), ("2024-02", 2)]
     )
-    np.testing.assert_array_equal(training.train_X["x"], january["x"])
+    np.testing.assert_array_equal(training.train_X["x"], january["x"].astype("float32"))
     np.testing.assert_array_equal(training.train_y, january["outcome"])
     np.testing.assert_array_equal(training.holdout_y, february["outcome"])
     assert training.train_y.dtype == np.int64
@@ -118,7 +125,64 @@ def test_at_most_max_rows_the_newest(tmp_path):
     training = load_training_set(use_case, lake, "2024-03")
 
     assert len(training.train_X) == 1000
+    assert training.learned_from == ["2024-01", "2024-02"]
     assert (training.train_times >= pd.Timestamp("2024-02-01", tz="UTC")).sum() == 700
+
+
+@pytest.mark.parametrize(
+    ("task", "name"),
+    [
+        ("classification", "logistic_regression"),
+        ("classification", "hist_gradient_boosting"),
+        ("regression", "ridge"),
+        ("clustering", "kmeans"),
+    ],
+)
+@pytest.mark.parametrize("categorical", [["colour"], []])
+def test_narrow_types_give_the_model_that_wide_ones_give(tmp_path, task, name, categorical):
+    features = {"inputs": ["x", "z", "colour"], "numeric": ["x", "z"], "categorical": categorical}
+    use_case = tiny_use_case(task, features=features)
+    training = load_training_set(use_case, tiny_lake(tmp_path, use_case), "2024-02")
+    exact = tiny_rows(month="2024-01", seed=1)[use_case.features.columns]
+    assert [str(kind) for kind in training.train_X.dtypes] == [
+        *["float32"] * 2,
+        *["category"] * len(categorical),
+    ]
+    pd.testing.assert_frame_equal(training.holdout_X, tiny_rows(month="2024-02", seed=2)[
+        use_case.features.columns
+    ])  # fmt: skip
+
+    spaces = {space.estimator: space for space in use_case.train.candidates}
+    scores = [
+        score_rows(
+            make(use_case, name, defaults(spaces[name])).fit(X, training.train_y),
+            training.holdout_X,
+            use_case,
+        )
+        for X in (wide(training.train_X), exact)
+    ]
+    np.testing.assert_allclose(*scores, rtol=1e-6, atol=1e-6)
+
+
+def test_a_number_that_float32_would_blur_stays_wide(tmp_path):
+    """Seconds since 1970: float32 knows them to two minutes."""
+    use_case = tiny_use_case()
+    rows = tiny_rows().assign(x=lambda rows: 1.7e9 + np.arange(len(rows)))
+    lake = tiny_lake(tmp_path, use_case, ())
+    fill(lake, use_case, "2024-01", rows)
+    fill(lake, use_case, "2024-02", tiny_rows(month="2024-02"))
+    train_X = load_training_set(use_case, lake, "2024-02").train_X
+    assert (train_X["x"].dtype, train_X["z"].dtype) == ("float64", "float32")
+    np.testing.assert_array_equal(train_X["x"], rows["x"])
+
+
+def test_training_reads_no_reference(lake, use_case, monkeypatch):
+    read = []
+    monkeypatch.setattr(
+        lake, "table", lambda name, stage, of=lake.table: read.append(stage) or of(name, stage)
+    )
+    load_training_set(use_case, lake, "2024-03")
+    assert set(read) == {"features", "labels"}
 
 
 def _train():

@@ -1,0 +1,99 @@
+"""A training set on this machine's disk, for the later steps of the training that read it.
+
+It saves reading and nothing else: a step on another machine, or one that finds the files damaged,
+reads the lake at the pinned versions, and gets the same rows.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+from pyarrow import feather
+
+from include.lake.table import Input
+from include.modelling.training_set import TrainingSet
+
+log = logging.getLogger(__name__)
+
+KEPT_S = 7 * 24 * 3600
+"""A training that left its files behind is over after so many seconds."""
+
+# No column of the lake begins so.
+_LABEL, _TIME = "#label", "#time"
+
+
+def keep(training: TrainingSet, folder: Path) -> None:
+    """Write a training set into a folder, whole or not at all."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    for old in folder.parent.iterdir():
+        if old == folder or time.time() - old.stat().st_mtime > KEPT_S:
+            forget(old)
+    draft = Path(tempfile.mkdtemp(prefix="draft-", dir=folder.parent))
+    _write(draft / "train.arrow", training.train_X, training.train_y, training.train_times)
+    _write(draft / "holdout.arrow", training.holdout_X, training.holdout_y)
+    facts = {
+        "partitions": training.partitions,
+        "learned_from": training.learned_from,
+        "inputs": [asdict(one) for one in training.inputs],
+    }
+    (draft / "facts.json").write_text(json.dumps(facts), encoding="utf-8")
+    draft.rename(folder)
+
+
+def kept(folder: Path, load: Callable[[], TrainingSet]) -> TrainingSet:
+    """Read what `keep` wrote into a folder; where that is not possible, load it."""
+    try:
+        facts = json.loads((folder / "facts.json").read_text(encoding="utf-8"))
+        train_X, train_y, times = _read(folder / "train.arrow")
+        holdout_X, holdout_y, _ = _read(folder / "holdout.arrow")
+    except FileNotFoundError:
+        return load()
+    except (OSError, ValueError, pa.ArrowException) as error:
+        log.warning("%s cannot be read (%s): the lake is read again", folder, error)
+        return load()
+    return TrainingSet(
+        train_X=train_X,
+        train_y=train_y,
+        train_times=times,
+        holdout_X=holdout_X,
+        holdout_y=holdout_y,
+        partitions=facts["partitions"],
+        learned_from=facts["learned_from"],
+        holdout_partition=facts["partitions"][-1],
+        inputs=[Input(**one) for one in facts["inputs"]],
+    )
+
+
+def forget(folder: Path) -> None:
+    """Remove what `keep` wrote, if it is there."""
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _write(
+    path: Path, X: pd.DataFrame, y: pd.Series[Any] | None, times: pd.Series[Any] | None = None
+) -> None:
+    extra = {name: one for name, one in ((_LABEL, y), (_TIME, times)) if one is not None}
+    table = pa.Table.from_pandas(X.assign(**extra), preserve_index=False)
+    feather.write_feather(table, path, compression="uncompressed")
+
+
+def _read(path: Path) -> tuple[pd.DataFrame, pd.Series[Any] | None, Any]:
+    """Map the file into memory: trials that run side by side share its pages."""
+    frame = feather.read_table(path, memory_map=True).to_pandas(split_blocks=True)
+    extra = {name: frame.pop(name) for name in (_LABEL, _TIME) if name in frame}
+    times = extra.get(_TIME)
+    return frame, _named(extra.get(_LABEL), "label"), times
+
+
+def _named(column: pd.Series[Any] | None, name: str) -> pd.Series[Any] | None:
+    return None if column is None else column.rename(name)
