@@ -27,7 +27,8 @@ def problems(text: str) -> str:
 @pytest.mark.parametrize("name", [*sorted(RESERVED), "_row"])
 def test_reserved_names_are_refused_wherever_they_would_meet_ours(name: str) -> None:
     said = (
-        f"cannot have this name: ['label', 'model_version', 'partition', 'predicted_at', 'prediction', "
+        "cannot have this name: ['label', 'model_version', 'partition', 'predicted_at', "
+        "'prediction', "
         "'reason', 'score'] and names that begin with '_' are the wheel's own. "
     )
     rename, derive = "Rename the column where it is landed.", "Give the feature another name."
