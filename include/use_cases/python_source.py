@@ -16,11 +16,11 @@ import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
-PACKAGES = {"numpy": "numpy", "pandas": "pandas", "scipy": "scipy", "sklearn": "scikit-learn"}
+PACKAGES = {"numpy": "numpy", "pandas": "pandas", "sklearn": "scikit-learn", "scipy": "scipy"}
 """Packages that a use case's Python may import: the import's name, and the distribution's."""
 
 _ALLOWED = (
-    f"the standard library, {', '.join(PACKAGES)}, and modules of its own folder "
+    f"the standard library, {', '.join(sorted(PACKAGES))}, and modules of its own folder "
     "(`from .helpers import scale`)"
 )
 

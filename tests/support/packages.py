@@ -37,7 +37,6 @@ TINY: dict[str, Any] = {
     "labels": {
         "landing": "tiny_outcomes/{partition}/*.csv",
         "columns": {"id": "int64", "at": "timestamp", "outcome": "float64"},
-        "column": "happened",
         "from": "outcome",
         "rule": ">= 1",
     },

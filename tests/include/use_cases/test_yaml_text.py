@@ -102,7 +102,8 @@ PLAIN = st.recursive(
     | st.text(st.characters(exclude_categories=["C"]))
     | st.sampled_from(["yes", "1e-3", "0 6 * * *", "2013-01-01", ">= 15", "~", "a: b", "# c"]),
     lambda inner: (
-        st.lists(inner, max_size=4) | st.dictionaries(st.from_regex(r"[a-z_]{1,9}"), inner)
+        st.lists(inner, max_size=4)
+        | st.dictionaries(st.from_regex(r"[a-z_]{1,9}", fullmatch=True), inner)
     ),
     max_leaves=12,
 )
