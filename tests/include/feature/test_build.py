@@ -75,7 +75,7 @@ def test_rows_that_features_py_chokes_on_are_refused_with_words(
         build_partition(churn, DAY, filled, first)
 
 
-def test_python_that_is_edited_meanwhile_leaves_the_partition_due(
+def test_python_that_is_edited_meanwhile_leaves_the_partition_out_of_date(
     churn: UseCase, filled: Lake, first: Writer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What the old one made must not count as made by the new one."""
@@ -87,7 +87,7 @@ def test_python_that_is_edited_meanwhile_leaves_the_partition_due(
 
     monkeypatch.setattr("include.feature.build.build_features", edit_and_build)
     build_partition(churn, DAY, filled, first)
-    assert state(churn, filled).due
+    assert state(churn, filled).status == "out of date"
 
 
 def test_features_table_has_key_time_and_features(
@@ -168,13 +168,13 @@ def test_a_changed_column_that_no_feature_reads_changes_no_feature(
     assert state(use_case, filled).status == "up to date"
 
 
-def test_a_changed_definition_is_work_again(
+def test_a_changed_definition_is_out_of_date_until_it_is_built_again(
     churn: UseCase, churn_root: Path, filled: Lake, first: Writer, second: Writer
 ) -> None:
     build_partition(churn, DAY, filled, first)
     python = churn_root / "churn" / "features.py"
     python.write_text("def derive(frame):\n    return frame.assign(calls=frame['calls'] * 2)\n")
-    assert state(churn, filled).because.startswith("due: definition changed")
+    assert state(churn, filled).status == "out of date"
     assert build_partition(churn, DAY, filled, second).changed
     calls = filled.table("churn", "features").read(columns=["calls"])["calls"].to_pylist()
     assert calls == [4.0, 2.0]

@@ -57,11 +57,15 @@ def landing(folder: Path) -> Landing:
     return Landing(str(folder))
 
 
-def due(use_case: UseCase, landing: Landing, lake: Lake) -> dict[str, list[str]]:
-    """Return what is to be ingested, by table."""
+def due(
+    use_case: UseCase, landing: Landing, lake: Lake, status: str = "due"
+) -> dict[str, list[str]]:
+    """Return what is to be ingested, by table; or what is of another status."""
     found = {
         stage: [
-            key for key, state in states(use_case.name, stage, of_stage, lake).items() if state.due
+            key
+            for key, state in states(use_case.name, stage, of_stage, lake).items()
+            if state.status == status
         ]
         for stage, of_stage in wanted_landed(use_case, landing, lake).items()
     }
@@ -116,7 +120,7 @@ def test_a_use_case_without_labels_wants_none(
     assert list(wanted_landed(without, landing, churn_lake)) == ["raw", "reference_plans"]
 
 
-def test_a_declaration_that_changes_no_row_is_work_once(
+def test_a_declaration_that_changes_no_row_is_out_of_date_until_it_is_ingested(
     churn: UseCase,
     churn_root: Path,
     landing: Landing,
@@ -128,9 +132,9 @@ def test_a_declaration_that_changes_no_row_is_work_once(
     path = churn_root / "churn" / "use_case.yaml"
     path.write_text(path.read_text().replace('"<= 30"', '"< 31"'))
     changed = load(churn_root / "churn")
-    assert due(changed, landing, churn_lake)["labels"] == [DAY]
+    assert due(changed, landing, churn_lake, "out of date") == {"labels": [DAY]}
     assert not ingest_labels(changed, DAY, landing, churn_lake, second).changed
-    assert "labels" not in due(changed, landing, churn_lake)
+    assert due(changed, landing, churn_lake, "out of date") == {}
 
 
 def test_what_lands_again_is_work_again(
@@ -187,7 +191,7 @@ def test_labels_are_read_off_outcomes_that_are_known(
     }
 
 
-def test_a_changed_rule_makes_labels_work_again(
+def test_a_changed_rule_puts_labels_out_of_date(
     churn: UseCase,
     churn_root: Path,
     landing: Landing,
@@ -199,9 +203,9 @@ def test_a_changed_rule_makes_labels_work_again(
     path = churn_root / "churn" / "use_case.yaml"
     path.write_text(path.read_text().replace('"<= 30"', '"<= 60"'))
     changed = load(churn_root / "churn")
-    assert due(changed, landing, churn_lake)["labels"] == [DAY]
+    assert due(changed, landing, churn_lake, "out of date") == {"labels": [DAY]}
     assert ingest_labels(changed, DAY, landing, churn_lake, second).positive_share == 1.0
-    assert "labels" not in due(changed, landing, churn_lake)
+    assert due(changed, landing, churn_lake, "out of date") == {}
 
 
 def test_references_are_published_when_they_landed(

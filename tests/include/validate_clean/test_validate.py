@@ -48,7 +48,7 @@ def status(use_case: UseCase, lake: Lake) -> str:
     return states("churn", "clean", wanted_clean(use_case, lake), lake)[DAY].status
 
 
-def test_a_suite_that_is_edited_meanwhile_leaves_the_partition_due(
+def test_a_suite_that_is_edited_meanwhile_leaves_the_partition_out_of_date(
     churn: UseCase, churn_lake: Lake, first: Writer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What the old one let pass must not count as checked by the new one."""
@@ -62,7 +62,7 @@ def test_a_suite_that_is_edited_meanwhile_leaves_the_partition_due(
 
     monkeypatch.setattr("include.validate_clean.validate.check", check_and_edit)
     validate_and_clean(churn, DAY, churn_lake, first)
-    assert status(churn, churn_lake) == "due"
+    assert status(churn, churn_lake) == "out of date"
 
 
 def test_good_rows_are_clean_and_bad_ones_set_aside_with_the_reason(
@@ -138,14 +138,14 @@ def test_a_refused_row_that_came_again_changes_nothing_for_those_who_read_clean_
     assert status(churn, churn_lake) == "up to date"
 
 
-def test_a_changed_suite_makes_the_partition_due_and_the_outcome_tells_whether_it_changed(
+def test_a_changed_suite_puts_the_partition_out_of_date_and_the_outcome_tells_what_changed(
     churn: UseCase, churn_root: Path, churn_lake: Lake, first: Writer, second: Writer
 ) -> None:
     publish(churn, churn_lake, ROWS)
     validate_and_clean(churn, DAY, churn_lake, first)
     suite = churn_root / "churn" / "expectations.yaml"
     suite.write_text(suite.read_text().replace("max_value: 1000", "max_value: 500"))
-    assert status(churn, churn_lake) == "due"
+    assert status(churn, churn_lake) == "out of date"
     assert not validate_and_clean(churn, DAY, churn_lake, second).changed
     assert status(churn, churn_lake) == "up to date"
 
