@@ -24,7 +24,8 @@ def test_a_fact_that_the_log_cannot_hold_is_refused(value: object) -> None:
 
 
 def test_a_commit_reads_back_flat() -> None:
-    metadata = commit_metadata("p", WRITER, rows=1, facts={"share": 0.5, "ok": True})
+    facts = {"share": 0.5, "ok": True}
+    metadata = commit_metadata("p", WRITER, rows=1, columns=["a"], facts=facts)
     record = commit_record({"version": 4, "timestamp": 1500, **metadata})
     assert record == {
         "version": 4,
@@ -37,6 +38,7 @@ def test_a_commit_reads_back_flat() -> None:
         "token": 3,
         "code_version": "abc",
         "rows": 1,
+        "columns": ["a"],
         "inputs": [],
         "consumed": {},
         "facts": {"share": 0.5, "ok": True},
