@@ -29,7 +29,7 @@ HEAVY = (
     "pyarrow",
     "deltalake",
 )
-KEYLESS = {"ingest_label", "retract", "rebuild", "housekeeping"}
+KEYLESS = {"ingest_label", "retract", "rebuild", "housekeeping", "reproduce"}
 NO_RETRIES = {
     "send_lost_events": "the next run looks again",
     "confirm_serving": "its time-out is the patience",
@@ -74,7 +74,7 @@ def test_every_dag_says_what_it_is(dag_bag):
         )
         for word in ("**Runs**", "**Produces**", "**On failure**"):
             assert word in dag.doc_md, f"{dag_id}: the docstring of dags/{phase}.py lacks {word}"
-        if phase not in {"rebuild", "retract"}:  # they do what a person named, or fail
+        if phase not in {"rebuild", "retract", "reproduce"}:  # they do what a person named, or fail
             assert "**Expected" in dag.doc_md, (
                 f"{dag_id}: say in the docstring of dags/{phase}.py when a skip or a failure is "
                 "expected: **Expected skips** or **Expected failures**"

@@ -172,7 +172,9 @@ def test_the_wheel_is_connected_and_closed(dag_bag, use_case):
     """Events lead from landing to every phase, and from the champion back to a request."""
     dags = dags_of(dag_bag, use_case)
     assets, seen = reached_from(f"{use_case}.landing", dags)
-    by_hand = {f"{use_case}__{phase}" for phase in ("rebuild", "retract", "housekeeping")}
+    by_hand = {
+        f"{use_case}__{phase}" for phase in ("rebuild", "retract", "reproduce", "housekeeping")
+    }
     assert seen == set(dags) - by_hand
     assert f"{use_case}.training_request" in assets
     assert f"{use_case}.training_request" in reached_from(f"{use_case}.champion", dags)[0]

@@ -166,7 +166,7 @@ def test_two_runs_with_one_token_are_told_apart(table: LakeTable, publish: Publi
 
 
 def test_what_was_read_is_kept(table: LakeTable, publish: Publish) -> None:
-    inputs = [Input("flight_delays.x", 3, 30), Input("flight_delays.whole", 4, None)]
+    inputs = [Input("flight_delays.x", 3, 30), Input("flight_delays.whole", 4, None, "id-1")]
     publish(
         table, "2013-01", 1, inputs=inputs, consumed={"landing": 2**62}, facts={"n": 1, "s": "x"}
     )
@@ -185,6 +185,7 @@ def test_what_was_read_is_kept(table: LakeTable, publish: Publish) -> None:
         "table": "flight_delays.whole",
         "version": 4,
         "partition_version": None,
+        "table_id": "id-1",
     }
     assert (oldest["run_id"], oldest["attempt"], oldest["code_version"]) == ("run-1", 1, "abc")
     assert [entry["partition"] for entry in table.history(2)] == ["2013-01", "2013-02"]
@@ -341,7 +342,7 @@ def test_read_input_names_the_state_it_read(table: LakeTable, publish: Publish) 
     publish(table, "2013-02", 9)
     rows, read = table.read_input("2013-01", ["a"])
     assert rows.to_pydict() == {"a": [1, 2]}
-    assert read == Input("flight_delays.raw", 1, digest([1, 2]))
+    assert read == Input("flight_delays.raw", 1, digest([1, 2]), table.pin().table_id)
 
 
 def test_compaction_puts_files_together_and_forgets_nothing(

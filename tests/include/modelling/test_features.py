@@ -122,7 +122,8 @@ def test_references_are_read_at_the_pinned_version(
     for pins, version, price in ((None, 1, 2.0), ({"churn.reference_plans": 0}, 0, 1.0)):
         references, inputs = load_references(churn, churn_lake, pins)
         assert references["plans"].values["price"].tolist() == [price]
-        assert inputs == [Input("churn.reference_plans", version, None)]
+        known = table.pin().table_id
+        assert inputs == [Input("churn.reference_plans", version, None, known)]
 
 
 def flight(**changes: object) -> pd.DataFrame:

@@ -8,19 +8,8 @@ from pathlib import Path
 import pytest
 
 from include.errors import ConfigError
-from include.serving.__main__ import _number
 
 REPO = Path(__file__).parents[3]
-
-
-def test_numbers_from_the_environment() -> None:
-    assert _number({"A": "0.5"}, "A", 2.0) == 0.5
-    assert _number({"A": ""}, "A", 2.0) == 2.0
-    assert _number({}, "A", 2.0) == 2.0
-    with pytest.raises(
-        ConfigError, match=r"^A must be a number, got 'soon'\. Correct it, or unset"
-    ):
-        _number({"A": "soon"}, "A", 2.0)
 
 
 def test_a_wrong_setting_is_a_sentence_and_no_traceback() -> None:
