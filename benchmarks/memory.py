@@ -125,8 +125,11 @@ def main(arguments: list[str] | None = None) -> int:
 
 def peak_gib() -> float:
     """Most memory that this process has held resident."""
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**30
+    status = Path("/proc/self/status")
+    if status.exists():  # not `ru_maxrss`, which begins at what the parent process held
+        held = dict(line.split(":", 1) for line in status.read_text().splitlines())
+        return int(held["VmHWM"].split()[0]) / 2**20
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**30  # bytes on macOS
 
 
 if __name__ == "__main__":

@@ -227,7 +227,7 @@ def ingest_reference(
     gathered = gather(
         partition, wanted, landed, landing, table, reference.columns, key, schema, check
     )
-    rows = gathered.rows.take(standing(gathered.rows, reference.key)).combine_chunks()
+    rows = gathered.rows.take(standing(gathered.rows, reference.unique)).combine_chunks()
     published = _publish(use_case, stage, table, partition, gathered, rows, writer)
     log.info("%s: %d rows", subject, rows.num_rows)
     return ReferenceIngested(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 
 import pytest
 
@@ -23,6 +25,17 @@ def test_a_partition_and_a_training_are_measured(tmp_path, monkeypatch):
     training = memory._case(tmp_path / "some", "training", 1_000, 3)
     assert list(training["seconds"]) == ["load", "trials", "finish"]
     assert (training["rows"], training["partitions"]) == (1_000, 3)
+
+
+def test_the_peak_is_of_the_process_alone_whatever_its_parent_held():
+    held = bytearray(300 * 2**20)  # written, so resident
+    held[:: 2**12] = b"x" * (len(held) // 2**12)
+    command = "from benchmarks.memory import peak_gib; print(peak_gib())"
+    done = subprocess.run(
+        [sys.executable, "-c", command], capture_output=True, text=True, check=True
+    )
+    assert memory.peak_gib() > 0.3
+    assert 0.01 < float(done.stdout) < memory.peak_gib() - 0.15
 
 
 def test_a_case_that_fails_says_why(tmp_path):

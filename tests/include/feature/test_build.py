@@ -234,3 +234,26 @@ def test_a_key_column_that_is_a_feature_too_is_there_once() -> None:
     assert schema.names[:7] == ["year", "month", "day", "carrier", "flight", "origin", "time_hour"]
     assert schema.field("carrier").type == pa.string()
     assert schema.field("hour").type == pa.float64()
+
+
+def test_features_built_in_pieces_are_those_built_at_once(
+    churn: UseCase, filled: Lake, first: Writer, second: Writer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    many = [{**ROWS[number % 2], "customer": number, "calls": number} for number in range(50)]
+    publish(filled, "clean", churn, many, DAY, token=2)
+    at_once = build_partition(churn, DAY, filled, first)
+    monkeypatch.setattr("include.feature.build.ROWS_AT_ONCE", 7)
+    in_pieces = build_partition(churn, DAY, filled, second)
+    assert at_once.rows == in_pieces.rows == 50
+    assert not in_pieces.changed  # the same content, in the same order
+
+
+def test_a_row_that_cannot_be_built_is_named_by_its_place_in_the_partition(
+    churn: UseCase, filled: Lake, first: Writer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    many = [{**ROWS[1], "customer": number, "bill": 1e300 if number == 9 else 1.0}
+            for number in range(20)]  # fmt: skip
+    publish(filled, "clean", churn, many, DAY, token=2)
+    monkeypatch.setattr("include.feature.build.ROWS_AT_ONCE", 7)
+    with pytest.raises(DataContractError, match="'bill' must be finite, got infinity in row 9 "):
+        build_partition(churn, DAY, filled, first)

@@ -244,6 +244,31 @@ def test_a_reference_may_land_by_partition(
         ingest_reference(use_case, "plans", "2024-05-03", landing, churn_lake, first)
 
 
+def test_a_reference_that_changes_has_each_key_once_a_time(
+    churn: UseCase,
+    churn_root: Path,
+    landing: Landing,
+    folder: Path,
+    churn_lake: Lake,
+    first: Writer,
+) -> None:
+    path = churn_root / "churn" / "use_case.yaml"
+    text = path.read_text().replace("plan: string, price", "plan: string, since: timestamp, price")
+    text = text.replace("key: [plan]", "key: [plan], as_of: since")
+    path.write_text(text.replace("[plan, calls, bill]", "[plan, calls, bill, seen_at]", 1))
+    use_case = load(churn_root / "churn")
+    landed = folder / "plans" / "plans.csv"
+    twice = "plan,since,price\na,2024-01-01T00:00:00Z,1\na,2024-02-01T00:00:00Z,2\n"
+    landed.write_text(twice)
+    assert ingest_reference(use_case, "plans", "all", landing, churn_lake, first).rows == 2
+    landed.write_text(twice + "a,2024-02-01T00:00:00Z,3\n")
+    with pytest.raises(DataContractError, match=r"the key \['plan', 'since'\] must name one row"):
+        ingest_reference(use_case, "plans", "all", landing, churn_lake, first)
+    landed.write_text(twice + "a,,3\n")
+    with pytest.raises(DataContractError, match="key column 'since' must be there in each row"):
+        ingest_reference(use_case, "plans", "all", landing, churn_lake, first)
+
+
 @pytest.mark.parametrize(
     ("path", "text", "message"),
     [

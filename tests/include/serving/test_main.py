@@ -5,10 +5,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
-from include.errors import ConfigError
-
 REPO = Path(__file__).parents[3]
 
 

@@ -73,6 +73,29 @@ def test_prepare_names_every_trial_and_pins_the_lake(house):
     assert house.registry.trainings("tiny") == {"2024-02": "RUNNING"}
 
 
+def test_the_lake_is_read_once_a_training_and_elsewhere_gives_the_same_rows(house, monkeypatch):
+    kept, loads = house.work / "trainings", []
+
+    def counted(*arguments):
+        loads.append(arguments)
+        return load_training_set(*arguments)
+
+    monkeypatch.setattr("include.train_tune.prepare.load_training_set", counted)
+    prepared = asdict(
+        prepare(house.use_case, "2024-02", house.lake, house.registry, "once", kept_in=kept)
+    )
+    here = run_trial(
+        "tiny", prepared, "logistic_regression", 0, house.lake, house.registry, house.optuna, kept
+    )
+    near = load_pinned(house.use_case, prepared, house.lake, kept)
+    assert len(loads) == 1
+    elsewhere = load_pinned(house.use_case, prepared, house.lake, kept / "another machine")
+    assert len(loads) == 2
+    pd.testing.assert_frame_equal(near.train_X, elsewhere.train_X)
+    values = trial_module.fold_values(house.use_case, "logistic_regression", here.params, elsewhere)
+    assert here.value == np.mean(values)
+
+
 def test_the_same_request_is_the_same_training_even_after_the_lake_moved_on(house):
     first = _prepare(house)
     fill(house.lake, house.use_case, "2024-01", tiny_rows(month="2024-01", seed=77))

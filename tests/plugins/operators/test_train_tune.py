@@ -239,10 +239,36 @@ def finish(context: dict[str, Any]) -> dict[str, Any]:
     return execute(task, context)
 
 
+def test_the_training_set_is_kept_for_all_steps_and_removed_at_the_end(stub, library, home):
+    trial = stub("include.train_tune.trial.run_trial", TrialDone("kmeans", 2, None, {}))
+    close = stub("include.train_tune.request.close", "FINISHED")
+    prepare(event("2013-01"))
+    execute(
+        RunTrialOperator(
+            task_id="t",
+            use_case="weather_regimes",
+            prepared=asdict(PREPARED),
+            candidate="kmeans",
+            number=2,
+        ),
+        make_context(key="2013-02"),
+    )
+    kept = home / "trainings"
+    assert library["prepare"].call_args.kwargs == trial.call_args.kwargs == {"kept_in": kept}
+    (kept / PREPARED.run_id).mkdir(parents=True)
+    closing = CloseTrainingOperator(
+        task_id="c", use_case="weather_regimes", prepare_task_id="prepare"
+    )
+    execute(closing, pulled())
+    assert close.called
+    assert list(kept.iterdir()) == []
+
+
 def test_finish_emits_the_candidate(stub, registry, home):
     folders = []
 
-    def library(use_case, prepared, lake, registry, optuna_storage, work_dir):
+    def library(use_case, prepared, lake, registry, optuna_storage, work_dir, kept_in):
+        assert kept_in == home / "trainings"
         assert (use_case, prepared) == ("weather_regimes", PREPARED)
         assert optuna_storage == f"sqlite:///{home}/optuna.db"
         folders.append((work_dir, work_dir.is_dir()))
