@@ -6,7 +6,7 @@ them.
 **Runs** when files land, on the use case's schedule, by hand, by REST. It has no partition key: it
 finds the partitions that are new.
 **Produces** `<use case>.raw`, `<use case>.labels`, `<use case>.references`, one event per partition
-whose content changed.
+whose content changed; of labels, where features wait for them.
 
 **On failure**: `report_refused` lists each partition that was refused: file, row, column, and what
 to do. The others were ingested. Correct the file and land it again: that starts the next run. To

@@ -6,8 +6,8 @@ is old. Obstacles: the cooldown, the monthly budget, nothing new to learn from. 
 recorded with its reasons in the lake's table `decisions`.
 
 **Runs** for each partition of `<use case>.drift`; before there is a champion, for each partition of
-`<use case>.unscored` and of labels; by hand with a form or by REST with a partition key.
-**Produces** `<use case>.training_request`, keyed by the as-of partition.
+`<use case>.unscored` and of labels that come after their features; by hand with a form or by REST
+with a partition key. **Produces** `<use case>.training_request`, keyed by the as-of partition.
 
 **On failure**: the log says which service did not answer. Bring it back (`make status`) and clear
 the task; left alone, housekeeping starts the work again. **Expected skips**:

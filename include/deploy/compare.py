@@ -26,7 +26,7 @@ from include.modelling.metrics import (
     metric_of,
 )
 from include.modelling.scoring import score_rows
-from include.modelling.training_set import TrainingSet, load_training_set
+from include.modelling.training_set import TrainingSet, load_training_set, wide
 from include.registry.client import Registry
 from include.registry.package import ServableModel
 from include.use_cases.schema import Slices, UseCase
@@ -108,7 +108,7 @@ def compare(
     rows = judged(trained, X, holdout.y, MAX_RESAMPLED_ROWS)
     scores = {"challenger": score_rows(challenger.estimator, rows.X, trained)}
     training = _training_of(challenger, lake)
-    guess = dummy(trained).fit(training.train_X, training.train_y)
+    guess = dummy(trained).fit(wide(training.train_X), training.train_y)
     scores["dummy"] = score_rows(guess, rows.X, trained)
     notes: list[str] = []
     if champion_version is not None and champion_version != version:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -109,6 +109,7 @@ def gather(
 ) -> Facts:
     """Collect what a decision as of `as_of` depends on."""
     labelled = labelled_partitions(use_case, lake, as_of)
+    landed = [key for key in lake.table(use_case.name, "raw").partitions() if key <= as_of]
     serves = (
         Champion(champion.version, champion.as_of, champion.holdout_partition) if champion else None
     )
@@ -123,25 +124,25 @@ def gather(
         windows=[window for window in windows if window.partition <= as_of],
         requests=standing_requests(use_case, lake, registry, decisions),
         incomplete=waits_for_labels(use_case, lake, as_of),
-        pending=[] if serves else [*pending_partitions(use_case, lake, as_of), *active],
+        pending=[] if serves else [*pending_partitions(use_case, lake, landed), *active],
         refused=refusal_message(use_case.name, "training", as_of, lake) if refused else None,
     )
 
 
-def pending_partitions(use_case: UseCase, lake: Lake, as_of: str) -> list[str]:
-    """List partitions up to `as_of` that are in `raw` and lack features of their present version.
+def pending_partitions(use_case: UseCase, lake: Lake, keys: Collection[str]) -> list[str]:
+    """List those of the partitions that are in `raw` and lack features of their present version.
 
     A refused one is not waited for, and neither is one that waits for a reference table.
     """
     due: set[str] = set()
     for stage, wanted in (
-        ("clean", wanted_clean(use_case, lake)),
-        ("features", wanted_features(use_case, lake)),
+        ("clean", wanted_clean(use_case, lake, keys)),
+        ("features", wanted_features(use_case, lake, keys)),
     ):
         found = states(use_case.name, stage, wanted, lake)
         ready = {key for key, sources in wanted.items() if ABSENT not in sources.values()}
         due |= {key for key, state in found.items() if state.due and key in ready}
-    return sorted(key for key in due if key <= as_of)
+    return sorted(due)
 
 
 def standing_requests(

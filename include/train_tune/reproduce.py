@@ -21,7 +21,7 @@ from include.lake.table import Input, Lake
 from include.modelling.estimators import make
 from include.modelling.metrics import evaluate
 from include.modelling.scoring import predictions, score_rows
-from include.modelling.training_set import TrainingSet, load_training_set
+from include.modelling.training_set import TrainingSet, load_training_set, wide
 from include.provenance import environment
 from include.registry.client import Registry
 from include.registry.package import ServableModel
@@ -110,7 +110,7 @@ def reproduce(use_case_name: str, version: str, lake: Lake, registry: Registry) 
     with threadpool_limits(limit):
         state = use_case.train.tuning.random_state
         rebuilt = make(use_case, facts["candidate"], facts["params"], state)
-        rebuilt.fit(training.train_X, training.train_y)
+        rebuilt.fit(wide(training.train_X), training.train_y)
         then, now = (
             score_rows(estimator, training.holdout_X, use_case)
             for estimator in (model.estimator, rebuilt)

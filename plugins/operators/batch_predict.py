@@ -77,7 +77,10 @@ class PredictPartitionOperator(PartitionOperator):
 
 class ReportUnscoredOperator(PhaseOperator):
     """Emit an event for a partition that was not scored because there is no champion, so that
-    `retrain_trigger` considers a first training. Skipped when there is one.
+    `retrain_trigger` considers a first training.
+
+    Skipped when there is a champion, and while other partitions that landed have no features yet:
+    the last of a backlog reports for all, or each would start a decision that waits for the others.
 
     **Idempotent**: reads only, but for its event. **XCom**: none. **Retries**: when the lake does
     not answer.
@@ -97,4 +100,17 @@ class ReportUnscoredOperator(PhaseOperator):
             key = self.checked_key(self.partition)
             if self.ledger.current() is not None:
                 raise AirflowSkipException("There is a champion: nothing to report.")
+            if waits := self._without_features():
+                raise AirflowSkipException(
+                    f"{len(waits)} partitions have landed and have no features yet, such as "
+                    f"{waits[0]}: the last of them reports."
+                )
         self.emit(context, key, {})
+
+    def _without_features(self) -> list[str]:
+        from include.retrain_trigger.gather import pending_partitions
+
+        raw, features = (
+            set(self.lake.table(self.use_case, stage).partitions()) for stage in ("raw", "features")
+        )
+        return pending_partitions(self.config, self.lake, raw - features)

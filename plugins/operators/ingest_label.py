@@ -42,6 +42,9 @@ class IngestRowsOperator(IngestOperator):
 class IngestLabelsOperator(IngestOperator):
     """Read labels off landed outcomes and publish them.
 
+    Emits the partitions that have features: those may be trained on or monitored now. Labels that
+    come with their rows, or before them, are found when the features are there.
+
     **Idempotent**: replaces partitions. **XCom**: counts, and the facts of the first partitions.
     **Retries**: when the landing area or the lake does not answer.
     """
@@ -49,6 +52,11 @@ class IngestLabelsOperator(IngestOperator):
     def stages(self) -> list[str]:
         """Name the tables that files are taken into."""
         return ["labels"]
+
+    def keys_to_emit(self, changed: Sequence[str]) -> list[str]:
+        """Choose the partitions of which something is to be decided or monitored now."""
+        features = self.lake.table(self.use_case, "features").partitions()
+        return sorted(set(changed) & set(features))
 
     def ingest(self, inventory: Inventory, key: str, context: Context) -> Any:
         """Read the outcomes of one partition, make labels, publish them."""

@@ -234,7 +234,7 @@ def test_what_has_landed_before_and_has_no_features_yet_is_waited_for(landing):
 
 def test_what_landed_later_is_not_waited_for(landing):
     raw(landing, "2024-03")
-    assert pending_partitions(landing.use_case, landing.lake, "2024-03") == ["2024-03"]
+    assert pending_partitions(landing.use_case, landing.lake, ["2024-03", "2024-04"]) == ["2024-03"]
     assert ask(landing).ask
 
 

@@ -473,11 +473,20 @@ def test_labels_are_found_apart_from_rows(home):
     land_outcomes(home, "2013-01")
     labels = flights(IngestLabelsOperator)
     labels()
-    assert labels.events == {"2013-01"}
+    assert labels.events == set(), "they come before their features, which find them"
     table = Lake(str(home / "lake")).table("flight_delays", "labels")
     assert table.read(columns=["label"]).to_pylist() == [{"label": 1}]
     with pytest.raises(AirflowSkipException, match="Nothing new"):
         labels()
+
+
+def test_labels_that_come_after_their_features_are_told(home):
+    clean(home, "2013-01", "features")
+    for month in ("2013-01", "2013-02"):
+        land_outcomes(home, month)
+    labels = flights(IngestLabelsOperator)
+    assert labels()["changed"] == 2
+    assert labels.events == {"2013-01"}
 
 
 def test_labels_that_have_not_come_are_no_error_for_a_partition_whose_rows_have(home):

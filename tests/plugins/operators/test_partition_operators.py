@@ -279,6 +279,30 @@ def test_what_there_is_no_champion_for_is_reported(home):
     assert report(make_context(key="2013-02")) == {"2013-02"}
 
 
+def test_the_last_of_a_backlog_reports_for_all(home):
+    for key in (KEY, "2013-02"):
+        put(home, "raw", key)
+    put(home, "features")
+    with pytest.raises(AirflowSkipException, match="1 partitions .* such as 2013-02: the last"):
+        report(event())
+    put(home, "features", "2013-02")
+    assert report(make_context(key="2013-02")) == {"2013-02"}
+
+
+def test_a_refused_partition_is_not_waited_for(home):
+    from include.due.state import refuse
+    from include.due.wanted import wanted_clean
+    from include.use_cases.loader import get
+
+    for key in (KEY, "2013-02"):
+        put(home, "raw", key)
+    put(home, "features")
+    lake = Lake(str(home / "lake"))
+    sources = wanted_clean(get(USE_CASE), lake)["2013-02"]
+    refuse(USE_CASE, "clean", "2013-02", sources, "bad", lake, Writer("t", 1, next(TOKENS), "t"))
+    assert report(event()) == {KEY}
+
+
 def test_with_a_champion_nothing_is_reported(home):
     crown(home, USE_CASE)
     with pytest.raises(AirflowSkipException, match="There is a champion: nothing to report"):
