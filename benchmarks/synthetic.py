@@ -52,7 +52,6 @@ ingest:
       columns: {item: int64, since: timestamp, cost: float64}
 labels:
   landing: returns/{partition}/*.parquet
-  column: came_back
   from: returned
   rule: ">= 1"
   columns: {sale: int64, sold_at: timestamp, returned: int64}

@@ -39,6 +39,7 @@ BY_PACKAGE = {
     "psycopg": _LIBRARY,
     "psycopg-binary": _LIBRARY,
     "psycopg2-binary": _LIBRARY,
+    "openlineage-sql": "its metadata names none; the project, OpenLineage, is under Apache-2.0",
     "huey": "its metadata names none; its LICENSE file is MIT's text",
     "skops": "its metadata says 'OSI Approved'; its LICENSE file is MIT's text",
     "text-unidecode": "Artistic License or GPL, as one likes: Flywheel takes the Artistic License",

@@ -6,6 +6,7 @@ import atexit
 import os
 import shutil
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -39,19 +40,21 @@ os.environ |= {
 }
 
 
-@pytest.fixture(autouse=True)
-def _suite_of_the_synthetic_use_case(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(autouse=True, scope="session")
+def _suite_of_the_synthetic_use_case() -> Iterator[None]:
     """Give `tiny`, which is in memory only, the suite that is part of a definition of `clean`."""
     from include.due import definitions
     from include.use_cases.expectations import Suite
     from include.use_cases.loader import load_suite, root
 
     def suite_of(use_case: UseCase, folder: Path | None = None) -> Suite:
-        if use_case.name == "tiny" and not (root() / "tiny").is_dir():
+        if use_case.name == "tiny" and not (root() / "tiny" / "expectations.yaml").is_file():
             return Suite.model_construct(expectations=[])
         return load_suite(use_case, folder)
 
-    monkeypatch.setattr(definitions, "load_suite", suite_of)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(definitions, "load_suite", suite_of)
+        yield
 
 
 @pytest.fixture(autouse=True)

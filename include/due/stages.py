@@ -59,7 +59,11 @@ class Stage:
 _FILES = (
     "include.ingest_label.cells",
     "include.ingest_label.files",
+    "include.ingest_label.gathering",
     "include.ingest_label.ingest",
+    "include.ingest_label.inventory",
+    "include.ingest_label.ledger",
+    "include.lake.corrections",
 )
 _JUDGED = (
     "include.modelling.clusters",
@@ -94,6 +98,7 @@ _DECLARED = (
         ("raw",),
         code_version=1,
         modules=(
+            "include.lake.corrections",
             "include.modelling.cleaning",
             "include.validate_clean.cleaning",
             "include.validate_clean.expectations",
@@ -112,6 +117,7 @@ _DECLARED = (
             "include.feature.build",
             "include.lake.frames",
             "include.modelling.features",
+            "include.modelling.references",
         ),
     ),
     Stage(
@@ -120,7 +126,11 @@ _DECLARED = (
         "features",
         ("features",),
         code_version=1,
-        modules=("include.batch_predict.predict", "include.modelling.scoring"),
+        modules=(
+            "include.batch_predict.predict",
+            "include.model_features",
+            "include.modelling.scoring",
+        ),
     ),
     Stage(
         "monitoring",
@@ -158,6 +168,8 @@ _DECLARED = (
         modules=(
             "include.modelling.estimators",
             "include.modelling.folds",
+            "include.modelling.label_coverage",
+            "include.modelling.labelled_rows",
             "include.modelling.training_set",
             "include.train_tune.finish",
             "include.train_tune.prepare",

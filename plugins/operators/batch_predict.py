@@ -102,8 +102,8 @@ class ReportUnscoredOperator(PhaseOperator):
                 raise AirflowSkipException("There is a champion: nothing to report.")
             if waits := self._without_features():
                 raise AirflowSkipException(
-                    f"{len(waits)} partitions have landed and have no features yet, such as "
-                    f"{waits[0]}: the last of them reports."
+                    f"What has landed has no features yet ({len(waits)}), such as {waits[0]}: the "
+                    "last of them reports."
                 )
         self.emit(context, key, {})
 

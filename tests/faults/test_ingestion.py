@@ -50,7 +50,7 @@ def test_a_malformed_file_stops_its_own_kind_only(home, broken):
         refused |= context["ti"].pushed.get("refused", {})
         there = lake.table("flight_delays", stage).partitions()
         assert bool(there) is (name != broken), name
-        if name in ("rows", "labels"):
+        if name == "rows":  # the others start nothing before there are features
             assert (emitted(context)[0] == {"2013-01"}) is (name != broken)
 
     assert [words for words in refused.values() if file.name in words]

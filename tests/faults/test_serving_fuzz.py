@@ -18,6 +18,7 @@ import pytest
 from include.modelling import estimators
 from include.registry.package import ServableModel
 from include.registry.request_rules import seen_in
+from include.use_cases.python_package import OwnPython
 from tests.support.packages import TINY, tiny_use_case
 from tests.support.request_bodies import CSV, GOOD, JSON, MARK, good_body, mutated_body, seeded
 from tests.support.serving import served
@@ -75,6 +76,7 @@ def model():
         example=GOOD,
         reference=X,
         facts={},
+        python=OwnPython(use_case.name, (("features.py", PYTHON),)),
         request_seen=seen_in(rows, use_case),
     )
 

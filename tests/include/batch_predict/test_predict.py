@@ -182,7 +182,7 @@ def test_back_to_the_first_model_writes_nothing_and_makes_it_current(tmp_path: P
     assert (one.changed, two.changed, again.changed) == (True, True, True)
     assert again.partition_version == one.partition_version != two.partition_version
     table = world.lake.table("tiny", "predictions")
-    assert table.consumed("2024-03", "model_version") == int(first)
+    assert table.made_from({"2024-03": ["model_version"]})["2024-03"]["model_version"] == int(first)
     assert predict(world, champion=first).changed is False
     assert set(after["model_version"]) == {first, second}
 
@@ -355,7 +355,7 @@ def test_what_the_model_needs_and_is_gone_is_named(tmp_path: Path):
     world.land("2024-03", rows=300)
     with pytest.raises(
         DataContractError,
-        match=rf"2024-03 cannot be built as model version {version} needs them: .*column \['z'\]",
+        match=rf"2024-03 cannot be built as model version {version} needs them: .*without \['z'\]",
     ):
         predict(world)
 

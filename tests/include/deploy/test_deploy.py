@@ -311,7 +311,7 @@ def test_a_champion_of_columns_that_are_gone_is_compared_by_the_dummy(house):
         f"champion (version {old}) cannot score these rows and is replaced by the dummy: tiny: "
         f"features of 2024-02 cannot be built as model version {old} needs them: "
     )
-    assert "column ['z'] must be one that is there" in verdict.reasons[0]
+    assert "were published without ['z']" in verdict.reasons[0]
 
 
 def test_a_champion_whose_features_the_use_case_has_no_more_is_compared_by_its_own(house):

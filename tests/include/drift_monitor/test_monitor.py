@@ -24,7 +24,7 @@ def predict(world: World, month: str = MARCH, champion: str | None = None) -> No
 
 def due(world: World) -> list[str]:
     found = states("tiny", "monitoring", wanted_monitoring(world.use_case, world.lake), world.lake)
-    return [key for key, state in found.items() if state.due]
+    return [key for key, state in found.items() if state.status != "up to date"]
 
 
 def monitor(world: World, month: str = MARCH) -> Monitored:

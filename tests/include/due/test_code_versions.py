@@ -33,6 +33,8 @@ NOT_COMPUTING = {
     "include.ingest_label.listing",
     "include.ingest_label.patterns",
     "include.ingest_label.retract",
+    "include.ingest_label.stillness",  # when a partition is taken
+    "include.train_tune.reproduce",  # compares, and keeps nothing
     "include.train_tune.request",  # names a training
 }
 """Modules of a phase whose change cannot change a row, with the reason."""

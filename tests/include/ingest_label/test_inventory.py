@@ -538,7 +538,7 @@ def test_rows_of_unknown_files_are_kept_where_no_file_brings_their_key(home: Hom
     raw = home.lake.table("churn", "raw")
     rows = raw.read([DAY]).drop_columns(["partition", "_file"])
     rows = rows.append_column("_file", [[None] * 3]).cast(raw.schema())
-    raw.publish(rows, partition=DAY, schema=rows.schema, writer=home.writer)
+    raw.publish(rows, partition=DAY, schema=rows.schema, writer=home.writer, origin=["_file"])
     shutil.rmtree(home.root)
     shutil.rmtree(Path(home.lake.uri) / "churn" / "landed")
     home.land("b.csv", (2, 2), (3, 2))

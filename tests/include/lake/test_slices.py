@@ -75,7 +75,7 @@ def test_back_to_an_earlier_slice_writes_no_rows_and_is_a_change(table: LakeTabl
     assert done[0].partition_version == done[2].partition_version != done[1].partition_version
     added = [commit["operationMetrics"]["num_added_rows"] for commit in _commits(table)]
     assert added == [2, 2, 0, 0], "rows are written twice only"
-    assert table.partition_version(P) == done[1].partition_version
+    assert table.partition_versions()[P] == done[1].partition_version
     assert publish(table, "2", [7, 8], 5).changed is False
     assert [record["changed"] for record in table.history()] == [False, True, True, True, True]
 
@@ -89,7 +89,7 @@ def _commits(table: LakeTable) -> list[dict[str, dict[str, int]]]:
 def test_which_slice_is_current_is_noted_as_consumed(table: LakeTable) -> None:
     publish(table, "7", [1], 1)
     publish(table, "12", [1], 2)
-    assert table.consumed(P, "model_version") == 12
+    assert table.made_from({P: ["model_version"]})[P]["model_version"] == 12
 
 
 def test_a_later_attempt_fences_every_slice(table: LakeTable) -> None:

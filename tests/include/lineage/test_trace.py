@@ -38,8 +38,11 @@ class Chain:
     """A use case whose every publish is known, because it is made here."""
 
     def __init__(self, where: Path) -> None:
+        use_case = tiny_use_case()
+        # Two definitions made the features, as after an edit.
+        named = use_case.train.model_copy(update={"mixed_definitions": "name"})
         self.house = House(
-            tiny_use_case(),
+            use_case.model_copy(update={"train": named}),
             Lake(str(where / "lake")),
             local_registry(where / "registry"),
             f"sqlite:///{where}/optuna.db",

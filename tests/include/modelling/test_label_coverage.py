@@ -100,7 +100,7 @@ def test_without_labels_every_partition_with_features_is_learned_from(tmp_path: 
 
 
 def test_no_row_is_read(lake: Lake, use_case: UseCase, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("include.lake.table.rows_of", None)
+    monkeypatch.setattr("include.lake.reader.rows_of", None)
     assert len(labelled(use_case, lake, "2024-02")) == 2
 
 

@@ -247,7 +247,7 @@ def test_the_training_set_is_kept_for_all_steps_and_removed_at_the_end(stub, lib
         RunTrialOperator(
             task_id="t",
             use_case="weather_regimes",
-            prepared=asdict(PREPARED),
+            run_id=PREPARED.run_id,
             candidate="kmeans",
             number=2,
         ),
