@@ -293,8 +293,8 @@ def test_an_error_of_a_use_case_with_hundreds_of_columns_stays_short(letter):
     [
         pytest.param(
             "def derive(frame):\n    return frame\n\nimport nothing_of_the_kind\n",
-            "tiny/features.py, line 4: cannot be imported, got ModuleNotFoundError: No module named "
-            "'nothing_of_the_kind'",
+            "tiny/features.py, line 4: cannot be imported, got ModuleNotFoundError: No module "
+            "named 'nothing_of_the_kind'",
             id="import",
         ),
         pytest.param(

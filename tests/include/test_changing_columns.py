@@ -20,6 +20,7 @@ from include.use_cases.schema import UseCase
 from include.validate_clean.validate import validate_and_clean
 from tests.include.conftest import writer
 from tests.support.monitored import World, make_world
+from tests.support.packages import TINY, tiny_use_case
 
 DAYS = ["2024-05-01", "2024-05-02", "2024-05-03"]
 TABLES = ("raw", "clean", "features", "reference_plans")
@@ -173,7 +174,9 @@ def scored(world: World, month: str) -> list[float]:
     return found
 
 
-FEATURES = {"id": "int64", "at": "timestamp", "x": "float64", "z": "float64", "colour": "string"}
+def edited(world: World, **changes: Any) -> None:
+    """Let the use case be another one from now on; the champion keeps its own."""
+    world.use_case = tiny_use_case(**changes)
 
 
 def test_an_older_champion_goes_on_scoring_when_columns_are_added(tmp_path: Path) -> None:
@@ -181,8 +184,10 @@ def test_an_older_champion_goes_on_scoring_when_columns_are_added(tmp_path: Path
     world.crown()
     rows = world.land("2024-03", rows=50)
     expected = scored(world, "2024-03")
-    more = rows.assign(extra=1.0)
-    world.publish("features", "2024-03", more, FEATURES | {"extra": "float64"})
+    ingest = TINY["ingest"] | {"columns": TINY["ingest"]["columns"] | {"extra": "float64"}}
+    features = TINY["features"] | {"inputs": ["x", "z", "colour", "extra"]}
+    edited(world, ingest=ingest, features=features | {"numeric": ["x", "z", "extra"]})
+    world.land("2024-03", rows.assign(extra=1.0))
     assert scored(world, "2024-03") == expected
 
 
@@ -193,14 +198,14 @@ def test_an_older_champion_is_told_that_a_dropped_column_was_one_of_its_own(
     world.crown()
     rows = world.land("2024-03", rows=50)
     expected = scored(world, "2024-03")
-    without = {name: kind for name, kind in FEATURES.items() if name != "z"}
-    world.publish("features", "2024-04", rows, without)
+    columns = {name: kind for name, kind in TINY["ingest"]["columns"].items() if name != "z"}
+    features = {"inputs": ["x", "colour"], "numeric": ["x"], "categorical": ["colour"]}
+    edited(world, ingest=TINY["ingest"] | {"columns": columns}, features=features)
+    world.land("2024-04", rows.drop(columns="z"))
     with pytest.raises(DataContractError) as told:
         scored(world, "2024-04")
-    assert "but 2024-04 was published without ['z']. The use case was changed" in str(told.value)
-    assert "train again, or put them back into include/use_cases/tiny/use_case.yaml" in str(
-        told.value
-    )
+    assert "cannot be built as model version 1 needs them" in str(told.value)
+    assert "but were published without ['z']. Train again" in str(told.value)
     assert scored(world, "2024-03") == expected  # the rows that it needs are there
 
 
@@ -209,16 +214,14 @@ def test_an_older_champion_reads_its_own_types(tmp_path: Path) -> None:
     world.crown()
     rows = world.land("2024-03", rows=50)
     expected = scored(world, "2024-03")
+    ingest = TINY["ingest"] | {"columns": TINY["ingest"]["columns"] | {"x": "string"}}
+    features = TINY["features"] | {"numeric": ["z"]}
+    step = {"column": "x", "before": "float64", "after": "string"}
+    edited(world, ingest=ingest, features=features, migrations=[step])
     as_text = rows.assign(x=rows["x"].map(lambda value: None if value != value else repr(value)))
-    schema = FEATURES | {"x": "string"}
-
-    class Step:
-        column, before, after, misfits = "x", "float64", "string", "refuse"
-
-    world.publish("features", "2024-04", as_text, schema, [Step()])
+    world.land("2024-04", as_text)
     assert scored(world, "2024-03") == expected
     assert scored(world, "2024-04") == expected
-    broken = as_text.assign(x="many")
-    world.publish("features", "2024-04", broken, schema)
+    world.land("2024-04", as_text.assign(x="many"))
     with pytest.raises(DataContractError, match=r"'x': every value must fit float64, got 'many'"):
         scored(world, "2024-04")

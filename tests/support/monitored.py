@@ -48,14 +48,7 @@ class World:
         """Return a writer that has overtaken all earlier ones."""
         return Writer(run_id=run_id, attempt=1, token=next(self.tokens), code_version="test")
 
-    def publish(
-        self,
-        stage: str,
-        partition: str,
-        frame: pd.DataFrame,
-        columns: Any,
-        migrations: Any = (),
-    ) -> Published:
+    def publish(self, stage: str, partition: str, frame: pd.DataFrame, columns: Any) -> Published:
         """Publish a frame, as made by the definition of today."""
         data: pa.Table = to_arrow(frame[list(columns)], arrow_schema(columns))
         table = self.lake.table(self.use_case.name, stage)
@@ -65,7 +58,7 @@ class World:
             schema=data.schema,
             writer=self.writer(),
             consumed={DEFINITION: definition_of(self.use_case, stage)},
-            migrations=migrations,
+            migrations=self.use_case.migrations,
         )
 
     def land(self, month: str, frame: pd.DataFrame | None = None, **made: Any) -> pd.DataFrame:

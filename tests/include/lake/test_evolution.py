@@ -314,7 +314,8 @@ def by_hand(value: Any, kind: str) -> Any:
             return str(value).lower()
         return str(value) if isinstance(value, int) else pa.scalar(value).cast("string").as_py()
     if kind == "bool":
-        return {0: False, 1: True, "0": False, "1": True}.get(value)
+        texts = {"0": False, "1": True, "false": False, "true": True}
+        return {0: False, 1: True, **texts}.get(value)
     try:
         number = float(value)
         return number if kind == "float64" else (int(value) if number == int(value) else None)

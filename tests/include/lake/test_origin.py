@@ -10,7 +10,7 @@ import pytest
 from deltalake import DeltaTable
 
 from include.errors import DataContractError, ServiceUnavailable
-from include.lake import store as store_module
+from include.lake import log as log_module
 from include.lake.content import content_version
 from include.lake.table import LakeTable, Published, Writer
 
@@ -72,8 +72,9 @@ def test_a_version_that_is_there_and_cannot_be_opened_is_an_outage(
             raise OSError("request timed out")
         return DeltaTable(uri, version=version, **more)
 
-    monkeypatch.setattr(store_module, "DeltaTable", failing)
+    monkeypatch.setattr(log_module, "DeltaTable", failing)
     with pytest.raises(ServiceUnavailable, match=r"could not be opened: request timed out"):
         table.read(version=0)
+    monkeypatch.undo()
     with pytest.raises(DataContractError, match=r"version 7 must be one that is kept, .* is 1"):
         table.read(version=7)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-
 import pytest
 
 from include.due.definitions import DEFINITION
@@ -39,8 +37,8 @@ def test_by_default_it_is_refused_and_leaves_no_run(mixed):
 def test_by_choice_it_is_trained_and_named_in_the_model(mixed):
     train = mixed.use_case.train.model_copy(update={"mixed_definitions": "name"})
     use_case = mixed.use_case.model_copy(update={"train": train})
-    prepared = asdict(prepare(use_case, "2024-02", mixed.lake, mixed.registry, "mixed"))
-    for trial in prepared["trials"]:
+    prepared = prepare(use_case, "2024-02", mixed.lake, mixed.registry, "mixed")
+    for trial in prepared.trials:
         candidate, number = trial["candidate"], trial["number"]
         run_trial("tiny", prepared, candidate, number, mixed.lake, mixed.registry, mixed.optuna)
     trained = finish("tiny", prepared, mixed.lake, mixed.registry, mixed.optuna, mixed.work)
@@ -49,7 +47,7 @@ def test_by_choice_it_is_trained_and_named_in_the_model(mixed):
     (told,) = model.facts["mixed_definitions"]
     assert told.startswith("labels of 2024-01 (made by definition 00000000000000d1, ")
     assert mixed.registry.details("tiny", trained.version)["tags"]["mixed_definitions"] == told
-    note = mixed.registry.client.get_run(prepared["run_id"]).data.tags["mlflow.note.content"]
+    note = mixed.registry.client.get_run(prepared.run_id).data.tags["mlflow.note.content"]
     assert note.endswith(told)
 
 

@@ -61,8 +61,10 @@ def test_prepare_names_every_trial_and_pins_the_lake(house):
         for stage in ("features", "labels", "clean")
         for table in [house.lake.table("tiny", stage)]
     ]
-    definition = f"{definition_of(house.use_case, 'features'):016x}"
-    assert prepared.definitions == {"features": {definition: ["2024-01", "2024-02"]}}
+    assert prepared.definitions == {
+        stage: {f"{definition_of(house.use_case, stage):016x}": ["2024-01", "2024-02"]}
+        for stage in ("clean", "features", "labels")
+    }
     assert (prepared.partitions, prepared.rows) == (["2024-01", "2024-02"], 400)
     assert recall(house.registry, prepared.run_id) == prepared
     run = house.registry.client.get_run(prepared.run_id).data
@@ -81,9 +83,7 @@ def test_the_lake_is_read_once_a_training_and_elsewhere_gives_the_same_rows(hous
         return load_training_set(*arguments)
 
     monkeypatch.setattr("include.train_tune.prepare.load_training_set", counted)
-    prepared = asdict(
-        prepare(house.use_case, "2024-02", house.lake, house.registry, "once", kept_in=kept)
-    )
+    prepared = prepare(house.use_case, "2024-02", house.lake, house.registry, "once", kept_in=kept)
     here = run_trial(
         "tiny", prepared, "logistic_regression", 0, house.lake, house.registry, house.optuna, kept
     )
@@ -255,11 +255,12 @@ def test_an_edit_of_any_file_while_trials_run_changes_nothing(file, tmp_path, mo
     answers = []
     for edited in (False, True):
         where = tmp_path / f"edited {edited}"
-        house, folder = make_house(where), where / "use_cases" / "tiny"
+        folder = where / "use_cases" / "tiny"
         folder.mkdir(parents=True)
         monkeypatch.setenv("FLYWHEEL_USE_CASES", str(folder.parent))
         for name, text in FILES.items():
             (folder / name).write_text(text)
+        house = make_house(where)
         prepared = _prepare(house)
         if edited:
             (folder / file).write_text(EDITS[file])

@@ -276,6 +276,6 @@ def test_a_column_may_say_which_correction_stands(
     path = churn_root / "churn" / "use_case.yaml"
     path.write_text(path.read_text().replace("ingest:", "ingest:\n  corrections: {by: bill}", 1))
     by_bill = load(churn_root / "churn")
-    assert status(by_bill, churn_lake) == "due"
+    assert status(by_bill, churn_lake) == "out of date"
     validate_and_clean(by_bill, DAY, churn_lake, second)
     assert clean_calls(churn_lake) == {1: 9, 2: 2}
