@@ -18,13 +18,12 @@ from openlineage.client.facet_v2 import (
     output_statistics_output_dataset,
 )
 
+from include.due.stages import ALL, LANDING
+
 if TYPE_CHECKING:
     from include.lake.table import Lake
     from include.settings import Settings
     from include.use_cases.schema import UseCase
-
-# As `include.ingest_label.ingest` has them: importing it would cost each task 35 ms.
-ALL, SOURCE = "all", "landing"
 
 _NEWEST = 600
 """Commits that are looked at for those of this run: an ingestion makes at most 500 partitions."""
@@ -119,20 +118,13 @@ def _read(
         )
         for read in record.get("inputs", [])
     ]
-    if (landed := record.get("consumed", {}).get(SOURCE)) is not None:
+    if (landed := record.get("consumed", {}).get(LANDING)) is not None:
         key = "" if partition == ALL else partition
-        pattern = _pattern(use_case, stage).replace("{partition}", key)
+        pattern = (use_case.landing_of(stage) or "").replace("{partition}", key)
         version = dataset_version_dataset.DatasetVersionDatasetFacet(f"{landed:016x}")
         named = _place(settings.landing_uri, pattern)
         found.append(InputDataset(*named, facets={"version": version}))
     return found
-
-
-def _pattern(use_case: UseCase, stage: str) -> str:
-    if stage.startswith("reference_"):
-        return use_case.ingest.references[stage.removeprefix("reference_")].landing
-    labels = use_case.labels
-    return labels.landing if stage == "labels" and labels is not None else use_case.ingest.landing
 
 
 def _facets(version: int, partitions: list[str], table_id: str) -> dict[str, DatasetFacet]:

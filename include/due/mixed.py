@@ -6,11 +6,12 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from include.due.definitions import DEFINITION, definition_of, digest_63
+from include.due.definitions import DEFINITION, definition_of
 from include.due.recorded import changes_since
 from include.due.remedy import remedy
-from include.due.stages import REFERENCE, WHOLE, upstream
+from include.due.stages import ALL, REFERENCE, upstream
 from include.errors import DataContractError, bounded
+from include.lake.records import digest_63
 from include.lake.table import Lake
 from include.use_cases.schema import UseCase
 
@@ -133,7 +134,7 @@ def _made(
     """Give the definition of each partition, for each table that the training set rests on."""
     for stage in upstream("features", "labels"):
         for name in _tables_of(use_case, stage):
-            keys = [*partitions, WHOLE] if stage == REFERENCE else partitions
+            keys = [*partitions, ALL] if stage == REFERENCE else partitions
             table = lake.table(use_case.name, name)
             there = sorted(set(table.partitions()) & set(keys))
             if there:

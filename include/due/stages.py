@@ -12,8 +12,11 @@ from dataclasses import dataclass
 REFERENCE = "reference"
 """Stands for the tables `reference_<name>`: one for each reference of a use case."""
 
-WHOLE = "all"
-"""Partition of a reference that lands whole."""
+ALL = "all"
+"""The one partition of a reference that lands whole."""
+
+LANDING = "landing"
+"""Name under which a result notes the fingerprint of the landed files that it was made from."""
 
 
 @dataclass(frozen=True)

@@ -352,6 +352,20 @@ class UseCase(Strict):
         times = (self.train.split.by, self.ingest.partition.column)
         return next((name for name in times if name in self.features.inputs), None)
 
+    def landing_of(self, table: str) -> str | None:
+        """Where the files of a table land; None for the labels of a use case without any.
+
+        Parameters
+        ----------
+        table : {'raw', 'labels', 'reference_<name>'}
+            A table that is filled from landed files.
+        """
+        if table == "raw":
+            return self.ingest.landing
+        if table == "labels":
+            return self.labels.landing if self.labels else None
+        return self.ingest.references[table.removeprefix("reference_")].landing
+
     def with_trials(self, trials: int | None) -> UseCase:
         """Return this use case with another number of trials a candidate; None changes none."""
         if trials is None:

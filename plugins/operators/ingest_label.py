@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
+from include.due.stages import ALL
 from plugins.operators.base import PhaseOperator
-from plugins.operators.landed import ALL, REFUSED, IngestOperator
+from plugins.operators.landed import REFUSED, IngestOperator
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
