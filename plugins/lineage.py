@@ -72,7 +72,7 @@ def lineage_of(
     return OperatorLineage(inputs=list(inputs.values()), outputs=outputs)
 
 
-def model_lineage(
+def training_lineage(
     use_case: str, version: str, inputs: Sequence[Mapping[str, Any]], lake: Lake, tracking_uri: str
 ) -> OperatorLineage[Any, Any]:
     """Return the pinned tables that a training read, and the model version that it registered."""

@@ -21,7 +21,7 @@ _TAG_LENGTH = 4000  # MLflow takes 5000 characters
 
 @dataclass(frozen=True)
 class MadeBefore:
-    """Partitions of one table that one other definition than today's has made.
+    """Partitions of one table that one definition other than today's has made.
 
     Attributes
     ----------

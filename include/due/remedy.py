@@ -1,4 +1,4 @@
-"""How what is out of date is made again, in a sentence."""
+"""The sentence that says how to rebuild what is out of date."""
 
 from __future__ import annotations
 

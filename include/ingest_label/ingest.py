@@ -86,7 +86,7 @@ def landed_stages(use_case: UseCase) -> list[str]:
 
 
 def wanted_landed(use_case: UseCase, landing: Landing, lake: Lake) -> dict[str, Wanted]:
-    """Say so of every table, from the listing and the ledger alone: no file is read."""
+    """Say it for every table, from the listing and the ledger `landed` alone: no file is read."""
     stages = landed_stages(use_case)
     return {stage: wanted_of(use_case, look(use_case, stage, landing, lake)) for stage in stages}
 

@@ -143,9 +143,9 @@ class Migration(Strict):
     All partitions are converted in one commit when the first is published with the new type.
     """
 
-    column: str
-    before: ColumnType
-    after: ColumnType
+    column: str = Field(description="Name of the column, in whatever table has it.")
+    before: ColumnType = Field(description="The type that it had.")
+    after: ColumnType = Field(description="The type that it has now, in ingest.columns too.")
     misfits: Literal["refuse", "missing"] = Field(
         default="refuse",
         description="What becomes of a value that the new type cannot hold: 'refuse' the "

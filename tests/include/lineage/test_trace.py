@@ -281,7 +281,7 @@ def test_where_a_table_was_made_anew_the_trail_ends_with_words(tmp_path: Path) -
     assert {gap.table for gap in lineage.gaps} == {"tiny.clean"}
     text = model_text(lineage)
     assert "Cannot be followed further" in text
-    assert "it was moved away or made anew since" in text
+    assert "the former one was moved away or created again" in text
 
 
 def test_what_does_not_exist_is_named_with_what_does(turned: Chain) -> None:
