@@ -78,7 +78,13 @@ class Reference(Strict):
     """
 
     landing: Pattern
-    key: Annotated[list[str], Field(min_length=1)]
+    key: Annotated[
+        list[str],
+        Field(
+            min_length=1,
+            description="Columns by which rows are joined with it, also among features.inputs.",
+        ),
+    ]
     columns: Columns
     as_of: str | None = Field(
         default=None,
