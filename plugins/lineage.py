@@ -18,7 +18,7 @@ from openlineage.client.facet_v2 import (
     output_statistics_output_dataset,
 )
 
-from include.due.stages import ALL, LANDING
+from include.due.stages import ALL, LANDING, REFERENCE, tables_of
 
 if TYPE_CHECKING:
     from include.lake.table import Lake
@@ -27,8 +27,13 @@ if TYPE_CHECKING:
 
 _NEWEST = 600
 """Commits that are looked at for those of this run: an ingestion makes at most 500 partitions."""
-_STAGES = {"drift": "monitoring", "training_request": "decisions", "champion": "promotions"}
-"""Table behind an asset, where its name is another."""
+_STAGES = {
+    "references": REFERENCE,
+    "drift": "monitoring",
+    "training_request": "decisions",
+    "champion": "promotions",
+}
+"""Stage behind an asset, where its name is another."""
 
 
 @attr.define
@@ -46,8 +51,8 @@ class LakePartitionDatasetFacet(DatasetFacet):
 def tables_behind(outlets: Iterable[Any], use_case: UseCase) -> list[str]:
     """Return the stages of the lake that a task with these outlets may publish."""
     names = [outlet.name.partition(".")[2] for outlet in outlets]
-    references = [f"reference_{name}" for name in use_case.ingest.references]
-    stages = [[_STAGES.get(name, name)] if name != "references" else references for name in names]
+    references = use_case.ingest.references
+    stages = [tables_of(_STAGES.get(name, name), references) for name in names]
     return [stage for of_asset in stages for stage in of_asset]
 
 

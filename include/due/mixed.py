@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from include.due.definitions import DEFINITION, definition_of
 from include.due.recorded import changes_since
 from include.due.remedy import remedy
-from include.due.stages import ALL, REFERENCE, upstream
+from include.due.stages import ALL, REFERENCE, tables_of, upstream
 from include.errors import DataContractError, bounded
 from include.lake.records import digest_63
 from include.lake.table import Lake
@@ -133,17 +133,10 @@ def _made(
 ) -> Iterator[tuple[str, Mapping[str, int | None]]]:
     """Give the definition of each partition, for each table that the training set rests on."""
     for stage in upstream("features", "labels"):
-        for name in _tables_of(use_case, stage):
+        for name in tables_of(stage, use_case.features.references):
             keys = [*partitions, ALL] if stage == REFERENCE else partitions
             table = lake.table(use_case.name, name)
             there = sorted(set(table.partitions()) & set(keys))
             if there:
                 made = table.made_from({key: [DEFINITION] for key in there})
                 yield name, {key: made[key][DEFINITION] for key in there}
-
-
-def _tables_of(use_case: UseCase, stage: str) -> list[str]:
-    """Name the tables of a stage: one, but as many as the features join of `reference`."""
-    if stage == REFERENCE:
-        return [f"{REFERENCE}_{name}" for name in use_case.features.references]
-    return [stage]

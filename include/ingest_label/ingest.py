@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from include.due.definitions import DEFINITION, definition_of
-from include.due.stages import ALL, LANDING
+from include.due.stages import ALL, LANDING, REFERENCE, tables_of
 from include.due.wanted import Wanted
 from include.errors import ConfigError, DataContractError, bounded
 from include.ingest_label.files import ARROW_TYPES
@@ -81,7 +81,7 @@ def wanted_of(use_case: UseCase, inventory: Inventory) -> Wanted:
 
 def landed_stages(use_case: UseCase) -> list[str]:
     """List the tables that files are taken into."""
-    references = [f"reference_{name}" for name in use_case.ingest.references]
+    references = tables_of(REFERENCE, use_case.ingest.references)
     return ["raw", *(["labels"] if use_case.labels else []), *references]
 
 
