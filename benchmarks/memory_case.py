@@ -21,8 +21,9 @@ def partition(folder: Path, month: str) -> Steps:
     """Take a landed month to features, as three tasks do."""
     import great_expectations  # noqa: F401  a warm worker has it, so its seconds do not count
 
+    from include.due.stages import ALL
     from include.feature.build import build_partition
-    from include.ingest_label.ingest import ALL, ingest_labels, ingest_reference, ingest_rows
+    from include.ingest_label.ingest import ingest_labels, ingest_reference, ingest_rows
     from include.ingest_label.landing import Landing
     from include.validate_clean.validate import validate_and_clean
 

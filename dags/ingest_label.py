@@ -26,6 +26,7 @@ from airflow.sdk import (
     chain,
 )
 
+from include.due.stages import ALL
 from include.use_cases.schema import UseCase
 from plugins.operators.ingest_label import (
     IngestLabelsOperator,
@@ -51,7 +52,7 @@ def build_dag(use_case: UseCase) -> DAG:
     partition = Param(
         default=None,
         type=["null", "string"],
-        pattern=f"{PARTITION_PATTERN}|^all$",
+        pattern=f"{PARTITION_PATTERN}|^{ALL}$",
         title="Partition",
         description="Take in this partition, such as 2013-04, also if it is not new; 'all' is that "
         "of references that land whole. "

@@ -18,7 +18,7 @@ from airflow.sdk import DAG, Param
 
 from include.due.stages import REBUILT
 from include.use_cases.schema import UseCase
-from plugins.operators.rebuild import ALL, OUT_OF_DATE, RebuildOperator
+from plugins.operators.rebuild import EVERY, OUT_OF_DATE, RebuildOperator
 from plugins.wheel import PARTITION_PATTERN, dag_arguments, use_cases
 
 
@@ -44,9 +44,9 @@ def build_dag(use_case: UseCase) -> DAG:
             description="It is rebuilt too.",
         ),
         "only": Param(
-            default=ALL,
+            default=EVERY,
             type="string",
-            enum=[ALL, OUT_OF_DATE],
+            enum=[EVERY, OUT_OF_DATE],
             title="Which",
             description="All, or those that another definition than today's has made.",
         ),

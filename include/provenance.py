@@ -1,4 +1,4 @@
-"""Which code, which locked packages and which machine made something."""
+"""Which code, locked packages, machine and numerical libraries made something."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import platform
 import subprocess
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from include.settings import REPO, Settings
 
@@ -47,6 +48,29 @@ def environment() -> dict[str, str]:
         "machine": f"{platform.system()} {platform.machine()}, {_cpu()}",
         "threads": os.environ.get("OMP_NUM_THREADS", "1"),
     }
+
+
+def numerical_libraries() -> list[dict[str, Any]]:
+    """List the numerical libraries of this process: they decide the last bits of a result.
+
+    Returns
+    -------
+    list of dict
+        JSON values, sorted: `library` (such as `openblas`), `version`, `kernels` that it chose for
+        this CPU, and `threads`.
+    """
+    from threadpoolctl import threadpool_info  # type: ignore[import-untyped]
+
+    found = [
+        {
+            "library": pool["internal_api"],
+            "version": pool["version"],
+            "kernels": pool.get("architecture"),
+            "threads": pool["num_threads"],
+        }
+        for pool in threadpool_info()
+    ]
+    return sorted(found, key=str)
 
 
 @cache

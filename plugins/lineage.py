@@ -18,18 +18,22 @@ from openlineage.client.facet_v2 import (
     output_statistics_output_dataset,
 )
 
+from include.due.stages import ALL, LANDING, REFERENCE, tables_of
+
 if TYPE_CHECKING:
     from include.lake.table import Lake
     from include.settings import Settings
     from include.use_cases.schema import UseCase
 
-# As `include.ingest_label.ingest` has them: importing it would cost each task 35 ms.
-ALL, SOURCE = "all", "landing"
-
 _NEWEST = 600
 """Commits that are looked at for those of this run: an ingestion makes at most 500 partitions."""
-_STAGES = {"drift": "monitoring", "training_request": "decisions", "champion": "promotions"}
-"""Table behind an asset, where its name is another."""
+_STAGES = {
+    "references": REFERENCE,
+    "drift": "monitoring",
+    "training_request": "decisions",
+    "champion": "promotions",
+}
+"""Stage behind an asset, where its name is another."""
 
 
 @attr.define
@@ -47,8 +51,8 @@ class LakePartitionDatasetFacet(DatasetFacet):
 def tables_behind(outlets: Iterable[Any], use_case: UseCase) -> list[str]:
     """Return the stages of the lake that a task with these outlets may publish."""
     names = [outlet.name.partition(".")[2] for outlet in outlets]
-    references = [f"reference_{name}" for name in use_case.ingest.references]
-    stages = [[_STAGES.get(name, name)] if name != "references" else references for name in names]
+    references = use_case.ingest.references
+    stages = [tables_of(_STAGES.get(name, name), references) for name in names]
     return [stage for of_asset in stages for stage in of_asset]
 
 
@@ -73,7 +77,7 @@ def lineage_of(
     return OperatorLineage(inputs=list(inputs.values()), outputs=outputs)
 
 
-def model_lineage(
+def training_lineage(
     use_case: str, version: str, inputs: Sequence[Mapping[str, Any]], lake: Lake, tracking_uri: str
 ) -> OperatorLineage[Any, Any]:
     """Return the pinned tables that a training read, and the model version that it registered."""
@@ -119,20 +123,13 @@ def _read(
         )
         for read in record.get("inputs", [])
     ]
-    if (landed := record.get("consumed", {}).get(SOURCE)) is not None:
+    if (landed := record.get("consumed", {}).get(LANDING)) is not None:
         key = "" if partition == ALL else partition
-        pattern = _pattern(use_case, stage).replace("{partition}", key)
+        pattern = (use_case.landing_of(stage) or "").replace("{partition}", key)
         version = dataset_version_dataset.DatasetVersionDatasetFacet(f"{landed:016x}")
         named = _place(settings.landing_uri, pattern)
         found.append(InputDataset(*named, facets={"version": version}))
     return found
-
-
-def _pattern(use_case: UseCase, stage: str) -> str:
-    if stage.startswith("reference_"):
-        return use_case.ingest.references[stage.removeprefix("reference_")].landing
-    labels = use_case.labels
-    return labels.landing if stage == "labels" and labels is not None else use_case.ingest.landing
 
 
 def _facets(version: int, partitions: list[str], table_id: str) -> dict[str, DatasetFacet]:

@@ -8,12 +8,12 @@ said, and the Dag `rebuild` makes them again.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from include.due.stages import REFERENCE, stage_of
+from include.lake.records import digest_63
 from include.use_cases.loader import load_suite, python_of
 from include.use_cases.python_package import OwnPython
 from include.use_cases.schema import UseCase
@@ -73,11 +73,6 @@ def definition_parts(
         for name, content in {"task": use_case.task, **parts}.items()
     }
     return {**digests, "code version": str(table.code_version)}
-
-
-def digest_63(content: bytes) -> int:
-    """Digest bytes into a number below 2**63, as a Delta transaction holds it."""
-    return int.from_bytes(hashlib.sha256(content).digest()[:8], "big") >> 1
 
 
 def _raw(use_case: UseCase) -> Parts:

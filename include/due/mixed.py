@@ -6,11 +6,12 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from include.due.definitions import DEFINITION, definition_of, digest_63
+from include.due.definitions import DEFINITION, definition_of
 from include.due.recorded import changes_since
 from include.due.remedy import remedy
-from include.due.stages import REFERENCE, WHOLE, upstream
+from include.due.stages import ALL, REFERENCE, tables_of, upstream
 from include.errors import DataContractError, bounded
+from include.lake.records import digest_63
 from include.lake.table import Lake
 from include.use_cases.schema import UseCase
 
@@ -20,7 +21,7 @@ _TAG_LENGTH = 4000  # MLflow takes 5000 characters
 
 @dataclass(frozen=True)
 class MadeBefore:
-    """Partitions of one table that one other definition than today's has made.
+    """Partitions of one table that one definition other than today's has made.
 
     Attributes
     ----------
@@ -132,17 +133,10 @@ def _made(
 ) -> Iterator[tuple[str, Mapping[str, int | None]]]:
     """Give the definition of each partition, for each table that the training set rests on."""
     for stage in upstream("features", "labels"):
-        for name in _tables_of(use_case, stage):
-            keys = [*partitions, WHOLE] if stage == REFERENCE else partitions
+        for name in tables_of(stage, use_case.features.references):
+            keys = [*partitions, ALL] if stage == REFERENCE else partitions
             table = lake.table(use_case.name, name)
             there = sorted(set(table.partitions()) & set(keys))
             if there:
                 made = table.made_from({key: [DEFINITION] for key in there})
                 yield name, {key: made[key][DEFINITION] for key in there}
-
-
-def _tables_of(use_case: UseCase, stage: str) -> list[str]:
-    """Name the tables of a stage: one, but as many as the features join of `reference`."""
-    if stage == REFERENCE:
-        return [f"{REFERENCE}_{name}" for name in use_case.features.references]
-    return [stage]

@@ -1,4 +1,4 @@
-"""The definitions that there were: so that it can be said what has changed since.
+"""Earlier definitions, kept so that a message can name what has changed since.
 
 A result notes the digest of its definition. The lake's table `definitions` keeps, for each digest,
 the digests of its parts.

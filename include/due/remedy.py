@@ -1,8 +1,8 @@
-"""How what is out of date is made again, in a sentence."""
+"""The sentence that says how to rebuild what is out of date."""
 
 from __future__ import annotations
 
-from include.due.stages import WHOLE, stage_of
+from include.due.stages import ALL, stage_of
 
 
 def remedy(use_case: str, stage: str, first: str, last: str) -> str:
@@ -17,8 +17,8 @@ def remedy(use_case: str, stage: str, first: str, last: str) -> str:
     """
     declared = stage_of(stage)
     dag_id = f"{use_case}__{declared.phase}"
-    if first == WHOLE:
-        return f"Start {dag_id} with partition={WHOLE} to make it again"
+    if first == ALL:
+        return f"Start {dag_id} with partition={ALL} to make it again"
     if not declared.rebuilt:
         return f"Start {dag_id} with partition key {last} to do it again"
     form = f"phase={declared.phase}, first={first}, last={last}"

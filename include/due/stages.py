@@ -6,14 +6,17 @@ can be rebuilt, what a retraction clears. It imports nothing, so a Dag file may 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 REFERENCE = "reference"
 """Stands for the tables `reference_<name>`: one for each reference of a use case."""
 
-WHOLE = "all"
-"""Partition of a reference that lands whole."""
+ALL = "all"
+"""The one partition of a reference that lands whole."""
+
+LANDING = "landing"
+"""Name under which a result notes the fingerprint of the landed files that it was made from."""
 
 
 @dataclass(frozen=True)
@@ -197,6 +200,17 @@ RETRACTED = tuple(
 def stage_of(table: str) -> Stage:
     """Return the stage of a table; `reference_<name>` is one of `reference`."""
     return STAGES[REFERENCE if table.startswith(f"{REFERENCE}_") else table]
+
+
+def tables_of(stage: str, references: Iterable[str]) -> list[str]:
+    """Name the tables of a stage: one, or of `reference` one for each of these references.
+
+    Examples
+    --------
+    >>> tables_of("clean", ["planes"]), tables_of("reference", ["planes"])
+    (['clean'], ['reference_planes'])
+    """
+    return [f"{REFERENCE}_{name}" for name in references] if stage == REFERENCE else [stage]
 
 
 def upstream(*names: str) -> list[str]:

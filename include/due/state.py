@@ -10,10 +10,11 @@ from typing import Literal
 
 import pyarrow as pa
 
-from include.due.definitions import DEFINITION, digest_63
+from include.due.definitions import DEFINITION
 from include.due.remedy import remedy
 from include.due.wanted import ABSENT, Sources, Wanted, wanted_training
 from include.lake.frames import arrow_schema
+from include.lake.records import digest_63
 from include.lake.table import Lake, Writer
 from include.use_cases.schema import UseCase
 

@@ -11,8 +11,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
-from include.due.definitions import DEFINITION, definition_of, digest_63
+from include.due.definitions import DEFINITION, definition_of
 from include.due.mixed import definitions_version
+from include.lake.records import digest_63
 from include.lake.table import Lake
 from include.modelling.training_set import fingerprint, labelled_partitions
 from include.use_cases.schema import UseCase

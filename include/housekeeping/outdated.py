@@ -1,7 +1,7 @@
 """What was made by another definition than today's, from the input of today.
 
-That alone starts nothing: one edit would make a year of partitions again. It is said, with the way
-to make them again.
+Being out of date starts nothing: one edit would rebuild a year of partitions. It is reported, with
+the way to rebuild them.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from include.due.stages import REFERENCE, STAGES
+from include.due.stages import STAGES, tables_of
 from include.due.state import State, states
 from include.due.wanted import (
     ABSENT,
@@ -56,9 +56,9 @@ class Survey:
         return [table for stage in stages for table in self._tables_of(stage.name)]
 
     def _tables_of(self, stage: str) -> list[str]:
-        if stage == REFERENCE:
-            return [f"{REFERENCE}_{name}" for name in self.use_case.ingest.references]
-        return [] if stage == "labels" and self.use_case.labels is None else [stage]
+        if stage == "labels" and self.use_case.labels is None:
+            return []
+        return tables_of(stage, self.use_case.ingest.references)
 
     def states(self, table: str) -> Mapping[str, State]:
         """Return the state of each partition that could be made now.

@@ -1,4 +1,4 @@
-"""The rows of one partition from all its contents: files that are there, and rows of the others."""
+"""Put together the rows of one partition: of files that are there, and kept rows of the others."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Gathered:
 
 
 Made = Callable[[pa.Table, str], pa.Table]
-"""Makes the rows of the lake of the rows of one file, whose path is given for messages."""
+"""Turns the rows of one landed file into rows of the lake; the path is for messages."""
 
 
 def gather(

@@ -10,11 +10,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from include.due.definitions import DEFINITION, definition_of
+from include.due.stages import ALL, LANDING, REFERENCE, tables_of
 from include.due.wanted import Wanted
 from include.errors import ConfigError, DataContractError, bounded
 from include.ingest_label.files import ARROW_TYPES
 from include.ingest_label.gathering import Gathered, gather
-from include.ingest_label.inventory import ALL, FILE, Inventory, look, take
+from include.ingest_label.inventory import FILE, Inventory, look, take
 from include.ingest_label.landing import WHOLE, Landing
 from include.ingest_label.outcomes import check_keys, labels_schema, make_labels, with_outcome
 from include.lake.corrections import standing
@@ -25,7 +26,6 @@ from include.use_cases.schema import Columns, Partition, UseCase
 
 log = logging.getLogger(__name__)
 
-SOURCE = "landing"
 SHOWN = 20
 _FILE_FIELD = pa.field(FILE, pa.string())
 
@@ -74,19 +74,19 @@ def wanted_of(use_case: UseCase, inventory: Inventory) -> Wanted:
     landed = inventory.fingerprints()
     definition = definition_of(use_case, inventory.stage) if landed else 0
     return {
-        partition or ALL: {SOURCE: fingerprint, DEFINITION: definition}
+        partition or ALL: {LANDING: fingerprint, DEFINITION: definition}
         for partition, fingerprint in landed.items()
     }
 
 
 def landed_stages(use_case: UseCase) -> list[str]:
     """List the tables that files are taken into."""
-    references = [f"reference_{name}" for name in use_case.ingest.references]
+    references = tables_of(REFERENCE, use_case.ingest.references)
     return ["raw", *(["labels"] if use_case.labels else []), *references]
 
 
 def wanted_landed(use_case: UseCase, landing: Landing, lake: Lake) -> dict[str, Wanted]:
-    """Say so of every table, from the listing and the ledger alone: no file is read."""
+    """Say it for every table, from the listing and the ledger `landed` alone: no file is read."""
     stages = landed_stages(use_case)
     return {stage: wanted_of(use_case, look(use_case, stage, landing, lake)) for stage in stages}
 
@@ -255,7 +255,7 @@ def _publish(
         partition=partition,
         schema=rows.schema,
         writer=writer,
-        consumed={SOURCE: gathered.fingerprint, DEFINITION: definition_of(use_case, stage)},
+        consumed={LANDING: gathered.fingerprint, DEFINITION: definition_of(use_case, stage)},
         facts={"files": gathered.files, "files_gone": len(gathered.gone), **(facts or {})},
         origin=[FILE],
         migrations=use_case.migrations,

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 
 import pyarrow.compute as pc
 
+from include.due.stages import ALL
 from include.errors import DataContractError, FileUnavailable, bounded
 from include.ingest_label.files import MAX_FILE_BYTES
 from include.ingest_label.landing import Landing, as_seen
@@ -33,8 +34,6 @@ from include.use_cases.schema import UseCase
 
 log = logging.getLogger(__name__)
 
-ALL = "all"
-"""Partition of a reference that lands whole, whose key in the landing is `WHOLE`."""
 FILE = "_file"
 """Column of `raw`, `labels` and references: the `file_id` of the content that a row came from."""
 
@@ -88,15 +87,6 @@ class Inventory:
         )
 
 
-def pattern_of(use_case: UseCase, stage: str) -> str | None:
-    """Where the files of a table land; None for the labels of a use case without any."""
-    if stage == "raw":
-        return use_case.ingest.landing
-    if stage == "labels":
-        return use_case.labels.landing if use_case.labels else None
-    return use_case.ingest.references[stage.removeprefix("reference_")].landing
-
-
 def look(use_case: UseCase, stage: str, landing: Landing, lake: Lake) -> Inventory:
     """Say what has landed, from the listing and the ledger alone: no file is read.
 
@@ -147,7 +137,7 @@ def _inventory(
     writer: Writer | None,
     partition: str | None,
 ) -> Inventory:
-    pattern, grain = pattern_of(use_case, stage), use_case.ingest.partition.grain
+    pattern, grain = use_case.landing_of(stage), use_case.ingest.partition.grain
     if pattern is None:
         return Inventory(stage, "", {})
     began_ns = time.time_ns()

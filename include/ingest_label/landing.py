@@ -9,6 +9,7 @@ from include.ingest_label.bucket import Bucket
 from include.ingest_label.folder import Folder
 from include.ingest_label.listing import LandedFile, Listing, Store, changed_since
 from include.ingest_label.patterns import WHOLE, Pattern
+from include.lake.records import digest_63
 from include.use_cases.schema import Grain
 
 __all__ = ["WHOLE", "Landing"]
@@ -131,4 +132,4 @@ class Landing:
 def as_seen(files: Sequence[LandedFile]) -> int:
     """Return a number for what was seen: another one where a file was written meanwhile."""
     facts = "\n".join(f"{file.name} {file.identity}" for file in files)
-    return int.from_bytes(hashlib.sha256(facts.encode()).digest()[:8], "big") >> 1
+    return digest_63(facts.encode())

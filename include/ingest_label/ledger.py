@@ -6,7 +6,6 @@ copied or uploaded again with the same bytes stays what it was.
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections import defaultdict
 from collections.abc import Callable, Sequence
@@ -17,6 +16,7 @@ import pyarrow as pa
 
 from include.ingest_label.listing import LandedFile
 from include.lake.frames import arrow_schema
+from include.lake.records import digest_63
 from include.lake.table import LakeTable, Writer
 
 LANDED = "landed"
@@ -193,7 +193,7 @@ def contents_of(entries: Sequence[Entry], files: Sequence[LandedFile]) -> list[C
 def fingerprint(contents: Sequence[Content]) -> int:
     """Return a number below 2**63 for the contents of a partition and their order."""
     text = "\n".join(content.sha256 for content in contents)
-    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
+    return digest_63(text.encode())
 
 
 def read_entries(table: LakeTable, stage: str) -> list[Entry]:

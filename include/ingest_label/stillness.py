@@ -1,4 +1,4 @@
-"""When a partition that changes holds still: the rule of the watch and of the run."""
+"""When a partition's files have stopped changing: the rule of the watch and of the run."""
 
 from __future__ import annotations
 

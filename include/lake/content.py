@@ -15,8 +15,8 @@ _BATCH_ROWS = 100_000
 def content_version(data: pa.Table, leave_out: Collection[str] = ()) -> int:
     """Digest rows, column names and types into a whole number below 2**63.
 
-    Equal is what is read alike: a column without any value does not count, because rows that were
-    published before there was such a column are read like this too.
+    Tables that read alike have equal versions: a column without any value does not count, because
+    rows that were published before the column existed read as nulls too.
 
     Delta keeps it as a transaction version, which has 63 bits: two contents of one partition are
     confused once in 10**18 publishes.

@@ -1,4 +1,4 @@
-"""Which of several rows with the same key stands: the one that landed last, or a column says so."""
+"""Which of several rows with the same key counts: the last to land, or the highest in a column."""
 
 from __future__ import annotations
 

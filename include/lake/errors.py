@@ -1,4 +1,4 @@
-"""What the lake refuses besides broken contracts, and how a store's troubles are told."""
+"""Errors of the lake besides broken contracts, and the translation of a store's errors."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def make_folder(uri: str) -> None:
 
 
 def store_trouble(name: str, uri: str, doing: str, error: Exception) -> FlywheelError:
-    """Tell an error of the store in Flywheel's words; the caller raises it from the cause.
+    """Translate an error of the store; the caller raises the result from it.
 
     Returns
     -------
@@ -63,7 +63,7 @@ def store_trouble(name: str, uri: str, doing: str, error: Exception) -> Flywheel
         A file of the table is damaged, or a data file that the log names is gone.
     ServiceUnavailable
         Anything else: no answer, half of one, 429 and 5xx, a disk that is full or fails, a log
-        entry that is listed and not there yet. So what is not known is tried again.
+        entry that is listed and not there yet. An unknown error is worth a retry.
     """
     if not is_remote(uri) and Path(uri).exists() and not os.access(uri, os.W_OK):
         return _not_writable(uri, error)

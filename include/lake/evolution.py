@@ -17,7 +17,7 @@ _DROPPED = {b"flywheel.dropped": b"true"}
 
 
 class Migration(Protocol):
-    """A declared change of one column's type; `use_case.yaml` calls it so too."""
+    """A declared change of one column's type: `migrations` of `use_case.yaml`."""
 
     @property
     def column(self) -> str:
@@ -105,7 +105,7 @@ def published_schema(schema: pa.Schema) -> pa.Schema:
 
 
 def fitted(rows: pa.Table, schema: pa.Schema) -> pa.Table:
-    """Put rows into a table's columns and their order; what they leave out is missing."""
+    """Give rows the columns of a table, in its order; what they lack is null."""
     columns = [
         rows[one.name] if one.name in rows.column_names else pa.nulls(rows.num_rows, one.type)
         for one in schema
@@ -114,7 +114,7 @@ def fitted(rows: pa.Table, schema: pa.Schema) -> pa.Table:
 
 
 def migrated(rows: pa.Table, evolution: Evolution, where: str) -> pa.Table:
-    """Convert rows that were published earlier to the types and columns of now.
+    """Convert rows that were published earlier to the present types and columns.
 
     Raises
     ------
@@ -156,7 +156,7 @@ def _steps(
         return steps
     was, now = TYPE_NAMES.get(before, before), TYPE_NAMES.get(after, after)
     raise DataContractError(
-        f"table {name}: column {column!r} must stay {was}, got {now}: a type changes by a declared "
-        "migration alone. Nothing was written. Add to use_case.yaml "
+        f"table {name}: column {column!r} must stay {was}, got {now}: a type changes only by a "
+        "declared migration. Nothing was written. Add to use_case.yaml "
         f"`migrations: [{{column: {column}, before: {was}, after: {now}}}]`, or undo the change."
     )

@@ -1,4 +1,4 @@
-"""One Delta table in a folder or an object store: opened, and its log looked at."""
+"""Open one Delta table, in a folder or an object store, and look through its log."""
 
 from __future__ import annotations
 
@@ -52,13 +52,13 @@ class Log:
             ) from error
 
     def number(self, table: DeltaTable, app_id: str) -> int | None:
-        """Look a Delta transaction up; its number is None when there is none."""
+        """Look up the number of a Delta transaction; None when there is none."""
         with self.reading():
             return table.transaction_version(app_id)
 
     @contextmanager
     def reading(self) -> Iterator[None]:
-        """Tell the store's troubles while an opened table is read: parts of its log, and rows."""
+        """Translate the store's errors while the rows or the log of an opened table are read."""
         try:
             yield
         except STORE_ERRORS as error:

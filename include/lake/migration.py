@@ -1,4 +1,4 @@
-"""The rows of a whole table in the types of now, for a commit that changes one."""
+"""Convert the rows of a whole table, for a commit that changes the type of a column."""
 
 from __future__ import annotations
 
@@ -24,10 +24,11 @@ def whole_table(
     evolution: Evolution,
     within: Mapping[str, str],
 ) -> Iterator[pa.Table | pa.RecordBatchReader]:
-    """Give what a publish writes: its rows, and where a type changes all other partitions too.
+    """Give what a publish writes: its own rows and, where a type changes, all other rows.
 
-    These wait converted in a file: Delta cannot read a table while it writes a stream, and so
-    memory holds one partition at a time. A misfit shows before anything is written.
+    The other rows are converted into a temporary file first: Delta cannot read a table while it
+    writes a stream. Memory holds one partition at a time, and a value that does not fit is found
+    before anything is written.
 
     Raises
     ------

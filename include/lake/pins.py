@@ -33,7 +33,7 @@ def pinned_versions(lake: Lake, noted: Iterable[Mapping[str, Any]]) -> dict[str,
     Raises
     ------
     DataContractError
-        When a table was moved away or made anew since, or its version is gone.
+        When a table was moved away or created again since, or its version is gone.
     """
     pins = [pin_of(each) for each in noted]
     for pin in pins:

@@ -206,10 +206,11 @@ class TableReader:
         present = str(self._opened().metadata().id)
         if pinned.table_id not in (None, present):
             raise DataContractError(
-                f"table {self.name}: version {pinned.version} is pinned of the table with the id "
-                f"{pinned.table_id}, but the table in {self._store.uri} has the id {present}: it "
-                "was moved away or made anew since, and its versions hold other rows. Nothing was "
-                "read. Put the former table back to read that version, or start a new training."
+                f"table {self.name}: version {pinned.version} was pinned in the table with the id "
+                f"{pinned.table_id}, but the table in {self._store.uri} has the id {present}: the "
+                "former one was moved away or created again, and the versions of this one hold "
+                "other rows. Nothing was read. Put the former table back to read that version, or "
+                "start a new training."
             )
         self._opened(pinned.version)
 

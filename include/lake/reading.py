@@ -23,8 +23,8 @@ Columns: TypeAlias = Sequence[str] | pa.Schema | None
 
 
 _RETYPED = (
-    "The column was given another type since: publish the partition again by the definition of "
-    "now, or train a model with the new type."
+    "The column has been given another type since: publish the partition again with the present "
+    "definition, or train a model with the new type."
 )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -152,6 +153,11 @@ def content_of(partition: str, within: Mapping[str, str] | None = None) -> str:
     """
     slices = [f"/{column}={value}" for column, value in (within or {}).items()]
     return f"{partition}{''.join(slices)}#"
+
+
+def digest_63(content: bytes) -> int:
+    """Digest bytes into a number below 2**63, as a Delta transaction holds it."""
+    return int.from_bytes(hashlib.sha256(content).digest()[:8], "big") >> 1
 
 
 def check_token(token: int, where: str) -> None:

@@ -1,4 +1,4 @@
-"""Values of one type as another, exactly: what cannot be told the same way is a misfit."""
+"""Convert values to another type exactly; a value that the new type cannot hold is a misfit."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def retyped(
     where : str
         Table and column, for the error.
     misfits : {'refuse', 'missing'}
-        What happens with a value that the other type cannot tell.
+        What happens to a value that the other type cannot hold.
     next_step : str
         Ends the error.
 

@@ -93,7 +93,7 @@ class LakeTable(TableReader):
         until they are published again; one that is left out is null from here on, and what the
         other partitions hold of it can still be read by its name. Another type needs a migration:
         then the rows of all partitions are converted. Their versions stay until they are published
-        again, since a conversion is no news.
+        again: a conversion makes nothing due.
 
         Parameters
         ----------

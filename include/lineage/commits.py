@@ -8,16 +8,13 @@ from functools import cache
 from typing import Any
 
 from include.due.definitions import DEFINITION
+from include.due.stages import ALL, LANDING
 from include.errors import DataContractError
-from include.ingest_label.ingest import SOURCE
-from include.ingest_label.inventory import ALL
 from include.ingest_label.landing import WHOLE
+from include.ingest_label.ledger import LANDED
 from include.lake.pins import table_of
 from include.lake.records import Input
 from include.lake.table import Lake
-
-LANDED = "landed"
-"""The table that lists landed files, where the lake has one."""
 
 
 @dataclass(frozen=True)
@@ -177,8 +174,8 @@ class Commits:
             code_version=record.get("code_version", ""),
             definition=_hexadecimal(consumed.get(DEFINITION)),
             inputs=[Input(**each) for each in record.get("inputs", [])],
-            landing=_hexadecimal(consumed.get(SOURCE)),
-            files=self._files(stage, record) if SOURCE in consumed else [],
+            landing=_hexadecimal(consumed.get(LANDING)),
+            files=self._files(stage, record) if LANDING in consumed else [],
             facts=dict(record.get("facts", {})),
         )
 

@@ -153,7 +153,7 @@ def _bounded(lines: Iterable[str]) -> list[str]:
     if len(every) <= MOST:
         return every or ["  none"]
     half = MOST // 2
-    between = f"  ... {len(every) - 2 * half} more, --json names them"
+    between = f"  ... {len(every) - 2 * half} more: add JSON=1 (--json) for all"
     return [*every[:half], between, *every[-half:]]
 
 

@@ -19,7 +19,7 @@ from include.registry.client import Registry
 from include.registry.ledger import Ledger, Promotion
 from include.train_tune.prepare import Prepared, recall
 
-_Any = TypeVar("_Any", Step, Gap)
+_Found = TypeVar("_Found", Step, Gap)
 
 MADE_IN_ORDER = ("raw", "labels", "clean", "features", "predictions", "monitoring", "decisions")
 """Tables whose partitions are those of the use case, in the order in which they are made."""
@@ -261,7 +261,7 @@ def _newest(steps: Iterable[Step]) -> list[Step]:
     return [newest[key] for key in sorted(newest)]
 
 
-def _unique(found: list[_Any]) -> list[_Any]:
+def _unique(found: list[_Found]) -> list[_Found]:
     return list({repr(each): each for each in found}.values())
 
 

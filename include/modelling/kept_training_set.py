@@ -50,7 +50,7 @@ def keep(training: TrainingSet, folder: Path) -> None:
     draft.rename(folder)
 
 
-def kept(folder: Path, load: Callable[[], TrainingSet]) -> TrainingSet:
+def load_kept(folder: Path, load: Callable[[], TrainingSet]) -> TrainingSet:
     """Read what `keep` wrote into a folder; where that is not possible, load it."""
     try:
         facts = json.loads((folder / "facts.json").read_text(encoding="utf-8"))

@@ -15,7 +15,7 @@ from include.use_cases.schema import UseCase
 
 
 @dataclass(frozen=True)
-class Labelled:
+class LabelCoverage:
     """How far the labels of a partition with features have come.
 
     Attributes
@@ -33,7 +33,7 @@ class Labelled:
     waits: str = ""
 
 
-def labelled(use_case: UseCase, lake: Lake, as_of: str) -> list[Labelled]:
+def label_coverage(use_case: UseCase, lake: Lake, as_of: str) -> list[LabelCoverage]:
     """Judge the partitions up to and with `as_of` that have features and labels, sorted.
 
     Both numbers stand in the tables' logs: no row is read. Labels of rows that were quarantined
@@ -55,7 +55,7 @@ def labelled(use_case: UseCase, lake: Lake, as_of: str) -> list[Labelled]:
     rows = lake.table(use_case.name, "features").row_counts()
     ready = sorted(rows)
     if labels is None:
-        return [Labelled(key, 1.0) for key in ready if key <= as_of]
+        return [LabelCoverage(key, 1.0) for key in ready if key <= as_of]
     with_label = lake.table(use_case.name, "labels").row_counts()
     found = []
     for key in (one for one in ready if one <= as_of and one in with_label):
@@ -66,10 +66,10 @@ def labelled(use_case: UseCase, lake: Lake, as_of: str) -> list[Labelled]:
         elif end_of(key, grain) + labels.mature_after > end_of(ready[-1], grain):
             days = labels.mature_after / timedelta(days=1)
             waits = f"{key} has labels that may change for {days:g} days after its end"
-        found.append(Labelled(key, coverage, waits))
+        found.append(LabelCoverage(key, coverage, waits))
     return found
 
 
 def waits_for_labels(use_case: UseCase, lake: Lake, as_of: str) -> list[str]:
     """Say which partitions have labels that are not complete, oldest first."""
-    return [one.waits for one in labelled(use_case, lake, as_of) if one.waits]
+    return [one.waits for one in label_coverage(use_case, lake, as_of) if one.waits]

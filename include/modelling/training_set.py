@@ -16,7 +16,7 @@ from include.errors import DataContractError
 from include.lake.frames import to_pandas
 from include.lake.schemas import PARTITION
 from include.lake.table import Input, Lake
-from include.modelling.label_coverage import labelled
+from include.modelling.label_coverage import label_coverage
 from include.modelling.labelled_rows import LABEL, LabelledRows
 from include.use_cases.schema import UseCase
 
@@ -63,7 +63,7 @@ def labelled_partitions(use_case: UseCase, lake: Lake, as_of: str) -> list[str]:
 
     They have features and labels that are complete; clustering needs no labels.
     """
-    return [one.partition for one in labelled(use_case, lake, as_of) if not one.waits]
+    return [one.partition for one in label_coverage(use_case, lake, as_of) if not one.waits]
 
 
 def fingerprint(use_case: UseCase, lake: Lake, partitions: Sequence[str]) -> str:

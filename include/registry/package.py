@@ -9,7 +9,7 @@
     flywheel/request_seen.json    what training saw of these columns; absent when not given
     flywheel/example.json         one request row
     flywheel/reference.parquet    holdout features with the prediction: what monitoring needs
-    flywheel/facts.json           metrics, lineage, and the environment it was made in
+    flywheel/facts.json           metrics, lineage, and the environment: machine, libraries
     manifest.json, manifest.sig   SHA-256 of every other file, signed
 
 An answer needs nothing else but the reference tables: no file of the working tree is read, and two
@@ -37,8 +37,8 @@ from packaging.requirements import Requirement
 
 from include.errors import ConfigError, DataContractError
 from include.modelling.scoring import predictions, score_rows
+from include.provenance import numerical_libraries
 from include.registry import manifest
-from include.registry.environment import environment
 from include.registry.request_rules import Rule, Seen, from_json, rules_of, seen_in, to_json
 from include.registry.trusted import TRUSTED_TYPES
 from include.use_cases.loader import dump, load_text
@@ -177,7 +177,7 @@ def write_package(
     if request_rows is not None:
         _write_json(own / "request_seen.json", to_json(seen_in(request_rows, use_case)))
     _write_json(own / "example.json", dict(example))
-    _write_json(own / "facts.json", {**facts, "environment": environment()})
+    _write_json(own / "facts.json", {**facts, "numerical_libraries": numerical_libraries()})
     rows = min(use_case.monitor.sample_rows, len(holdout_X))
     reference = holdout_X[use_case.features.columns].sample(rows, random_state=0)
     scores = score_rows(estimator, reference, use_case)

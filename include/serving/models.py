@@ -26,7 +26,7 @@ from include.registry.package import ServableModel
 from include.serving.last_served import LastServed
 from include.serving.live import Live
 from include.serving.python_errors import message_of
-from include.serving.references import References
+from include.serving.references import ReferenceTables
 from include.serving.slot import Slot
 
 _log = logging.getLogger(__name__)
@@ -69,7 +69,7 @@ class Models:
     ) -> None:
         self._names = names
         self._registry = registry
-        self._references = References(lake)
+        self._references = ReferenceTables(lake)
         self._last_served = LastServed(memory)
         self._poll_s = poll_s
         self._slots: dict[str, Slot] = {}

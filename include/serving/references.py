@@ -11,7 +11,7 @@ from include.modelling.references import Indexed, load_references
 from include.use_cases.schema import UseCase
 
 
-class References:
+class ReferenceTables:
     """The reference tables that models join.
 
     A table is shared while any model holds it: two versions that need the same columns of the same

@@ -15,7 +15,7 @@ from include.due.mixed import check_definitions, named_in_tags
 from include.errors import DataContractError
 from include.lake.pins import pinned_versions
 from include.lake.table import Lake
-from include.modelling.kept_training_set import keep, kept
+from include.modelling.kept_training_set import keep, load_kept
 from include.modelling.training_set import TrainingSet, load_training_set
 from include.provenance import code_version, lock_hash
 from include.registry.client import Registry
@@ -186,7 +186,7 @@ def recall(registry: Registry, run_id: str) -> Prepared:
     prepared = _recall(registry, run_id)
     if prepared is None:
         raise DataContractError(
-            f"training run {run_id}: must have been prepared (tag {DIGEST}), but is not. It was "
+            f"training run {run_id}: must have been prepared (tag {DIGEST}), but was not. It was "
             "begun by an earlier version, or its first task died. Start the training again."
         )
     return prepared
@@ -220,7 +220,7 @@ def load_pinned(
         versions = pinned_versions(lake, prepared.inputs)
         return load_training_set(use_case, lake, prepared.as_of, versions, prepared.partitions)
 
-    return load() if kept_in is None else kept(kept_in / prepared.run_id, load)
+    return load() if kept_in is None else load_kept(kept_in / prepared.run_id, load)
 
 
 def _prepared(

@@ -57,7 +57,10 @@ def _ingest(use_case: UseCase) -> Iterator[str]:
     if (by := ingest.corrections.column) is not None:
         yield from _unknown("ingest.corrections.by (besides 'landed')", [by], columns)
         if columns.get(by, "int64") not in ("int64", "float64", "timestamp"):
-            yield f"ingest.corrections.by must be a number or a timestamp, got {by!r}."
+            yield (
+                "ingest.corrections.by must be 'landed', a number or a timestamp column, got "
+                f"{by!r} of type {columns[by]}. Name another column, or remove the key."
+            )
     for where, name in (
         ("ingest.partition.column", ingest.partition.column),
         ("train.split.by", use_case.train.split.by),
@@ -114,7 +117,10 @@ def _as_of(use_case: UseCase, reference: Reference, where: str) -> Iterator[str]
     name, columns = reference.as_of or "", reference.columns
     yield from _unknown(where, [name], columns)
     if columns.get(name, "timestamp") != "timestamp" or name in reference.key:
-        yield f"{where} must be a timestamp column outside the key, got {name!r}."
+        yield (
+            f"{where} must be a timestamp column outside the key, got {name!r}. Name another "
+            "column, or remove it."
+        )
     if use_case.time_input is None:
         times = sorted({use_case.train.split.by, use_case.ingest.partition.column})
         yield (

@@ -1,4 +1,4 @@
-"""Names of columns that the wheel adds beside a use case's own, and that a use case cannot take."""
+"""Names of columns that Flywheel adds beside a use case's own, and that a use case cannot take."""
 
 from __future__ import annotations
 
@@ -43,5 +43,5 @@ def _refused(where: str, names: Iterable[str], remedy: str) -> Iterator[str]:
         if name in RESERVED or name.startswith("_"):
             yield (
                 f"{where}.{name} cannot have this name: {sorted(RESERVED)} and names that begin "
-                f"with '_' are the wheel's own. {remedy}."
+                f"with '_' are Flywheel's own. {remedy}."
             )

@@ -78,7 +78,13 @@ class Reference(Strict):
     """
 
     landing: Pattern
-    key: Annotated[list[str], Field(min_length=1)]
+    key: Annotated[
+        list[str],
+        Field(
+            min_length=1,
+            description="Columns by which rows are joined with it, also among features.inputs.",
+        ),
+    ]
     columns: Columns
     as_of: str | None = Field(
         default=None,
@@ -143,9 +149,9 @@ class Migration(Strict):
     All partitions are converted in one commit when the first is published with the new type.
     """
 
-    column: str
-    before: ColumnType
-    after: ColumnType
+    column: str = Field(description="Name of the column, in whatever table has it.")
+    before: ColumnType = Field(description="The type that it had.")
+    after: ColumnType = Field(description="The type that it has now, in ingest.columns too.")
     misfits: Literal["refuse", "missing"] = Field(
         default="refuse",
         description="What becomes of a value that the new type cannot hold: 'refuse' the "
@@ -351,6 +357,20 @@ class UseCase(Strict):
         """The input that says when a row was: it is joined with references as they were then."""
         times = (self.train.split.by, self.ingest.partition.column)
         return next((name for name in times if name in self.features.inputs), None)
+
+    def landing_of(self, table: str) -> str | None:
+        """Where the files of a table land; None for the labels of a use case without any.
+
+        Parameters
+        ----------
+        table : {'raw', 'labels', 'reference_<name>'}
+            A table that is filled from landed files.
+        """
+        if table == "raw":
+            return self.ingest.landing
+        if table == "labels":
+            return self.labels.landing if self.labels else None
+        return self.ingest.references[table.removeprefix("reference_")].landing
 
     def with_trials(self, trials: int | None) -> UseCase:
         """Return this use case with another number of trials a candidate; None changes none."""

@@ -22,7 +22,7 @@ BACK_OFF_AFTER = 3
 """Failed runs of a key, one after the other, after which it is tried once a day only."""
 BACK_OFF = timedelta(days=1)
 REQUESTS = "requests"
-"""What serving answered: one small file every two seconds, until they are put together here."""
+"""Table of what serving answered: one small file every two seconds, compacted here."""
 
 
 class SendLostEventsOperator(PhaseOperator):

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
+from include.due.stages import ALL, REFERENCE, tables_of
 from plugins.operators.base import PhaseOperator
-from plugins.operators.landed import ALL, REFUSED, IngestOperator
+from plugins.operators.landed import REFUSED, IngestOperator
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -79,7 +80,7 @@ class IngestReferencesOperator(IngestOperator):
 
     def stages(self) -> list[str]:
         """Name the tables that files are taken into."""
-        return [f"reference_{name}" for name in self.config.ingest.references]
+        return tables_of(REFERENCE, self.config.ingest.references)
 
     def keys_to_emit(self, changed: Sequence[str]) -> list[str]:
         """Choose the partitions whose features are to be built again."""

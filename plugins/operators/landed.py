@@ -29,8 +29,6 @@ MOST_AT_ONCE = 500
 """Partitions of a table in one run: about a minute of work. The next run takes the rest."""
 REFUSED = "refused"
 """XCom key: words by partition."""
-ALL = "all"
-"""Partition of a reference that lands whole, as `include.ingest_label.ingest` names it."""
 _SHOWN = 20
 _MOST_COMMITS = 4 * MOST_AT_ONCE  # of the attempts of one task
 
@@ -194,11 +192,10 @@ class IngestOperator(PhaseOperator):
     def _check_landed(self) -> None:
         """Refuse a partition of which nothing has landed, in any table."""
         from include.ingest_label.ingest import landed_stages
-        from include.ingest_label.inventory import pattern_of
 
         landing, grain = self.lake_hook.landing, self.config.ingest.partition.grain
         for stage in landed_stages(self.config):
-            if landing.files(str(pattern_of(self.config, stage)), self.partition, grain):
+            if landing.files(str(self.config.landing_of(stage)), self.partition, grain):
                 return
         rows = self.config.ingest.landing
         place = f"the landing area, {landing.uri}/{rows}"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowSkipException
 
-from include.due.stages import REBUILT, STAGES, WHOLE
+from include.due.stages import ALL, REBUILT, STAGES
 from include.errors import ConfigError, DataContractError
 from plugins.hooks.airflow_api import AirflowApiHook
 from plugins.operators.base import PhaseOperator, errors_for_airflow
@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
     from include.housekeeping.survey import Survey
 
-ALL, OUT_OF_DATE = "all", "out of date"
+EVERY, OUT_OF_DATE = "all", "out of date"
+"""What `only` may be."""
 _INGESTION = STAGES["raw"].phase
 
 
@@ -105,7 +106,7 @@ class RebuildOperator(PhaseOperator):
         if self.phase == _INGESTION:
             tables = self._survey.tables(self.phase)
             landed = {key for table in tables for key in self._survey.states(table)}
-            return f"{self.use_case}: the landing area", sorted(landed - {WHOLE})
+            return f"{self.use_case}: the landing area", sorted(landed - {ALL})
         (table,) = self._survey.tables(self.phase)
         source = self.lake.table(self.use_case, STAGES[table].made_from[0])
         return source.name, source.partitions()

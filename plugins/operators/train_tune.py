@@ -192,11 +192,11 @@ class FinishTrainingOperator(PhaseOperator):
     def get_openlineage_facets_on_complete(self, task_instance: Any) -> OperatorLineage[Any, Any]:
         """Tell Airflow's OpenLineage provider what was learned from, and which model came of it."""
         from include.train_tune.prepare import recall
-        from plugins.lineage import model_lineage
+        from plugins.lineage import training_lineage
 
         inputs = recall(self.registry, self.mlflow_run_id).inputs
         uri = self.registry.tracking_uri
-        return model_lineage(self.use_case, self.model_version, inputs, self.lake, uri)
+        return training_lineage(self.use_case, self.model_version, inputs, self.lake, uri)
 
 
 class CloseTrainingOperator(PhaseOperator):

@@ -13,12 +13,11 @@ import pytest
 from airflow.sdk import Asset
 
 from include.due.definitions import DEFINITION
-from include.ingest_label.ingest import ALL, SOURCE
+from include.due.stages import ALL, LANDING
 from include.lake.frames import arrow_schema, to_arrow
 from include.lake.table import Lake, Writer
 from include.train_tune.prepare import Prepared
 from include.use_cases.loader import get
-from plugins import lineage
 from plugins.lineage import tables_behind
 from plugins.operators.feature import BuildFeaturesOperator
 from plugins.operators.ingest_label import IngestRowsOperator
@@ -84,7 +83,7 @@ def test_a_partition_with_what_it_was_made_from(lake, home):
 
 def test_an_ingestion_names_the_landed_files_of_each_partition(lake, home):
     for token, key in enumerate(("2013-04", "2013-05"), start=1):
-        publish(lake, "raw", key, "d/r/t/-1", consumed={SOURCE: token})
+        publish(lake, "raw", key, "d/r/t/-1", consumed={LANDING: token})
     task = IngestRowsOperator(task_id="t", use_case=NAME, outlets=outlets("raw"))
 
     told = task.get_openlineage_facets_on_complete(TI)
@@ -133,10 +132,6 @@ def test_in_a_bucket_datasets_are_named_by_bucket_and_key(monkeypatch):
         f"a/lake/{NAME}/raw",
     )
     assert _named(Lake("s3://bucket"), f"{NAME}.raw") == ("s3://bucket", f"{NAME}/raw")
-
-
-def test_ingestion_writes_the_names_that_are_read_here():
-    assert (lineage.ALL, lineage.SOURCE) == (ALL, SOURCE)
 
 
 def test_telling_imports_no_phase():

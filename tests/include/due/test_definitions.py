@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from include.due import stages
-from include.due.definitions import definition_of, definition_parts, digest_63
+from include.due.definitions import definition_of, definition_parts
 from include.due.stages import stage_of
+from include.lake.records import digest_63
 from include.use_cases.loader import load, python_of
 from include.use_cases.schema import UseCase
 from tests.support.packages import tiny_use_case

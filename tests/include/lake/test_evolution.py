@@ -113,8 +113,8 @@ def test_a_type_changes_by_a_declared_migration_alone(table: LakeTable) -> None:
     with pytest.raises(DataContractError) as told:
         publish(table, "p1", 2, {"a": "float64"}, {"a": [1.5]})
     assert (
-        "table flight_delays.raw: column 'a' must stay int64, got float64: a type changes by a "
-        "declared migration alone. Nothing was written. Add to use_case.yaml "
+        "table flight_delays.raw: column 'a' must stay int64, got float64: a type changes only "
+        "by a declared migration. Nothing was written. Add to use_case.yaml "
         "`migrations: [{column: a, before: int64, after: float64}]`, or undo the change."
     ) in str(told.value)
     assert table.version() == 0

@@ -43,10 +43,10 @@ def test_after_move_the_table_away_and_start_again_an_old_pin_is_refused(
     with pytest.raises(DataContractError) as refused:
         pinned_versions(lake, [asdict(old)])
     assert str(refused.value) == (
-        f"table flight_delays.raw: version 0 is pinned of the table with the id {old.table_id}, "
-        f"but the table in {lake.uri}/flight_delays/raw has the id {table.pin().table_id}: it was "
-        "moved away or made anew since, and its versions hold other rows. Nothing was read. Put "
-        "the former table back to read that version, or start a new training."
+        f"table flight_delays.raw: version 0 was pinned in the table with the id {old.table_id}, "
+        f"but the table in {lake.uri}/flight_delays/raw has the id {table.pin().table_id}: the "
+        "former one was moved away or created again, and the versions of this one hold other rows. "
+        "Nothing was read. Put the former table back to read that version, or start a new training."
     )
 
     shutil.rmtree(f"{lake.uri}/flight_delays/raw")

@@ -14,8 +14,8 @@ import pytest
 from deltalake import DeltaTable
 
 from include.due.definitions import DEFINITION
+from include.due.stages import ALL, LANDING
 from include.errors import DataContractError
-from include.ingest_label.ingest import ALL, SOURCE
 from include.lake.frames import arrow_schema, to_arrow
 from include.lake.records import Input, Published, Writer
 from include.lake.table import Lake
@@ -70,14 +70,14 @@ class Chain:
         landed = rows.drop(columns="outcome")
         number = int(key[-2:])
         self.publish(
-            "raw", key, landed, consumed={SOURCE: 0x100 + number << 40}, facts={"files": 1}
+            "raw", key, landed, consumed={LANDING: 0x100 + number << 40}, facts={"files": 1}
         )
         self.publish("clean", key, landed, inputs=[self.read("raw", key)])
         planes = self.house.lake.table("tiny", "reference_planes")
         inputs = [self.read("clean", key), *([planes.pin()] if planes.exists() else [])]
         self.publish("features", key, landed, inputs=inputs, consumed={DEFINITION: definition})
         labels = rows[["id", "at"]].assign(label=rows["outcome"].astype("int64"))
-        self.publish("labels", key, labels, consumed={SOURCE: 0x200 + number << 40})
+        self.publish("labels", key, labels, consumed={LANDING: 0x200 + number << 40})
 
     def train(self, as_of: str) -> str:
         house = self.house
@@ -111,7 +111,7 @@ def turned(tmp_path_factory: pytest.TempPathFactory) -> Chain:
     """Land three months, train on two, promote, score the third; then land one month anew."""
     chain = Chain(tmp_path_factory.mktemp("chain"))
     planes = pd.DataFrame({"id": [1, 2], "x": [1.0, 2.0]})
-    chain.publish("reference_planes", ALL, planes, consumed={SOURCE: 0x300 << 40})
+    chain.publish("reference_planes", ALL, planes, consumed={LANDING: 0x300 << 40})
     chain.turn("2024-01")
     chain.turn("2024-02", NEW)
     version = chain.train("2024-02")
@@ -213,7 +213,7 @@ def test_a_long_history_is_cut_in_the_middle(turned: Chain) -> None:
 
     text = model_text(lineage)
 
-    assert f"... {len(keys) - MOST} more, --json names them" in text
+    assert f"... {len(keys) - MOST} more: add JSON=1 (--json) for all" in text
     assert "2000-01 to 2029-11 (359 partitions)" in text
     assert len(text.splitlines()) < 60
 
@@ -281,7 +281,7 @@ def test_where_a_table_was_made_anew_the_trail_ends_with_words(tmp_path: Path) -
     assert {gap.table for gap in lineage.gaps} == {"tiny.clean"}
     text = model_text(lineage)
     assert "Cannot be followed further" in text
-    assert "it was moved away or made anew since" in text
+    assert "the former one was moved away or created again" in text
 
 
 def test_what_does_not_exist_is_named_with_what_does(turned: Chain) -> None:

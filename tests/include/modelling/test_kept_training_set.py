@@ -8,7 +8,7 @@ import time
 import pandas as pd
 import pytest
 
-from include.modelling.kept_training_set import KEPT_S, forget, keep, kept
+from include.modelling.kept_training_set import KEPT_S, forget, keep, load_kept
 from include.modelling.training_set import load_training_set
 from tests.support.lakes import tiny_lake
 from tests.support.packages import tiny_use_case
@@ -23,7 +23,7 @@ def test_what_is_kept_is_what_was_loaded(tmp_path, task):
     use_case = tiny_use_case(task)
     loaded = load_training_set(use_case, tiny_lake(tmp_path, use_case), "2024-02")
     keep(loaded, tmp_path / "trainings" / "run")
-    found = kept(tmp_path / "trainings" / "run", never)
+    found = load_kept(tmp_path / "trainings" / "run", never)
     for name in ("train_X", "holdout_X"):
         pd.testing.assert_frame_equal(getattr(found, name), getattr(loaded, name))
     for name in ("train_y", "holdout_y", "train_times"):
@@ -46,7 +46,7 @@ def test_where_it_cannot_be_read_the_lake_is(tmp_path, damage):
         (folder / "train.arrow").write_bytes((folder / "train.arrow").read_bytes()[:1000])
     if damage == "not JSON":
         (folder / "facts.json").write_text("{")
-    assert kept(folder, lambda: loaded) is loaded
+    assert load_kept(folder, lambda: loaded) is loaded
 
 
 def test_it_is_replaced_removed_and_swept_when_its_training_is_long_over(tmp_path):
@@ -59,6 +59,6 @@ def test_it_is_replaced_removed_and_swept_when_its_training_is_long_over(tmp_pat
     os.utime(old, (long_ago, long_ago))
     keep(load_training_set(use_case, lake, "2024-03"), folder)
     assert [each.name for each in folder.parent.iterdir()] == ["run"]
-    assert kept(folder, never).holdout_partition == "2024-03"
+    assert load_kept(folder, never).holdout_partition == "2024-03"
     forget(folder)
     assert list(folder.parent.iterdir()) == []

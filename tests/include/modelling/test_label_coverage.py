@@ -9,7 +9,7 @@ import pytest
 from include.due.state import states
 from include.due.wanted import wanted_monitoring
 from include.lake.table import Lake
-from include.modelling.label_coverage import Labelled, labelled, waits_for_labels
+from include.modelling.label_coverage import LabelCoverage, label_coverage, waits_for_labels
 from include.use_cases.schema import UseCase
 from tests.support.lakes import fill, publish, tiny_lake
 from tests.support.packages import tiny_rows, tiny_use_case
@@ -42,10 +42,10 @@ def with_rules(use_case: UseCase, **rules: object) -> UseCase:
 def test_each_partition_has_the_coverage_of_its_labels(lake: Lake, use_case: UseCase) -> None:
     fill(lake, use_case, "2024-03", labelled=False)
     label(lake, use_case, "2024-03", 0.25)
-    assert labelled(use_case, lake, "2024-03") == [
-        Labelled("2024-01", 1.0),
-        Labelled("2024-02", 1.0),
-        Labelled("2024-03", 0.25, "2024-03 has 25% of its labels, 90% needed"),
+    assert label_coverage(use_case, lake, "2024-03") == [
+        LabelCoverage("2024-01", 1.0),
+        LabelCoverage("2024-02", 1.0),
+        LabelCoverage("2024-03", 0.25, "2024-03 has 25% of its labels, 90% needed"),
     ]
     assert waits_for_labels(use_case, lake, "2024-02") == []
     label(lake, use_case, "2024-03", 0.75)
@@ -75,14 +75,16 @@ def test_more_labels_than_rows_cover_all(lake: Lake, use_case: UseCase) -> None:
     rows = pd.concat([tiny_rows(month="2024-02", seed=2), tiny_rows(month="2024-02", seed=9)])
     rows = rows.assign(id=range(len(rows)), label=1)
     publish(lake, use_case, "labels", "2024-02", rows, LABELS)
-    assert labelled(use_case, lake, "2024-02")[-1] == Labelled("2024-02", 1.0)
+    assert label_coverage(use_case, lake, "2024-02")[-1] == LabelCoverage("2024-02", 1.0)
 
 
 def test_labels_are_mature_once_enough_has_landed_after_them(lake: Lake, use_case: UseCase) -> None:
     """February 2024 ends 29 days after January; the clock says nothing."""
     for days, waiting in ((0, []), (29, ["2024-02"]), (30, ["2024-01", "2024-02"])):
         patient = with_rules(use_case, mature_after=timedelta(days=days))
-        assert [one.partition for one in labelled(patient, lake, "2024-02") if one.waits] == waiting
+        assert [
+            one.partition for one in label_coverage(patient, lake, "2024-02") if one.waits
+        ] == waiting
         assert waits_for_labels(patient, lake, "2024-02") == [
             f"{key} has labels that may change for {days} days after its end" for key in waiting
         ]
@@ -93,7 +95,7 @@ def test_labels_are_mature_once_enough_has_landed_after_them(lake: Lake, use_cas
 def test_without_labels_every_partition_with_features_is_learned_from(tmp_path: Path) -> None:
     clustering = tiny_use_case("clustering")
     lake = tiny_lake(tmp_path, clustering)
-    assert [one.partition for one in labelled(clustering, lake, "2024-02")] == [
+    assert [one.partition for one in label_coverage(clustering, lake, "2024-02")] == [
         "2024-01",
         "2024-02",
     ]
@@ -101,7 +103,7 @@ def test_without_labels_every_partition_with_features_is_learned_from(tmp_path: 
 
 def test_no_row_is_read(lake: Lake, use_case: UseCase, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("include.lake.reader.rows_of", None)
-    assert len(labelled(use_case, lake, "2024-02")) == 2
+    assert len(label_coverage(use_case, lake, "2024-02")) == 2
 
 
 def test_corrected_labels_make_the_monitor_due(lake: Lake, use_case: UseCase) -> None:

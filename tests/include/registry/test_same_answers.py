@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import platform
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -13,7 +12,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from include.registry.environment import environment
 from include.registry.package import load_package
 from include.use_cases.python_package import OwnPython
 from tests.support.packages import TinyPackage, make_package, tiny_rows
@@ -150,27 +148,7 @@ def test_two_versions_answer_side_by_side_in_one_process(tmp_path: Path) -> None
         np.testing.assert_array_equal(model.predict(rows, {})["prediction"], expected)
 
 
-def test_a_package_says_what_it_was_made_in(packages: Packages) -> None:
-    found = packages.made["ridge"].load().facts["environment"]
-    assert found["python"] == platform.python_version()
-    assert found["machine"] == platform.machine()
-    assert found["cpu"]
-    libraries = {pool["library"] for pool in found["thread_pools"]}
-    assert {"openblas", "openmp"} <= libraries
-    assert all(pool["threads"] >= 1 for pool in found["thread_pools"])
-    assert found["cpu"] == environment()["cpu"]
-
-
-def test_without_proc_python_is_asked_for_the_cpu(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    from include.registry import environment as module
-
-    monkeypatch.setattr(module, "_CPU_INFO", tmp_path / "none")
-    monkeypatch.setattr(platform, "processor", lambda: "arm")
-    assert environment()["cpu"] == "arm"
-    (tmp_path / "some").write_text(
-        "vendor_id\t: A\ncpu family\t: 25\nmodel name\t: B\n\nvendor_id\t: C\ncpu family\t: 9\n"
-    )
-    monkeypatch.setattr(module, "_CPU_INFO", tmp_path / "some")
-    assert environment()["cpu"] == "A, 25, B"
+def test_a_package_names_the_numerical_libraries_that_it_was_made_with(packages: Packages) -> None:
+    found = packages.made["ridge"].load().facts["numerical_libraries"]
+    assert {"openblas", "openmp"} <= {each["library"] for each in found}
+    assert all(each["threads"] >= 1 for each in found)

@@ -127,7 +127,7 @@ def test_a_table_that_was_made_anew_makes_it_impossible_and_says_so(house):
     done = again(house, version)
 
     assert done.verdict == "impossible"
-    assert "tiny.labels: version 1 is pinned of the table with the id" in done.because
+    assert "tiny.labels: version 1 was pinned in the table with the id" in done.because
     assert [words[:17] for words in done.gone] == ["table tiny.labels"]
     assert (done.rows, done.largest_difference, done.metrics) == (0, None, {})
 

@@ -301,7 +301,7 @@ def test_a_table_that_was_made_anew_is_not_read_at_an_old_pin(house, stage):
 
     with pytest.raises(
         DataContractError,
-        match=rf"tiny\.{stage}: version \d+ is pinned of the table with the id {old['table_id']}, "
+        match=rf"tiny\.{stage}: version \d+ was pinned in the table with the id {old['table_id']}, "
         rf"but the table in .* has the id {new.table_id}",
     ):
         _trial(house, prepared)

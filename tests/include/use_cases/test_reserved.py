@@ -28,7 +28,7 @@ def problems(text: str) -> str:
 def test_reserved_names_are_refused_wherever_they_would_meet_ours(name: str) -> None:
     said = (
         "cannot have this name: ['label', 'model_version', 'partition', 'predicted_at', "
-        "'prediction', 'reason', 'score'] and names that begin with '_' are the wheel's own. "
+        "'prediction', 'reason', 'score'] and names that begin with '_' are Flywheel's own. "
     )
     rename, derive = "Rename the column where it is landed.", "Give the feature another name."
     landed = YAML.replace("{customer: int64, seen_at: timestamp, plan", f"{{{name}: int64, plan")
