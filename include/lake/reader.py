@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 from deltalake import DeltaTable
 
 from include.errors import DataContractError
-from include.lake.evolution import published_schema
+from include.lake.evolution import Migration, published_schema
 from include.lake.reading import (
     Columns,
     batches_of,
@@ -124,6 +124,7 @@ class TableReader:
         columns: Columns = None,
         version: int | None = None,
         where: pc.Expression | None = None,
+        migrations: Sequence[Migration] = (),
     ) -> pa.Table:
         """Read rows, in an order that is always the same for a version.
 
@@ -141,6 +142,9 @@ class TableReader:
         where : pyarrow.compute.Expression, optional
             Only rows for which it holds. Files are left out by their statistics: Delta keeps those
             of times in milliseconds, so a lower bound should be a millisecond lower.
+        migrations : sequence of Migration
+            Declared changes of columns' types: what a schema asks for is converted by those that
+            lead there.
 
         Raises
         ------
@@ -150,7 +154,7 @@ class TableReader:
         ServiceUnavailable
             When the store fails.
         """
-        return self._rows(self._opened(version), partitions, columns, where)
+        return self._rows(self._opened(version), partitions, columns, where, migrations)
 
     def batches(
         self,
@@ -260,9 +264,10 @@ class TableReader:
         partitions: Sequence[str] | None,
         columns: Columns,
         where: pc.Expression | None = None,
+        migrations: Sequence[Migration] = (),
     ) -> pa.Table:
         with self._store.reading():
-            return rows_of(self.name, table, partitions, columns, where)
+            return rows_of(self.name, table, partitions, columns, where, migrations)
 
     def _input(self, table: DeltaTable, partition: str) -> Input:
         version = self._store.number(table, content_of(partition))
