@@ -3,6 +3,8 @@ import pandas as pd
 import pytest
 
 from include.errors import ConfigError, DataContractError
+from include.lake.frames import arrow_schema, to_arrow
+from include.lake.table import Writer
 from include.modelling.estimators import defaults, make
 from include.modelling.scoring import score_rows
 from include.modelling.training_set import (
@@ -12,7 +14,7 @@ from include.modelling.training_set import (
     wide,
 )
 from tests.support.lakes import fill, publish, tiny_lake
-from tests.support.packages import tiny_rows, tiny_use_case
+from tests.support.packages import TINY, tiny_rows, tiny_use_case
 
 MONTHS = ("2024-01", "2024-02", "2024-03")
 
@@ -209,6 +211,34 @@ def test_labels_of_other_keys_are_noticed(lake, use_case):
         DataContractError, match=r"the holdout partitions .* got none. Check .* same keys"
     ):
         load_training_set(use_case, lake, "2024-03")
+
+
+def test_labels_are_joined_whose_key_was_not_retyped_yet(lake, use_case):
+    """Each table is retyped when it is published by the definition of now."""
+    before = load_training_set(use_case, lake, "2024-02")
+    columns = {**TINY["ingest"]["columns"], "id": "string"}
+    step = {"column": "id", "before": "int64", "after": "string"}
+    landed = {**TINY["labels"]["columns"], "id": "string"}
+    retyped = tiny_use_case(
+        ingest={**TINY["ingest"], "columns": columns},
+        labels={**TINY["labels"], "columns": landed},
+        migrations=[step],
+    )
+    rows = tiny_rows(month="2024-04", seed=4)
+    table, schema = lake.table("tiny", "features"), arrow_schema(columns)
+    frame = rows.assign(id=rows["id"].astype("str"))[list(columns)]
+    table.publish(
+        to_arrow(frame, schema),
+        partition="2024-04",
+        schema=schema,
+        writer=Writer("test", 1, 1, "test"),
+        migrations=retyped.migrations,
+    )
+    after = load_training_set(use_case, lake, "2024-02")
+    assert sorted(after.train_y) == sorted(before.train_y)
+    assert dict(zip(after.train_X["x"], after.train_y, strict=True)) == dict(
+        zip(before.train_X["x"], before.train_y, strict=True)
+    )
 
 
 def test_an_as_of_that_is_no_month_is_refused(lake, use_case):
