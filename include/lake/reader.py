@@ -43,9 +43,9 @@ class TableReader:
         """Newest Delta version."""
         return self._opened().version()
 
-    def schema(self) -> pa.Schema:
-        """Give the schema of what is published now, without the partition column."""
-        schema = published_schema(schema_of(self._opened()))
+    def schema(self, version: int | None = None) -> pa.Schema:
+        """Give the schema of what is published now, or was then, without the partition column."""
+        schema = published_schema(schema_of(self._opened(version)))
         return schema.remove(schema.get_field_index(PARTITION))
 
     def partitions(self, version: int | None = None) -> list[str]:

@@ -59,7 +59,8 @@ class LabelledRows:
             table.name: versions[table.name] if table.name in versions else table.version()
             for table in read
         }
-        if (by := use_case.train.split.by) not in features.schema().names:
+        there = features.schema(fixed[features.name]).names
+        if (by := use_case.train.split.by) not in there:
             raise ConfigError(
                 f"{use_case.name}: train.split.by must be in the features table, {by!r} is not. "
                 "Use the column of ingest.partition.column, or one of ingest.key."

@@ -118,6 +118,17 @@ def test_pinned_versions_read_what_was_read_then(lake, use_case):
     assert not now.train_X["x"].isin(before.train_X["x"]).all()
 
 
+def test_a_time_that_the_features_have_no_more_orders_a_training_that_had_it(lake, use_case):
+    before = load_training_set(use_case, lake, "2024-02")
+    pins = {pin.table: pin.version for pin in before.inputs}
+    columns = {name: kind for name, kind in use_case.ingest.columns.items() if name != "at"}
+    publish(lake, use_case, "features", "2024-04", tiny_rows(month="2024-04"), columns)
+    again = load_training_set(use_case, lake, "2024-02", pins, before.partitions)
+    pd.testing.assert_frame_equal(again.train_X, before.train_X)
+    with pytest.raises(ConfigError, match=r"train\.split\.by must be in the features table"):
+        load_training_set(use_case, lake, "2024-02")
+
+
 def test_at_most_max_rows_the_newest(tmp_path):
     use_case = tiny_use_case(train={**_train(), "max_rows": 1000})
     lake = tiny_lake(tmp_path, use_case, ())
