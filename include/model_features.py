@@ -9,14 +9,22 @@ are compared differ in their definitions only.
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import pandas as pd
 
 from include.due.definitions import DEFINITION, definition_of
-from include.errors import DataContractError, FlywheelError, ServiceUnavailable, bounded
+from include.errors import (
+    DataContractError,
+    FlywheelError,
+    ServiceUnavailable,
+    SettingsError,
+    bounded,
+)
 from include.lake.frames import arrow_schema, to_pandas
+from include.lake.pins import pinned_versions
 from include.lake.table import Input, Lake
 from include.modelling.features import build_features
 from include.modelling.references import load_references
@@ -33,8 +41,8 @@ class ModelFeatures:
     Attributes
     ----------
     frame : DataFrame of shape (n_rows, n_key + n_features)
-        The columns of `ingest.key` and those that the model was trained with. A key column that is
-        also a feature is there once, as the feature.
+        The columns of `ingest.key`, in the types of who asks, and those that the model was trained
+        with. A key column that is also a feature is there once, as the feature.
     inputs : list of Input
         What was read. The first is always the partition of `features`: who scores it again when
         that changes follows new rows, whichever definition they are scored by.
@@ -48,7 +56,12 @@ class ModelFeatures:
 
 
 def features_for(
-    model: ServableModel, partition: str, lake: Lake, version: int | None = None
+    model: ServableModel,
+    partition: str,
+    lake: Lake,
+    version: int | None = None,
+    *,
+    named_by: UseCase | None = None,
 ) -> ModelFeatures:
     """Give a model its features of a partition.
 
@@ -62,13 +75,17 @@ def features_for(
         Where rows, references and features are.
     version : int, optional
         Delta version of the `features` table; by default the newest.
+    named_by : UseCase, optional
+        Its `ingest.key` names the rows, in the types that it declares: whoever joins them with
+        another table needs those of that table. By default the model's own.
 
     Raises
     ------
     DataContractError
-        There is no such partition; a column or a reference that the model needs is gone; or its
-        Python refuses the rows.
+        There is no such partition; a column or a reference that the model needs is gone; it names
+        rows by other columns; or its Python refuses the rows.
     """
+    key = _key_types(model, named_by or model.use_case)
     table = lake.table(model.use_case.name, "features")
     version = table.version() if version is None else version
     current = table.partition_versions([partition], version).get(partition)
@@ -76,30 +93,51 @@ def features_for(
     own = definition_of(model.use_case, "features", model.python)
     made_by = table.made_from({partition: [DEFINITION]}, version)[partition][DEFINITION]
     if made_by == own:
-        columns = list(
-            dict.fromkeys([*model.use_case.ingest.key, *model.use_case.features.columns])
-        )
-        rows = table.read([partition], columns, version)
+        features = model.use_case.features
+        types = dict.fromkeys(features.numeric, "float64")
+        types |= dict.fromkeys(features.categorical, "string")
+        rows = table.read([partition], arrow_schema(key | types), version)
         return ModelFeatures(to_pandas(rows), [read], stored=True)
-    made = table.facts(partition, version)
-    pins = {one["table"]: one["version"] for one in made["inputs"]}
+    made = table.facts(partition, version)["inputs"]
     log.info(
         "%s: features of %s were made by another definition than that of model version %s, and are "
         "built with the model's own",
         *(model.use_case.name, partition, model.version),
     )
-    frame, inputs = _built_or_refused(model, partition, lake, pins)
+    frame, inputs = _built_or_refused(model, partition, lake, made, key)
     return ModelFeatures(frame, [read, *inputs], stored=False)
 
 
+def _key_types(model: ServableModel, named_by: UseCase) -> dict[str, Any]:
+    """Give the columns that name rows, and their types.
+
+    Raises
+    ------
+    DataContractError
+        The model names them by others.
+    """
+    ours, theirs = list(model.use_case.ingest.key), list(named_by.ingest.key)
+    if ours != theirs:
+        raise DataContractError(
+            f"{named_by.name}: model version {model.version} names rows by {ours}, but here they "
+            f"are named by {theirs}. Train a model that names them so, or undo the change of "
+            "ingest.key."
+        )
+    return {name: named_by.ingest.columns[name] for name in theirs}
+
+
 def _built_or_refused(
-    model: ServableModel, partition: str, lake: Lake, pins: Mapping[str, int]
+    model: ServableModel,
+    partition: str,
+    lake: Lake,
+    made: Sequence[Mapping[str, Any]],
+    key: Mapping[str, Any],
 ) -> tuple[pd.DataFrame, list[Input]]:
     """Build, and say of what is refused whose features they are."""
     try:
-        return _built(model, partition, lake, pins)
-    except (ServiceUnavailable, MemoryError, OSError):
-        raise
+        return _built(model, partition, lake, made, key)
+    except (ServiceUnavailable, SettingsError, MemoryError, OSError):
+        raise  # says nothing of the rows: as a refusal it would let the dummy replace a champion
     except Exception as error:  # a use case's own Python can raise anything
         said = (
             str(error) if isinstance(error, FlywheelError) else f"{type(error).__name__}: {error}"
@@ -112,7 +150,11 @@ def _built_or_refused(
 
 
 def _built(
-    model: ServableModel, partition: str, lake: Lake, pins: Mapping[str, int]
+    model: ServableModel,
+    partition: str,
+    lake: Lake,
+    made: Sequence[Mapping[str, Any]],
+    key: Mapping[str, Any],
 ) -> tuple[pd.DataFrame, list[Input]]:
     """Build from what the stored partition was made from.
 
@@ -120,6 +162,8 @@ def _built(
     """
     use_case = model.use_case
     clean = lake.table(use_case.name, "clean")
+    wanted = {clean.name, *(f"{use_case.name}.reference_{n}" for n in use_case.features.references)}
+    pins = pinned_versions(lake, [one for one in made if one["table"] in wanted])
     version = pins.get(clean.name)
     version = clean.version() if version is None else version
     needed = list(dict.fromkeys([*use_case.ingest.key, *use_case.features.inputs]))
@@ -135,7 +179,8 @@ def _built(
     references, inputs = load_references(use_case, lake, pins, table, partition)
     rows = to_pandas(table)
     features = build_features(rows, references, use_case, model.python)
-    keys = {name: rows[name] for name in use_case.ingest.key if name not in features}
+    names = to_pandas(clean.read([partition], arrow_schema(key), version))
+    keys = {name: names[name] for name in key if name not in features}
     return features.assign(**keys), [clean.pin(version), *inputs]
 
 

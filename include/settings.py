@@ -26,6 +26,14 @@ LANDING_POLL_S = 0.5  # a look at a folder takes about a millisecond
 _PATIENCE = {"max_retries": "5", "retry_timeout": "30s"}
 
 
+def _found(path: Path) -> Path:
+    """Make a path absolute; of '~nobody' there is no home."""
+    try:
+        return path.expanduser().resolve()
+    except RuntimeError as error:
+        raise ValueError(str(error)) from error
+
+
 def _digits(value: object) -> object:
     """Refuse what `int` would take besides, such as ' 80', '8_0' and '80.0'."""
     if isinstance(value, str) and not (value.isascii() and value.isdigit()):
@@ -164,7 +172,7 @@ class Settings(EnvironmentSettings):
         Where S3 is (`AWS_REGION`, and so on).
     """
 
-    home: Annotated[Path, AfterValidator(lambda path: path.expanduser().resolve())] = (
+    home: Annotated[Path, AfterValidator(_found), Field(description="a path of a folder")] = (
         REPO / ".flywheel"
     )
     landing_uri: str = Field(default_factory=lambda known: str(known["home"] / "landing"))

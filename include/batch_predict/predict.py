@@ -104,7 +104,7 @@ def predict_partition(
     """
     model = registry.load(use_case.name, champion)
     _refuse_what_it_knows(model, partition)
-    features = features_for(model, partition, lake)
+    features = features_for(model, partition, lake, named_by=use_case)
     scored = _score(model, features.frame, use_case, champion)
     data = to_arrow(scored, predictions_schema(use_case))
     published = lake.table(use_case.name, "predictions").publish(

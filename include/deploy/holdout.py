@@ -8,11 +8,13 @@ from typing import Any
 import pandas as pd
 
 from include.errors import DataContractError
-from include.lake.frames import to_pandas
+from include.lake.frames import arrow_schema, to_pandas
+from include.lake.pins import pinned_versions
 from include.lake.table import Lake
 from include.model_features import features_for
 from include.modelling.labelled_rows import LABEL
 from include.registry.package import ServableModel
+from include.use_cases.schema import UseCase
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,6 +23,8 @@ class Holdout:
 
     Attributes
     ----------
+    use_case : UseCase
+        The challenger's.
     partition : str
         Its key.
     keys : DataFrame of shape (n_rows, n_key)
@@ -32,6 +36,7 @@ class Holdout:
         from what this version was made from.
     """
 
+    use_case: UseCase
     partition: str
     keys: pd.DataFrame
     y: pd.Series[Any] | None
@@ -45,13 +50,9 @@ class Holdout:
         DataContractError
             What the model needs is gone.
         """
-        frame = features_for(model, self.partition, lake, self.features_version).frame
+        at = self.features_version
+        frame = features_for(model, self.partition, lake, at, named_by=self.use_case).frame
         key = list(self.keys.columns)
-        if list(model.use_case.ingest.key) != key:
-            raise DataContractError(
-                f"{model.use_case.name}: model version {model.version} names rows by "
-                f"{model.use_case.ingest.key}, the holdout by {key}."
-            )
         rows = self.keys.merge(frame, on=key, how="inner", validate="one_to_one")  # in this order
         if len(rows) != len(self.keys):
             raise DataContractError(
@@ -65,14 +66,16 @@ def holdout_of(challenger: ServableModel, lake: Lake) -> Holdout:
     """Read which rows a challenger is judged on: those of its holdout that have a label."""
     use_case, facts = challenger.use_case, challenger.facts
     key, partition = list(use_case.ingest.key), facts["partitions"][-1]
-    versions = {read["table"]: read["version"] for read in facts["inputs"]}
+    versions = pinned_versions(lake, facts["inputs"])
     features = lake.table(use_case.name, "features")
     version = versions[features.name]
-    rows = to_pandas(features.read([partition], key, version))
+    types = {name: use_case.ingest.columns[name] for name in key}
+    rows = to_pandas(features.read([partition], arrow_schema(types), version))
     if use_case.labels is not None:
         labels = lake.table(use_case.name, "labels")
-        outcomes = labels.read([partition], [*key, LABEL], versions[labels.name])
+        wanted = arrow_schema({**types, LABEL: "float64"})
+        outcomes = labels.read([partition], wanted, versions[labels.name])
         rows = rows.merge(to_pandas(outcomes), on=key, how="inner", validate="one_to_one")
     rows = rows.sort_values(key, kind="stable", ignore_index=True)
     y = None if use_case.labels is None else rows[LABEL].astype("float64")
-    return Holdout(partition, rows[key], y, version)
+    return Holdout(use_case, partition, rows[key], y, version)

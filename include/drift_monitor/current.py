@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from include.errors import DataContractError
-from include.lake.frames import to_pandas
+from include.lake.frames import arrow_schema, to_pandas
 from include.lake.table import Input, Lake
 from include.model_features import features_for
 from include.registry.client import Registry
@@ -63,16 +63,19 @@ def read_current(use_case: UseCase, partition: str, lake: Lake, registry: Regist
     ServiceUnavailable
         If the registry or the lake does not answer.
     """
+    # In the types of today: of two tables one may have been published since a key was retyped.
+    key = {name: use_case.ingest.columns[name] for name in use_case.ingest.key}
+    made = {"prediction": "float64", "score": "float64", MODEL_VERSION: "string"}
     rows, predicted = lake.table(use_case.name, "predictions").read_current(
-        partition, MODEL_VERSION
+        partition, MODEL_VERSION, arrow_schema(key | made)
     )
     predictions = to_pandas(rows)
     model = registry.load(use_case.name, _model_version(use_case, partition, predictions))
-    features = features_for(model, partition, lake)
+    features = features_for(model, partition, lake, named_by=use_case)
     inputs = [*features.inputs, predicted]
     outcomes, labels = None, lake.table(use_case.name, "labels")
     if partition in labels.partitions():
-        landed, read = labels.read_input(partition)
+        landed, read = labels.read_input(partition, arrow_schema(key | {"label": "float64"}))
         inputs.append(read)
         outcomes = _outcomes(use_case, predictions, to_pandas(landed))
     return Current(

@@ -15,6 +15,7 @@ from include.ingest_label.files import parse
 from include.ingest_label.inventory import FILE, Inventory
 from include.ingest_label.landing import Landing
 from include.ingest_label.ledger import Content, fingerprint
+from include.lake.evolution import Migration
 from include.lake.table import LakeTable
 from include.use_cases.schema import Columns
 
@@ -57,6 +58,7 @@ def gather(
     key: Sequence[str],
     schema: pa.Schema,
     make: Made,
+    migrations: Sequence[Migration] = (),
 ) -> Gathered:
     """Read the files that are there; take the rows of those that are gone from the table.
 
@@ -80,6 +82,8 @@ def gather(
         Of the rows in the table, with `FILE`.
     make : callable
         From a file's rows to the table's, without `FILE`.
+    migrations : sequence of Migration
+        By which rows that are kept get the types of today.
 
     Raises
     ------
@@ -89,7 +93,7 @@ def gather(
         A file cannot be read, or changed since it was looked at.
     """
     contents = inventory.of(landed, f"{table.name} from {landing.uri}")
-    held = _held(table, partition, schema, contents)
+    held = _held(table, partition, schema, contents, migrations)
     pieces = [
         _read(content, landing, columns, schema, make)
         if content.file is not None
@@ -122,32 +126,29 @@ def _read(
 
 
 def _held(
-    table: LakeTable, partition: str, schema: pa.Schema, contents: Sequence[Content]
+    table: LakeTable,
+    partition: str,
+    schema: pa.Schema,
+    contents: Sequence[Content],
+    migrations: Sequence[Migration],
 ) -> pa.Table:
     """Rows of the table whose file is gone or unknown, in the schema of today."""
     if partition not in table.partitions():
         return schema.empty_table()
-    names = table.schema().names
     gone = pa.array([one.file_id for one in contents if one.file is None], pa.string())
-    if FILE in names:
+    if FILE in table.schema().names:
         files = table.read([partition], [FILE])[FILE]
         if not files.null_count and not pc.any(pc.is_in(files, gone), min_count=0).as_py():
             return schema.empty_table()
-    rows = table.read([partition], [name for name in schema.names if name in names])
     try:
-        columns = [
-            rows[field.name].cast(field.type)
-            if field.name in names
-            else pa.nulls(rows.num_rows, field.type)  # a column that was declared since
-            for field in schema
-        ]
-    except pa.ArrowException as error:
+        # What was dropped from the table, and is declared again, is what the rows hold of it.
+        return table.read([partition], schema, migrations=migrations)
+    except DataContractError as error:
         raise DataContractError(
             f"{table.name}, partition {partition}: rows of files that are gone must fit the "
             f"columns as they are declared now, but do not ({error}). Restore the files, or "
             "retract the partition."
         ) from error
-    return pa.table(columns, schema=schema)
 
 
 def _of_unknown_files(

@@ -118,7 +118,16 @@ def ingest_rows(
     table, schema = lake.table(use_case.name, "raw"), _schema(ingest.columns)
     landed = inventory or take(use_case, "raw", landing, lake, writer, partition)
     gathered = gather(
-        partition, partition, landed, landing, table, ingest.columns, ingest.key, schema, check
+        partition,
+        partition,
+        landed,
+        landing,
+        table,
+        ingest.columns,
+        ingest.key,
+        schema,
+        check,
+        use_case.migrations,
     )
     published = _publish(use_case, "raw", table, partition, gathered, gathered.rows, writer)
     rows = gathered.rows.num_rows
@@ -168,7 +177,16 @@ def ingest_labels(
     schema = labels_schema(use_case, labels).append(_FILE_FIELD)
     landed = inventory or take(use_case, "labels", landing, lake, writer, partition)
     gathered = gather(
-        partition, partition, landed, landing, table, labels.columns, ingest.key, schema, make
+        partition,
+        partition,
+        landed,
+        landing,
+        table,
+        labels.columns,
+        ingest.key,
+        schema,
+        make,
+        use_case.migrations,
     )
     if gathered.gone:
         _check_rule(use_case, partition, table, gathered.gone)
@@ -223,9 +241,17 @@ def ingest_reference(
     table, schema = lake.table(use_case.name, stage), _schema(reference.columns)
     wanted = WHOLE if partition == ALL else partition
     landed = inventory or take(use_case, stage, landing, lake, writer, wanted)
-    key = reference.unique
     gathered = gather(
-        partition, wanted, landed, landing, table, reference.columns, key, schema, check
+        partition,
+        wanted,
+        landed,
+        landing,
+        table,
+        reference.columns,
+        reference.unique,
+        schema,
+        check,
+        use_case.migrations,
     )
     rows = gathered.rows.take(standing(gathered.rows, reference.unique)).combine_chunks()
     published = _publish(use_case, stage, table, partition, gathered, rows, writer)

@@ -122,11 +122,29 @@ def migrated(rows: pa.Table, evolution: Evolution, where: str) -> pa.Table:
         When a value does not fit its new type and the migration refuses it.
     """
     for column, steps in evolution.retypes.items():
-        values = rows[column]
-        for step in steps:
-            values = retyped(values, TYPES[step.after], f"{where}: column {column!r}", step.misfits)
+        values = stepped(rows[column], steps, f"{where}: column {column!r}")
         rows = rows.set_column(rows.column_names.index(column), column, values)
     return fitted(rows, evolution.schema)
+
+
+def stepped(values: pa.ChunkedArray, steps: Sequence[Migration], where: str) -> pa.ChunkedArray:
+    """Convert a column by one migration after the other."""
+    for step in steps:
+        values = retyped(values, TYPES[step.after], where, step.misfits)
+    return values
+
+
+def steps_between(
+    column: str, before: pa.DataType, after: pa.DataType, declared: Sequence[Migration]
+) -> list[Migration] | None:
+    """Migrations that lead from one type to another, in the order of their declaration."""
+    steps: list[Migration] = []
+    kind = before
+    for one in declared:
+        if kind != after and one.column == column and TYPES[one.before] == kind:
+            steps.append(one)
+            kind = TYPES[one.after]
+    return steps if kind == after else None
 
 
 def _by_name(schema: pa.Schema) -> dict[str, tuple[pa.Field, dict[bytes, bytes]]]:
@@ -145,14 +163,9 @@ def _is_dropped(column: pa.Field) -> bool:
 def _steps(
     name: str, column: str, before: pa.DataType, after: pa.DataType, declared: Sequence[Migration]
 ) -> list[Migration]:
-    """Migrations that lead from one type to another, in the order of their declaration."""
-    steps: list[Migration] = []
-    kind = before
-    for one in declared:
-        if kind != after and one.column == column and TYPES[one.before] == kind:
-            steps.append(one)
-            kind = TYPES[one.after]
-    if kind == after:
+    """Migrations that lead from one type to another; refuses where none do."""
+    steps = steps_between(column, before, after, declared)
+    if steps is not None:
         return steps
     was, now = TYPE_NAMES.get(before, before), TYPE_NAMES.get(after, after)
     raise DataContractError(

@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 from deltalake import DeltaTable
 
 from include.errors import DataContractError
-from include.lake.evolution import published_schema
+from include.lake.evolution import Migration, published_schema
 from include.lake.reading import (
     Columns,
     batches_of,
@@ -43,9 +43,9 @@ class TableReader:
         """Newest Delta version."""
         return self._opened().version()
 
-    def schema(self) -> pa.Schema:
-        """Give the schema of what is published now, without the partition column."""
-        schema = published_schema(schema_of(self._opened()))
+    def schema(self, version: int | None = None) -> pa.Schema:
+        """Give the schema of what is published now, or was then, without the partition column."""
+        schema = published_schema(schema_of(self._opened(version)))
         return schema.remove(schema.get_field_index(PARTITION))
 
     def partitions(self, version: int | None = None) -> list[str]:
@@ -124,6 +124,7 @@ class TableReader:
         columns: Columns = None,
         version: int | None = None,
         where: pc.Expression | None = None,
+        migrations: Sequence[Migration] = (),
     ) -> pa.Table:
         """Read rows, in an order that is always the same for a version.
 
@@ -141,6 +142,9 @@ class TableReader:
         where : pyarrow.compute.Expression, optional
             Only rows for which it holds. Files are left out by their statistics: Delta keeps those
             of times in milliseconds, so a lower bound should be a millisecond lower.
+        migrations : sequence of Migration
+            Declared changes of columns' types: what a schema asks for is converted by those that
+            lead there.
 
         Raises
         ------
@@ -150,7 +154,7 @@ class TableReader:
         ServiceUnavailable
             When the store fails.
         """
-        return self._rows(self._opened(version), partitions, columns, where)
+        return self._rows(self._opened(version), partitions, columns, where, migrations)
 
     def batches(
         self,
@@ -261,9 +265,10 @@ class TableReader:
         partitions: Sequence[str] | None,
         columns: Columns,
         where: pc.Expression | None = None,
+        migrations: Sequence[Migration] = (),
     ) -> pa.Table:
         with self._store.reading():
-            return rows_of(self.name, table, partitions, columns, where)
+            return rows_of(self.name, table, partitions, columns, where, migrations)
 
     def _input(self, table: DeltaTable, partition: str) -> Input:
         version = self._store.number(table, content_of(partition))

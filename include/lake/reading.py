@@ -14,7 +14,7 @@ import pyarrow.dataset as ds
 from deltalake import DeltaTable
 
 from include.errors import DataContractError
-from include.lake.evolution import published_schema
+from include.lake.evolution import Migration, published_schema, stepped, steps_between
 from include.lake.retype import retyped
 from include.lake.schemas import PARTITION
 
@@ -62,12 +62,13 @@ def rows_of(
     partitions: Sequence[str] | None,
     columns: Columns,
     where: pc.Expression | None = None,
+    migrations: Sequence[Migration] = (),
 ) -> pa.Table:
     """Read partitions and columns of an opened table; see `TableReader.read`."""
     held = _columns_held(name, table, partitions, columns)
     rows = stored_rows(table, partitions, held, where)
     if isinstance(columns, pa.Schema):
-        return _as_asked(f"table {name}, version {table.version()}", rows, columns)
+        return _as_asked(f"table {name}, version {table.version()}", rows, columns, migrations)
     return rows
 
 
@@ -125,15 +126,25 @@ def _dataset(table: DeltaTable, partitions: Sequence[str] | None) -> ds.FileSyst
     return ds.FileSystemDataset(files, whole.schema, whole.format, whole.filesystem)
 
 
-def _as_asked(where: str, rows: pa.Table, asked: pa.Schema) -> pa.Table:
-    """Convert to the types that are asked for, exactly; what is not there is null."""
+def _as_asked(
+    where: str, rows: pa.Table, asked: pa.Schema, migrations: Sequence[Migration]
+) -> pa.Table:
+    """Convert to the types asked for, by migrations or exactly; what is not there is null."""
     columns = [
-        retyped(rows[one.name], one.type, f"{where}: column {one.name!r}", next_step=_RETYPED)
+        _converted(rows[one.name], one, f"{where}: column {one.name!r}", migrations)
         if one.name in rows.column_names
         else pa.nulls(rows.num_rows, one.type)
         for one in asked
     ]
     return pa.table(columns, schema=asked)
+
+
+def _converted(
+    values: pa.ChunkedArray, asked: pa.Field, where: str, migrations: Sequence[Migration]
+) -> pa.ChunkedArray:
+    if steps := steps_between(asked.name, values.type, asked.type, migrations):
+        return stepped(values, steps, where)
+    return retyped(values, asked.type, where, next_step=_RETYPED)
 
 
 def _known(where: str, kind: str, wanted: Sequence[str], there: Sequence[str]) -> None:

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from include.errors import ConfigError, DataContractError
+from include.lake.retype import retyped
 from include.lake.schemas import PARTITION
 from include.lake.table import Input, Lake, LakeTable
 from include.use_cases.schema import UseCase
@@ -58,7 +59,8 @@ class LabelledRows:
             table.name: versions[table.name] if table.name in versions else table.version()
             for table in read
         }
-        if (by := use_case.train.split.by) not in features.schema().names:
+        there = features.schema(fixed[features.name]).names
+        if (by := use_case.train.split.by) not in there:
             raise ConfigError(
                 f"{use_case.name}: train.split.by must be in the features table, {by!r} is not. "
                 "Use the column of ingest.partition.column, or one of ingest.key."
@@ -140,7 +142,7 @@ class LabelledRows:
         kind = pa.int64() if self.use_case.task == "classification" else pa.float64()
         matched = [
             # A key is unique within its partition; two months may well hold the same customer.
-            rows.join(pa.Table.from_batches([batch]), key, join_type="inner")
+            rows.join(self._keyed(batch, rows.schema), key, join_type="inner")
             for batch in self.labels.batches(
                 [partition], [*key, LABEL], self.versions[self.labels.name]
             )
@@ -157,6 +159,15 @@ class LabelledRows:
                 f"feature of {partition} again."
             )
         return joined
+
+    def _keyed(self, labels: pa.RecordBatch, schema: pa.Schema) -> pa.Table:
+        """Give labels the keys' types of rows: of two tables one may have been retyped already."""
+        table = pa.Table.from_batches([labels])
+        for name in self.use_case.ingest.key:
+            where = f"{self.use_case.name}: labels, column {name!r}"
+            values = retyped(table[name], schema.field(name).type, where)
+            table = table.set_column(table.column_names.index(name), name, values)
+        return table
 
     def _read(self, partitions: list[str], columns: list[str], where: Any = None) -> pa.Table:
         version = self.versions[self.features.name]

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from include.lake.table import Input
 from include.modelling.references import Indexed
 from include.registry.package import ServableModel
 from include.serving.protocol import parse
@@ -18,7 +19,7 @@ class Live:
 
     model: ServableModel
     references: Mapping[str, Indexed]
-    reference_versions: Mapping[str, int]
+    reference_versions: Mapping[str, Input]
     since: datetime
 
     def answer_example(self) -> None:

@@ -47,7 +47,10 @@ class Slot:
             "ready": self.live is not None,
             "model_version": self.version,
             "live_since": self.live.since.isoformat() if self.live else None,
-            "reference_versions": dict(self.live.reference_versions) if self.live else {},
+            "reference_versions": {
+                name: pin.version
+                for name, pin in (self.live.reference_versions if self.live else {}).items()
+            },
             "problems": list(self.problems.values()),
         }
 

@@ -18,6 +18,7 @@ from include.lake.table import Lake
 from include.modelling.kept_training_set import keep, load_kept
 from include.modelling.training_set import TrainingSet, load_training_set
 from include.provenance import code_version, lock_hash
+from include.registry import signing
 from include.registry.client import Registry
 from include.use_cases.loader import dump, load_text, python_of
 from include.use_cases.python_package import OwnPython
@@ -27,6 +28,9 @@ FILE = "training/prepared.json"
 """Artifact of the training's MLflow run that holds what was prepared."""
 DIGEST = "flywheel.prepared_sha256"
 """Tag of the run with the digest of that artifact; only a run that has it is prepared."""
+SIGNATURE = "flywheel.prepared_signature"
+"""Tag with the signature over run and digest: who may write into MLflow can change both of these,
+and the artifact holds Python that the last step signs."""
 
 
 @dataclass(frozen=True)
@@ -161,7 +165,9 @@ def prepare(
     text = json.dumps(asdict(prepared), indent=1)
     registry.client.log_text(run_id, text, FILE)
     # Last: only a run that has it counts as prepared.
-    registry.log(run_id, tags={DIGEST: _sha256(text)})
+    digest = _sha256(text)
+    signature = signing.sign(_signed_bytes(run_id, digest), registry.signing_key).hex()
+    registry.log(run_id, tags={SIGNATURE: signature, DIGEST: digest})
     return prepared
 
 
@@ -193,9 +199,16 @@ def recall(registry: Registry, run_id: str) -> Prepared:
 
 
 def _recall(registry: Registry, run_id: str) -> Prepared | None:
-    digest = registry.client.get_run(run_id).data.tags.get(DIGEST)
+    tags = registry.client.get_run(run_id).data.tags
+    digest = tags.get(DIGEST)
     if digest is None:
         return None
+    if not _is_signed(registry, run_id, digest, tags.get(SIGNATURE, "")):
+        raise DataContractError(
+            f"training run {run_id}: its tag {DIGEST} must be signed with our key (tag "
+            f"{SIGNATURE}), but is not. Nothing of it was used. Find out who changed the run, or "
+            "the key pair, then start the training again."
+        )
     with tempfile.TemporaryDirectory() as folder:
         path = registry.client.download_artifacts(run_id, FILE, folder)
         text = Path(path).read_text(encoding="utf-8")
@@ -266,6 +279,18 @@ def _definitions(
                 of_stage = found.setdefault(stage, {})
                 of_stage.setdefault(f"{digest:016x}", []).append(partition)
     return found
+
+
+def _is_signed(registry: Registry, run_id: str, digest: str, signature: str) -> bool:
+    try:
+        given = bytes.fromhex(signature)
+    except ValueError:
+        return False
+    return signing.verify(_signed_bytes(run_id, digest), given, registry.verify_key)
+
+
+def _signed_bytes(run_id: str, digest: str) -> bytes:
+    return f"prepared {run_id} {digest}".encode()
 
 
 def _sha256(text: str) -> str:

@@ -10,6 +10,7 @@ import pytest
 from deltalake import DeltaTable
 
 from include.batch_predict.predict import predict_partition
+from include.drift_monitor.current import read_current
 from include.errors import ConfigError, DataContractError
 from include.feature.build import build_partition
 from include.ingest_label.ingest import ingest_reference, ingest_rows
@@ -225,3 +226,83 @@ def test_an_older_champion_reads_its_own_types(tmp_path: Path) -> None:
     world.land("2024-04", as_text.assign(x="many"))
     with pytest.raises(DataContractError, match=r"'x': every value must fit float64, got 'many'"):
         scored(world, "2024-04")
+
+
+def gone(customers: Customers, name: str) -> None:
+    """Let a file of the first day go, as a lifecycle rule does; another lands beside it."""
+    folder = customers.folder / "customers" / DAYS[0]
+    (folder / "a.csv").unlink(missing_ok=True)
+    (folder / name).write_text(
+        f"customer,seen_at,plan,calls,bill\n7,{DAYS[0]}T00:00:00Z,basic,4,1\n"
+    )
+
+
+def ingested(customers: Customers) -> list[Any]:
+    landing = Landing(str(customers.folder))
+    ingest_rows(customers.use_case, DAYS[0], landing, customers.lake, customers.writer())
+    rows = customers.lake.table("churn", "raw").read([DAYS[0]], ["bill"])
+    values: list[Any] = rows["bill"].to_pylist()
+    return values
+
+
+def test_rows_of_a_file_that_is_gone_follow_the_migrations(customers: Customers) -> None:
+    customers.edit(("bill: float64", "bill: string"), ("calls, bill]", "calls]"))
+    text = customers.yaml.read_text()
+    step = "migrations: [{column: bill, before: float64, after: string}"
+    customers.yaml.write_text(f"{text}{step}]\n")
+    landed = customers.folder / "customers" / DAYS[0] / "a.csv"
+    landed.write_text(landed.read_text().replace("10.5", "free"))
+    assert ingested(customers) == ["free", None]
+    back = ", {column: bill, before: string, after: float64, misfits: missing}]"
+    customers.yaml.write_text(f"{text.replace('bill: string', 'bill: float64')}{step}{back}\n")
+    gone(customers, "b.csv")
+    assert ingested(customers) == [None, None, 1.0]
+
+
+def test_a_dropped_column_comes_back_with_the_rows_of_a_file_that_is_gone(
+    customers: Customers,
+) -> None:
+    text = customers.yaml.read_text()
+    customers.edit((", bill: float64", ""), (", bill", ""))
+    customers.land(DAYS[2], "customer,seen_at,plan,calls",
+                   f"1,{DAYS[2]}T00:00:00Z,basic,1", f"2,{DAYS[2]}T00:00:00Z,basic,1")  # fmt: skip
+    customers.turn(DAYS[2])
+    customers.yaml.write_text(text)
+    gone(customers, "b.csv")
+    assert ingested(customers) == [10.5, None, 1.0]
+
+
+def keys_as_text(world: World) -> None:
+    step = {"column": "id", "before": "int64", "after": "string"}
+    ingest = TINY["ingest"] | {"columns": TINY["ingest"]["columns"] | {"id": "string"}}
+    labels = TINY["labels"] | {"columns": TINY["labels"]["columns"] | {"id": "string"}}
+    edited(world, ingest=ingest, labels=labels, migrations=[step])
+
+
+def test_an_older_champion_scores_rows_whose_key_was_retyped(tmp_path: Path) -> None:
+    world = make_world(tmp_path)
+    world.crown()
+    rows = world.land("2024-03", rows=50)
+    expected = scored(world, "2024-03")
+    world.land_outcomes("2024-03", rows)
+    keys_as_text(world)
+    # Predictions and labels still have the former type, features the one of today.
+    world.land("2024-04", rows.assign(id=rows["id"].astype(str)))
+    current = read_current(world.use_case, "2024-03", world.lake, world.registry)
+    assert len(current.scored) == 50
+    assert current.score is not None
+    assert list(current.score) == expected
+    assert scored(world, "2024-04") == expected
+    assert scored(world, "2024-03") == expected
+    table = world.lake.table("tiny", "predictions")
+    assert table.read(["2024-03"], ["id"])["id"].to_pylist() == [str(n) for n in range(50)]
+
+
+def test_a_champion_that_names_rows_otherwise_is_refused_with_words(tmp_path: Path) -> None:
+    world = make_world(tmp_path)
+    world.crown()
+    rows = world.land("2024-03", rows=50)
+    edited(world, ingest=TINY["ingest"] | {"key": ["id", "at"]})
+    world.land("2024-03", rows)
+    with pytest.raises(DataContractError, match=r"names rows by \['id'\], but here .*'id', 'at'"):
+        scored(world, "2024-03")

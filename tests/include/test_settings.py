@@ -70,6 +70,12 @@ def test_a_port_that_is_none_is_refused(port: str) -> None:
         Settings.from_env({"FLYWHEEL_MLFLOW_PORT": port})
 
 
+@pytest.mark.parametrize("home", ["~nobody-here/flywheel", "a\0b"])
+def test_a_home_that_is_no_path_is_refused(home: str) -> None:
+    with pytest.raises(ConfigError, match="FLYWHEEL_HOME: must be a path of a folder, got "):
+        Settings.from_env({"FLYWHEEL_HOME": home})
+
+
 def test_the_environment_is_read_at_the_call(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FLYWHEEL_LAKE_URI", "/elsewhere")
     assert Settings.from_env().lake_uri == "/elsewhere"

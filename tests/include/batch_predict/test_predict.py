@@ -10,7 +10,7 @@ from include import model_features
 from include.batch_predict.predict import VOLATILE, Predicted, predict_partition
 from include.due.state import states
 from include.due.wanted import wanted_predictions
-from include.errors import DataContractError, ServiceUnavailable
+from include.errors import DataContractError, ServiceUnavailable, SettingsError
 from include.lake.content import content_version
 from include.model_features import features_for
 from include.registry.client import Registry
@@ -304,6 +304,38 @@ def test_features_that_are_built_come_from_the_rows_that_the_table_was_made_from
     assert (len(done.frame), done.stored) == (300, False)
     assert [one.table for one in done.inputs] == ["tiny.features", "tiny.clean"]
     assert done.inputs[1].version == 0
+
+
+def test_features_are_not_built_from_another_table_in_the_place_of_clean(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    world = make_world(tmp_path)
+    features_py(tmp_path, monkeypatch, TWICE)
+    world.crown()
+    features_py(tmp_path, monkeypatch, THRICE)
+    rows = world.land("2024-03", rows=300)
+    (tmp_path / "lake" / "tiny" / "clean").rename(tmp_path / "away")
+    world.publish("clean", "2024-03", rows.assign(x=99.0), world.use_case.ingest.columns)
+    with pytest.raises(DataContractError, match=r"table tiny\.clean: version 0 is pinned of"):
+        predict(world)
+
+
+def test_a_store_that_refuses_is_no_refusal_of_the_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """As one it would let the gate put the dummy in the champion's place."""
+    world = make_world(tmp_path)
+    features_py(tmp_path, monkeypatch, TWICE)
+    world.crown()
+    features_py(tmp_path, monkeypatch, THRICE)
+    world.land("2024-03", rows=300)
+
+    def refused(*_args: object) -> None:
+        raise SettingsError("403 Forbidden")
+
+    monkeypatch.setattr(model_features, "load_references", refused)
+    with pytest.raises(SettingsError):
+        predict(world)
 
 
 def test_what_the_models_python_raises_is_a_refusal(

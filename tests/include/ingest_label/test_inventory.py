@@ -183,6 +183,17 @@ def copy_the_root(home: Home) -> None:
     home.root = home.root.with_name("elsewhere")
 
 
+def test_a_file_that_was_moved_and_then_written_again_leaves_nothing_of_before(home: Home) -> None:
+    path = home.land("a.csv", (1, 3), (2, 4))
+    home.ingest()
+    path.rename(path.with_name("b.csv"))
+    home.ingest()
+    assert list(home.ledger()) == [f"customers/{DAY}/b.csv"]
+    home.land("b.csv", (3, 5))
+    home.ingest()
+    assert home.raw() == [(3, 5)]
+
+
 @pytest.mark.parametrize("change", [touch, write_again, rename, copy, move_the_root, copy_the_root])
 def test_what_leaves_the_content_as_it_is_makes_nothing_due(home: Home, change: Any) -> None:
     home.land("a.csv", (1, 1), (2, 1))

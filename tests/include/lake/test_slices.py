@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import pyarrow as pa
 import pytest
@@ -109,6 +111,35 @@ def test_after_a_clear_a_slice_is_written_again(table: LakeTable) -> None:
     publish(table, "2", [3], 4)
     assert publish(table, "1", [1, 2], 5).changed is True
     assert slices(table) == {"1": [1, 2], "2": [3]}
+
+
+@dataclass(frozen=True)
+class ToFloat:
+    """A migration as a use case declares it."""
+
+    column: str = "a"
+    before: str = "int64"
+    after: str = "float64"
+    misfits: Any = "refuse"
+
+
+def test_a_slice_that_brings_another_type_replaces_itself_alone(table: LakeTable) -> None:
+    publish(table, "7", [1, 2], 1)
+    publish(table, "8", [3], 2)
+    publish(table, "7", [4], 3, partition="2024-04")
+    schema = pa.schema([("a", pa.float64()), ("model_version", pa.string())])
+    rows = pa.table({"a": [1.5], "model_version": ["7"]}, schema=schema)
+    table.publish(
+        rows,
+        partition=P,
+        schema=schema,
+        writer=Writer("run-4", 1, 4, "abc"),
+        within={"model_version": "7"},
+        migrations=[ToFloat()],
+    )
+    assert slices(table) == {"7": [1.5], "8": [3.0]}
+    assert slices(table, "2024-04") == {"7": [4.0]}
+    assert current(table) == [1.5]
 
 
 def test_a_partition_that_was_published_as_a_whole_is_read_as_a_whole(table: LakeTable) -> None:

@@ -3,6 +3,8 @@ import pandas as pd
 import pytest
 
 from include.errors import ConfigError, DataContractError
+from include.lake.frames import arrow_schema, to_arrow
+from include.lake.table import Writer
 from include.modelling.estimators import defaults, make
 from include.modelling.scoring import score_rows
 from include.modelling.training_set import (
@@ -12,7 +14,7 @@ from include.modelling.training_set import (
     wide,
 )
 from tests.support.lakes import fill, publish, tiny_lake
-from tests.support.packages import tiny_rows, tiny_use_case
+from tests.support.packages import TINY, tiny_rows, tiny_use_case
 
 MONTHS = ("2024-01", "2024-02", "2024-03")
 
@@ -116,6 +118,17 @@ def test_pinned_versions_read_what_was_read_then(lake, use_case):
     assert not now.train_X["x"].isin(before.train_X["x"]).all()
 
 
+def test_a_time_that_the_features_have_no_more_orders_a_training_that_had_it(lake, use_case):
+    before = load_training_set(use_case, lake, "2024-02")
+    pins = {pin.table: pin.version for pin in before.inputs}
+    columns = {name: kind for name, kind in use_case.ingest.columns.items() if name != "at"}
+    publish(lake, use_case, "features", "2024-04", tiny_rows(month="2024-04"), columns)
+    again = load_training_set(use_case, lake, "2024-02", pins, before.partitions)
+    pd.testing.assert_frame_equal(again.train_X, before.train_X)
+    with pytest.raises(ConfigError, match=r"train\.split\.by must be in the features table"):
+        load_training_set(use_case, lake, "2024-02")
+
+
 def test_at_most_max_rows_the_newest(tmp_path):
     use_case = tiny_use_case(train={**_train(), "max_rows": 1000})
     lake = tiny_lake(tmp_path, use_case, ())
@@ -209,6 +222,34 @@ def test_labels_of_other_keys_are_noticed(lake, use_case):
         DataContractError, match=r"the holdout partitions .* got none. Check .* same keys"
     ):
         load_training_set(use_case, lake, "2024-03")
+
+
+def test_labels_are_joined_whose_key_was_not_retyped_yet(lake, use_case):
+    """Each table is retyped when it is published by the definition of now."""
+    before = load_training_set(use_case, lake, "2024-02")
+    columns = {**TINY["ingest"]["columns"], "id": "string"}
+    step = {"column": "id", "before": "int64", "after": "string"}
+    landed = {**TINY["labels"]["columns"], "id": "string"}
+    retyped = tiny_use_case(
+        ingest={**TINY["ingest"], "columns": columns},
+        labels={**TINY["labels"], "columns": landed},
+        migrations=[step],
+    )
+    rows = tiny_rows(month="2024-04", seed=4)
+    table, schema = lake.table("tiny", "features"), arrow_schema(columns)
+    frame = rows.assign(id=rows["id"].astype("str"))[list(columns)]
+    table.publish(
+        to_arrow(frame, schema),
+        partition="2024-04",
+        schema=schema,
+        writer=Writer("test", 1, 1, "test"),
+        migrations=retyped.migrations,
+    )
+    after = load_training_set(use_case, lake, "2024-02")
+    assert sorted(after.train_y) == sorted(before.train_y)
+    assert dict(zip(after.train_X["x"], after.train_y, strict=True)) == dict(
+        zip(before.train_X["x"], before.train_y, strict=True)
+    )
 
 
 def test_an_as_of_that_is_no_month_is_refused(lake, use_case):

@@ -363,6 +363,20 @@ def test_reference_tables_are_read_again_when_they_change(
     assert problems(models) == []
 
 
+def test_a_reference_that_was_made_anew_is_read_again_also_at_the_same_version(
+    make: Make, registry: Any, lake: Lake, sized_model: Any, tmp_path: Path
+) -> None:
+    registry.promote(sized_model, "1")
+    publish_sizes(lake, 10.0, 1)
+    models = make()
+    models.look()
+    (Path(lake.uri) / "tiny" / "reference_sizes").rename(tmp_path / "away")
+    publish_sizes(lake, 20.0, 1)
+    models.look()
+    assert models.state("tiny")["reference_versions"] == {"sizes": 0}
+    assert size_of_red(models) == 20.0
+
+
 def other_size(model: Any) -> Any:
     """Return a model that declares fewer columns of the same table."""
     sizes = {**WITH_REFERENCE["ingest"]["references"]["sizes"], "key": ["colour"]}

@@ -1,5 +1,6 @@
 """The three steps of a training, in the order an operator runs them, and each of them twice."""
 
+import hashlib
 import json
 import shutil
 from dataclasses import asdict, replace
@@ -19,7 +20,7 @@ from include.modelling.training_set import load_training_set
 from include.provenance import environment
 from include.train_tune import trial as trial_module
 from include.train_tune.finish import example_row, finish
-from include.train_tune.prepare import DIGEST, FILE, load_pinned, prepare, recall
+from include.train_tune.prepare import DIGEST, FILE, SIGNATURE, load_pinned, prepare, recall
 from include.train_tune.request import close, is_finished, training_name
 from include.train_tune.studies import NUMBER, PARAMS
 from include.train_tune.trial import run_trial, threads
@@ -322,6 +323,20 @@ def test_what_was_prepared_is_not_used_when_somebody_changed_it(house):
         recall(house.registry, prepared.run_id)
     with pytest.raises(DataContractError, match="must have the sha256"):
         _prepare(house)
+
+
+def test_what_was_prepared_is_not_used_when_its_digest_was_changed_too(house):
+    """Who may write into MLflow may change tags as well as artifacts, and copy those of a run."""
+    prepared, other = _prepare(house), _prepare(house, request="run-2")
+    client = house.registry.client
+    planted = json.dumps(asdict(replace(prepared, python=[["features.py", "print('theirs')"]])))
+    client.log_text(prepared.run_id, planted, FILE)
+    client.set_tag(prepared.run_id, DIGEST, hashlib.sha256(planted.encode()).hexdigest())
+    theirs = client.get_run(other.run_id).data.tags[SIGNATURE]
+    for signature in ("", "no hex", theirs):
+        client.set_tag(prepared.run_id, SIGNATURE, signature)
+        with pytest.raises(DataContractError, match=r"must be signed with our key"):
+            recall(house.registry, prepared.run_id)
 
 
 def test_a_run_that_was_not_prepared_says_so(house):
