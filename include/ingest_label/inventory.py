@@ -49,7 +49,7 @@ class Inventory:
     pattern : str
         Where its files land.
     contents : dict of str to list of Content
-        By partition, in the order of landing; only of partitions with a file that is there.
+        By partition, in the order of landing; also those whose file is gone.
     left : dict of str to FileUnavailable
         Partitions that a later run takes: they do not hold still, or cannot be read.
     ignored : list of str
@@ -170,10 +170,12 @@ def _inventory(
         write_entries(
             table, stage, [one for key in sorted(together) for one in together[key]], _last(writer)
         )
+    # Also of a partition whose files are all gone: its rows stand, and may be made again.
     contents = {
-        key: contents_of(entries[key], files)
-        for key, files in listing.files.items()
-        if files and key not in left
+        key: held
+        for key in {*listing.files, *entries}
+        if key not in left
+        and (held := contents_of(entries.get(key, []), listing.files.get(key, [])))
     }
     return Inventory(stage, pattern, contents, left, listing.sentences(pattern))
 

@@ -11,9 +11,10 @@ from deltalake import DeltaTable
 
 from include.batch_predict.predict import predict_partition
 from include.drift_monitor.current import read_current
+from include.due.state import State, states
 from include.errors import ConfigError, DataContractError
 from include.feature.build import build_partition
-from include.ingest_label.ingest import ingest_reference, ingest_rows
+from include.ingest_label.ingest import ingest_reference, ingest_rows, wanted_landed
 from include.ingest_label.landing import Landing
 from include.lake.table import Lake
 from include.use_cases.loader import get
@@ -270,6 +271,24 @@ def test_a_dropped_column_comes_back_with_the_rows_of_a_file_that_is_gone(
     customers.yaml.write_text(text)
     gone(customers, "b.csv")
     assert ingested(customers) == [10.5, None, 1.0]
+
+
+def test_a_partition_whose_files_are_all_gone_is_made_again_by_a_new_definition(
+    customers: Customers,
+) -> None:
+    """Or a lifecycle rule and one edit would let each training be refused for good."""
+    (customers.folder / "customers" / DAYS[0] / "a.csv").unlink()
+    landing = Landing(str(customers.folder))
+
+    def raw() -> State:
+        wanted = wanted_landed(customers.use_case, landing, customers.lake)["raw"]
+        return states("churn", "raw", wanted, customers.lake)[DAYS[0]]
+
+    assert raw().status == "up to date"
+    customers.edit(("calls: int64", "calls: int64, minutes: float64"))
+    assert raw().status == "out of date"
+    assert ingested(customers) == [10.5, None]
+    assert raw().status == "up to date"
 
 
 def keys_as_text(world: World) -> None:

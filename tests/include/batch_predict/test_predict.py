@@ -316,7 +316,7 @@ def test_features_are_not_built_from_another_table_in_the_place_of_clean(
     rows = world.land("2024-03", rows=300)
     (tmp_path / "lake" / "tiny" / "clean").rename(tmp_path / "away")
     world.publish("clean", "2024-03", rows.assign(x=99.0), world.use_case.ingest.columns)
-    with pytest.raises(DataContractError, match=r"table tiny\.clean: version 0 is pinned of"):
+    with pytest.raises(DataContractError, match=r"table tiny\.clean: version 0 was pinned in"):
         predict(world)
 
 
