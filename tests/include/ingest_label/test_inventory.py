@@ -306,7 +306,7 @@ def test_what_cannot_be_read_is_left_and_stops_no_other(
     monkeypatch.setattr(Folder, "read", read)
     found = home.take()
     assert (list(found.contents), list(found.left)) == ([DAY], [NEXT])
-    monkeypatch.undo()
+    monkeypatch.setattr(Folder, "read", real)
     assert list(home.take().contents) == [DAY, NEXT]
 
 
