@@ -32,7 +32,7 @@ MODELS = {
     "ridge": ("regression", None),
     "kmeans": ("clustering", None),
 }
-ROWS = 500
+ROWS = 60
 ANSWER = """
 import sys
 from pathlib import Path
