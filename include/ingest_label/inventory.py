@@ -173,7 +173,7 @@ def _inventory(
     # Also of a partition whose files are all gone: its rows stand, and may be made again.
     contents = {
         key: held
-        for key in {*listing.files, *entries}
+        for key in sorted({*listing.files, *entries})
         if key not in left
         and (held := contents_of(entries.get(key, []), listing.files.get(key, [])))
     }
@@ -190,7 +190,7 @@ def _all_updated(
 ) -> dict[str, list[Entry]]:
     """Bring each partition's entries up to date; what cannot be read is put into `left`."""
     now, entries = datetime.now(UTC), {}
-    for key in {*known, *listing.files}:
+    for key in sorted({*known, *listing.files}):
         before = known.get(key, [])
         try:
             if key in left:
