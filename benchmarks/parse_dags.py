@@ -2,13 +2,12 @@
 
     python -m benchmarks.parse_dags dags
 
-Each file is parsed in a fork of a process that has imported `airflow.sdk` and what
-`plugins.listeners.warm_tasks` imports there, as the dag-processor does it.
+Each file is parsed in a fork of a process that has imported `airflow.sdk` and is warmed by
+`plugins.listeners.warm_tasks`, as the dag-processor is.
 """
 
 from __future__ import annotations
 
-import importlib
 import json
 import os
 import runpy
@@ -30,8 +29,7 @@ def main(folder: str) -> None:
     base_s = time.perf_counter() - started
     from plugins.listeners import warm_tasks
 
-    for module in warm_tasks.PARSING:
-        importlib.import_module(module)
+    warm_tasks.warm(warm_tasks.PARSING)
     files = {
         path.name: _in_a_fork(path, airflow.sdk.DAG) for path in sorted(Path(folder).glob("*.py"))
     }

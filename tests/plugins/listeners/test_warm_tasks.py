@@ -23,6 +23,7 @@ def imported(monkeypatch: pytest.MonkeyPatch, argv: list[str], switch: str | Non
     """Return what is imported when a component starts; `json` stands for what is there already."""
     double = create_autospec(importlib.import_module)
     monkeypatch.setattr(warm_tasks, "importlib", SimpleNamespace(import_module=double))
+    monkeypatch.setattr(warm_tasks, "gc", SimpleNamespace(freeze=lambda: None))  # of the tests
     monkeypatch.setattr(warm_tasks, "MODULES", ("json", "not_there_a", "not_there_b.c"))
     monkeypatch.setattr(warm_tasks, "PARSING", ("json", "not_there_c"))
     monkeypatch.setattr(sys, "argv", argv)
@@ -59,6 +60,14 @@ def test_the_dag_processor_imports_what_reads_use_cases(monkeypatch):
 @pytest.mark.parametrize("argv", [SCHEDULER, DAG_PROCESSOR])
 def test_it_can_be_switched_off(monkeypatch, argv):
     assert imported(monkeypatch, argv, "0") == []
+
+
+def test_what_was_imported_is_no_work_for_the_garbage_collector_of_a_fork(monkeypatch):
+    done: list[str] = []
+    monkeypatch.setattr(warm_tasks, "importlib", SimpleNamespace(import_module=done.append))
+    monkeypatch.setattr(warm_tasks, "gc", SimpleNamespace(freeze=lambda: done.append("freeze")))
+    warm_tasks.warm(["a", "b"])
+    assert done == ["a", "b", "freeze"]
 
 
 def test_a_warm_process_imports_and_says_nothing(monkeypatch, caplog):
