@@ -19,7 +19,8 @@ from include.errors import DataContractError
 from include.lake.frames import to_pandas
 from include.lake.pins import pinned_versions
 from include.lake.table import Lake
-from include.modelling.estimators import Params, dummy, linear, make
+from include.modelling.estimators import Params, dummy, linear
+from include.modelling.fit import fit, threads
 from include.modelling.metrics import by_slice, evaluate, judged, metric_of
 from include.modelling.scoring import score_rows
 from include.modelling.training_set import TrainingSet, wide
@@ -28,7 +29,6 @@ from include.registry.client import Registry
 from include.registry.package import write_package
 from include.train_tune.prepare import Prepared, load_pinned, pin_tags
 from include.train_tune.studies import best, count_completed, open_study, opened
-from include.train_tune.trial import threads
 from include.use_cases.python_package import OwnPython
 from include.use_cases.schema import UseCase
 
@@ -112,9 +112,8 @@ def finish(
     candidate, params, mean = chosen.candidate, chosen.params, chosen.mean
     training = load_pinned(use_case, prepared, lake, kept_in)
     X, y = wide(training.train_X), training.train_y
-    state = use_case.train.tuning.random_state
+    estimator = fit(use_case, candidate, params, X, y)
     with threadpool_limits(threads()):
-        estimator = make(use_case, candidate, params, state).fit(X, y)
         models = {
             "model": estimator,
             "dummy": dummy(use_case).fit(X, y),

@@ -18,14 +18,13 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 from include.errors import DataContractError
 from include.lake.pins import pin_of, pinned_versions, table_of
 from include.lake.table import Input, Lake
-from include.modelling.estimators import make
+from include.modelling.fit import fit, threads
 from include.modelling.metrics import evaluate
 from include.modelling.scoring import predictions, score_rows
-from include.modelling.training_set import TrainingSet, load_training_set, wide
+from include.modelling.training_set import TrainingSet, load_training_set
 from include.provenance import environment
 from include.registry.client import Registry
 from include.registry.package import ServableModel
-from include.train_tune.trial import threads
 from include.use_cases.schema import UseCase
 
 TOLERANCE = 1e-6
@@ -108,9 +107,8 @@ def reproduce(use_case_name: str, version: str, lake: Lake, registry: Registry) 
     # As many threads as then: they decide the order in which numbers are added.
     limit = int(facts.get("threads", threads()))
     with threadpool_limits(limit):
-        state = use_case.train.tuning.random_state
-        rebuilt = make(use_case, facts["candidate"], facts["params"], state)
-        rebuilt.fit(wide(training.train_X), training.train_y)
+        learned = training.train_X, training.train_y
+        rebuilt = fit(use_case, facts["candidate"], facts["params"], *learned, limit)
         then, now = (
             score_rows(estimator, training.holdout_X, use_case)
             for estimator in (model.estimator, rebuilt)

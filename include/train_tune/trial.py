@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,11 +10,11 @@ from typing import Any
 import numpy as np
 import optuna
 import pandas as pd
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from include.errors import ConfigError
 from include.lake.table import Lake
-from include.modelling.estimators import Params, make
+from include.modelling.estimators import Params
+from include.modelling.fit import fit
 from include.modelling.folds import time_folds
 from include.modelling.metrics import judged, metric_of
 from include.modelling.scoring import score_rows
@@ -114,22 +113,11 @@ def fold_values(
     """Return the metric on each fold, NaN where it is not defined."""
     metric, y = metric_of(use_case), training.train_y
     values = []
-    with threadpool_limits(threads()):
-        for learn, judge in time_folds(training.train_times, use_case.train.split.folds):
-            estimator = make(use_case, candidate, params, use_case.train.tuning.random_state)
-            estimator.fit(wide(training.train_X.iloc[learn]), _at(y, learn))
-            rows = judged(use_case, wide(training.train_X.iloc[judge]), _at(y, judge))
-            values.append(metric.compute(rows.truth, score_rows(estimator, rows.X, use_case)))
+    for learn, judge in time_folds(training.train_times, use_case.train.split.folds):
+        estimator = fit(use_case, candidate, params, training.train_X.iloc[learn], _at(y, learn))
+        rows = judged(use_case, wide(training.train_X.iloc[judge]), _at(y, judge))
+        values.append(metric.compute(rows.truth, score_rows(estimator, rows.X, use_case)))
     return values
-
-
-def threads() -> int:
-    """Return how many threads a trial may use: OMP_NUM_THREADS, or one.
-
-    Trials run side by side, one to a core: with a thread for each core in each of them, gradient
-    boosting's threads wait for each other and a trial takes several times as long.
-    """
-    return int(os.environ.get("OMP_NUM_THREADS", "1"))
 
 
 def space_of(use_case: UseCase, candidate: str) -> Candidate:

@@ -14,6 +14,7 @@ import pytest
 from include.due.definitions import definition_of
 from include.errors import ConfigError, DataContractError
 from include.modelling.estimators import defaults, make
+from include.modelling.fit import threads
 from include.modelling.folds import time_folds
 from include.modelling.metrics import evaluate
 from include.modelling.training_set import load_training_set
@@ -23,7 +24,7 @@ from include.train_tune.finish import example_row, finish
 from include.train_tune.prepare import DIGEST, FILE, SIGNATURE, load_pinned, prepare, recall
 from include.train_tune.request import close, is_finished, training_name
 from include.train_tune.studies import NUMBER, PARAMS
-from include.train_tune.trial import run_trial, threads
+from include.train_tune.trial import run_trial
 from include.use_cases.loader import get
 from tests.support.houses import make_house
 from tests.support.lakes import fill
