@@ -11,7 +11,7 @@ Carraro, 2010.)
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import optuna
@@ -109,6 +109,25 @@ def draw(use_case: UseCase, round_number: int, told: Sequence[TrialDone] = ()) -
             )
             trials.append(Trial(space.estimator, number, params))
     return trials
+
+
+def search(use_case: UseCase, run: Callable[[Trial], TrialDone]) -> list[TrialDone]:
+    """Run a whole search in this process, one trial after the other."""
+    done: list[TrialDone] = []
+    for round_number in range(1, ROUNDS + 1):
+        done += [run(trial) for trial in draw(use_case, round_number, done)]
+    return done
+
+
+def with_failed(drawn: Sequence[Trial], done: Sequence[TrialDone]) -> list[TrialDone]:
+    """Return what came of each trial that was drawn: one without a result has failed."""
+    results = {(one.candidate, one.number): one for one in done}
+    missing = [
+        TrialDone(one.candidate, one.number, one.params, None)
+        for one in drawn
+        if (one.candidate, one.number) not in results
+    ]
+    return [*done, *missing]
 
 
 def planned(use_case: UseCase) -> int:
