@@ -7,7 +7,7 @@ import traceback
 from pathlib import Path
 
 import pytest
-from pydantic import SecretStr, ValidationError
+from pydantic import ValidationError
 
 from include.errors import ConfigError, SettingsError
 from include.settings import REPO, Settings
