@@ -167,7 +167,7 @@ _DECLARED = (
         "train_tune",
         "training_request",
         ("features", "labels"),
-        code_version=1,
+        code_version=2,
         modules=(
             "include.modelling.blocks",
             "include.modelling.choice",

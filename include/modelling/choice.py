@@ -74,10 +74,11 @@ def choose(
         If no trial completed.
     """
     metric = metric_of(use_case)
+    completed = [one for one in done if one.value is not None]
     finalists = [
         min(of_estimator, key=lambda one: (-_sign(metric) * _mean(one), one.number))
         for name in simplest_first(use_case)
-        if (of_estimator := [one for one in done if one.candidate == name and one.value is not None])
+        if (of_estimator := [one for one in completed if one.candidate == name])
     ]
     if not finalists:
         raise DataContractError(
@@ -92,7 +93,9 @@ def choose(
         )
         names = f"{best.candidate} {best.number}", f"{simpler.candidate} {simpler.number}"
         if gain.value is None or gain.standard_error is None:
-            reasons.append(f"{names[0]} is kept before {names[1]} on its mean alone: {gain.problem}")
+            reasons.append(
+                f"{names[0]} is kept before {names[1]} on its mean alone: {gain.problem}"
+            )
             continue
         within = gain.value <= gain.standard_error
         reasons.append(

@@ -1,4 +1,4 @@
-"""What a configuration answers on rows that it has not learned: fold after fold, in order of time."""
+"""What a configuration answers on rows that it has not learned, fold after fold."""
 
 from __future__ import annotations
 

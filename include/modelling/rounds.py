@@ -1,9 +1,11 @@
 """The rounds of a search: how many trials are drawn at once, known before the first one runs.
 
-It imports nothing, so a Dag file may read it.
+It imports nothing heavy, so a Dag file may read it.
 """
 
 from __future__ import annotations
+
+from itertools import pairwise
 
 ROUNDS = 3
 """Few, because the last trial of a round keeps all workers but one waiting. Our choice."""
@@ -30,4 +32,4 @@ def rounds_of(trials: int) -> list[range]:
     else:
         first = -(-trials // ROUNDS)
         cuts = [0, first, first + -(-(trials - first) // 2), trials]
-    return [range(start, end) for start, end in zip(cuts, cuts[1:], strict=False)]
+    return [range(start, end) for start, end in pairwise(cuts)]

@@ -176,9 +176,7 @@ def _searched(space: Candidate, params: Params) -> dict[str, BaseDistribution]:
     return dict(trial.distributions)
 
 
-def _drawn(
-    study: optuna.Study, space: Candidate, sampler: optuna.samplers.BaseSampler
-) -> Params:
+def _drawn(study: optuna.Study, space: Candidate, sampler: optuna.samplers.BaseSampler) -> Params:
     """Draw one configuration; it stays in the study as a trial that runs."""
     study.sampler = sampler
     return suggest(study.ask(), space)

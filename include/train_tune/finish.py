@@ -151,9 +151,7 @@ def finish(
     )
 
 
-def _enough(
-    use_case: UseCase, prepared: Prepared, done: Sequence[TrialDone]
-) -> list[TrialDone]:
+def _enough(use_case: UseCase, prepared: Prepared, done: Sequence[TrialDone]) -> list[TrialDone]:
     """Return the trials that completed, if they are enough."""
     completed = [one for one in done if one.value is not None]
     trials = planned(use_case)

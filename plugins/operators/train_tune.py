@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from airflow.providers.openlineage.extractors import OperatorLineage
     from airflow.sdk import Context
 
+
 class PrepareTrainingOperator(PhaseOperator):
     """Pin the training set's lake versions and the configuration, open the MLflow run, draw the
     first round of trials.
@@ -98,8 +99,9 @@ class FinishTrainingOperator(PhaseOperator):
     it as challenger.
 
     Goes on without the trials that failed, if enough completed, and not without a round that could
-    not be drawn. **Idempotent**: one training run gives one model version. **XCom**: version, run id, candidate, metrics of model, dummy and
-    linear, trials. **Retries**: when MLflow or the lake does not answer.
+    not be drawn. **Idempotent**: one training run gives one model version. **XCom**: version, run
+    id, candidate, metrics of model, dummy and linear, trials. **Retries**: when MLflow or the lake
+    does not answer.
 
     :param rounds: of each round, the task that draws it and the task that runs its trials; the
         first draws in preparing the training

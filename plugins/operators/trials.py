@@ -65,9 +65,7 @@ def results_of(context: Context, rounds: Rounds) -> list[TrialDone]:
                 "its log names, and clear it."
             )
         done = [one for one in ti.xcom_pull(task_ids=[trial_task_id]) or [] if one is not None]
-        results += with_failed(
-            [Trial(**one) for one in drawn], [TrialDone(**one) for one in done]
-        )
+        results += with_failed([Trial(**one) for one in drawn], [TrialDone(**one) for one in done])
     return results
 
 

@@ -512,7 +512,11 @@ BOTH = ("kmeans", "gaussian_mixture")
         # One of each round: the next is drawn without it.
         (
             [("kmeans", 0), ("kmeans", 2), ("gaussian_mixture", 5)],
-            [["failed", *["success"] * 3], ["failed", *["success"] * 3], [*["success"] * 3, "failed"]],
+            [
+                ["failed", *["success"] * 3],
+                ["failed", *["success"] * 3],
+                [*["success"] * 3, "failed"],
+            ],
         ),
         # A whole round: half of the trials are enough.
         (

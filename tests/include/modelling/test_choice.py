@@ -77,7 +77,7 @@ def test_a_simpler_one_is_kept_within_one_standard_error_and_not_beyond(share, k
 
 
 def test_what_both_have_in_common_is_no_doubt():
-    """Hard days make each mean uncertain by far more than this difference, which is always there."""
+    """Hard days make each mean uncertain by far more than a difference that is always there."""
     best = errors(0, 0)
     simpler = best + 0.01 + 0.001 * np.sin(np.arange(DAYS))[BLOCKS]
     alone = best.reshape(DAYS, ROWS).mean(axis=1).std(ddof=1) / np.sqrt(DAYS)
@@ -172,7 +172,7 @@ def test_where_chance_cannot_be_judged_the_best_mean_is_kept_and_it_is_said():
 
 @pytest.mark.parametrize(("metric", "kept"), [("silhouette", "kmeans"), ("davies_bouldin", None)])
 def test_clusterings_are_compared_by_the_values_of_their_rows(metric, kept):
-    """Scores are silhouettes already. A metric that is no mean over rows has none: the best mean."""
+    """Scores are silhouettes already. A metric that is no mean over rows has no such values."""
     candidates = [{"estimator": "kmeans"}, {"estimator": "gaussian_mixture"}]
     use_case = use_case_of("clustering", metric, candidates)
     best = np.full(len(BLOCKS), 0.5)

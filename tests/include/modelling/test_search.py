@@ -21,7 +21,7 @@ from include.modelling.search import (
     simplest_first,
     with_failed,
 )
-from tests.support.packages import TINY, tiny_use_case
+from tests.support.packages import tiny_use_case
 
 WIDE = {
     "estimator": "hist_gradient_boosting",
@@ -101,7 +101,9 @@ def test_the_linear_baseline_competes_unless_it_is_a_candidate(task, metric, can
     assert draw(without, 1)[0] == Trial(name, 0, params)
     assert simplest_first(without) == [name, candidate]
     assert planned(without) == 3
-    assert name not in {one.candidate for one in draw(without, 2, [done(t) for t in draw(without, 1)])}
+    assert name not in {
+        one.candidate for one in draw(without, 2, [done(t) for t in draw(without, 1)])
+    }
 
     listed = tuned(2, [{"estimator": candidate}, {"estimator": name}], task, metric)
     assert simplest_first(listed) == [candidate, name], "the order that the use case gives"

@@ -12,11 +12,11 @@ import pytest
 
 from include.due.definitions import definition_of
 from include.errors import ConfigError, DataContractError
+from include.modelling import out_of_fold as folds_module
 from include.modelling.estimators import defaults, make
 from include.modelling.fit import threads
 from include.modelling.folds import time_folds
 from include.modelling.metrics import evaluate
-from include.modelling import out_of_fold as folds_module
 from include.modelling.out_of_fold import out_of_fold
 from include.modelling.search import Trial, with_failed
 from include.modelling.training_set import load_training_set

@@ -66,9 +66,7 @@ def drawn(context: dict[str, Any], number: int = 2) -> list[dict[str, Any]]:
     return execute(task, context)
 
 
-@pytest.mark.parametrize(
-    ("number", "told", "count"), [(2, DONE_1, 6), (3, [*DONE_1, *DONE_2], 6)]
-)
+@pytest.mark.parametrize(("number", "told", "count"), [(2, DONE_1, 6), (3, [*DONE_1, *DONE_2], 6)])
 def test_a_round_is_drawn_from_all_rounds_before_it(recall, registry, number, told, count):
     trials = drawn(context_of(), number)
     assert trials == facts(draw(USE_CASE, number, told))
