@@ -59,6 +59,8 @@ class Trained:
         Of the package's manifest.
     trials_completed, trials : int
         How many trials there were, and how many of them completed.
+    choice : list of str
+        Why it was kept: a sentence on each simpler estimator that was compared with the best.
     """
 
     version: str
@@ -74,6 +76,7 @@ class Trained:
     package_sha256: str
     trials_completed: int
     trials: int
+    choice: list[str]
 
 
 def finish(
@@ -148,6 +151,7 @@ def finish(
         package_sha256=registry.details(use_case.name, version)["tags"]["package_sha256"],
         trials_completed=len(completed),
         trials=planned(use_case),
+        choice=choice.reasons,
     )
 
 
@@ -242,7 +246,13 @@ def _register(
     # Best configuration as tags: parameters cannot be written twice, and this may be a second try.
     best_params = {f"flywheel.best.{name}": value for name, value in facts["params"].items()}
     registry.log(
-        run_id, metrics=metrics, tags={"flywheel.best.candidate": facts["candidate"], **best_params}
+        run_id,
+        metrics=metrics,
+        tags={
+            "flywheel.best.candidate": facts["candidate"],
+            "flywheel.choice": "; ".join(facts["choice"]) or "the best is the simplest",
+            **best_params,
+        },
     )
     folder = work_dir / run_id
     shutil.rmtree(folder, ignore_errors=True)  # of an attempt that died

@@ -55,6 +55,7 @@ TRAINED = Trained(
     package_sha256="f" * 64,
     trials=8,
     trials_completed=7,
+    choice=["kmeans 0 is kept"],
 )
 
 
