@@ -77,7 +77,8 @@ def _folds(
 ) -> Iterator[tuple[Positions, Judged, Positions]]:
     """Yield of each fold where it learns, the rows that it is judged on, and their places."""
     for learn, judge in time_folds(training.train_times, use_case.train.split.folds):
-        X = wide(training.train_X.iloc[judge]).set_axis(judge, axis=0)
+        X = wide(training.train_X.iloc[judge])
+        X.index = pd.Index(judge)  # so that rows which `judged` draws can be found again
         rows = judged(use_case, X, _at(training.train_y, judge))
         yield learn, rows, rows.X.index.to_numpy()
 
