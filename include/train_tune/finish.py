@@ -187,7 +187,8 @@ def _facts(
     values: dict[str, dict[str, float]],
 ) -> dict[str, Any]:
     lineage = (
-        "run_id", "as_of", "partitions", "holdout_partition", "inputs", "mixed_definitions"
+        "run_id", "as_of", "partitions", "holdout_partition", "holdout_partitions", "inputs",
+        "mixed_definitions",
     )  # fmt: skip
     return {
         **{name: getattr(prepared, name) for name in lineage},
