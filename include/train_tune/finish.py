@@ -125,6 +125,7 @@ def finish(
         }
     facts = _facts(use_case, prepared, candidate, params, mean, values)
     facts["holdout_rows"] = len(training.holdout_X)
+    facts["learned_from"] = training.learned_from
     facts["slices"] = _slices(use_case, estimator, training)
     python = prepared.own_python(use_case_name)
     version = _register(use_case, python, estimator, training, facts, lake, registry, work_dir)
@@ -231,6 +232,7 @@ def _register(
     tags = {
         "as_of": facts["as_of"],
         "holdout_partition": facts["holdout_partition"],
+        "holdout_from": facts["holdout_partitions"][0],
         "candidate": facts["candidate"],
         facts["metric"]: f"{facts['metrics'][facts['metric']]:.6g}",
         "code_version": facts["code_version"],
