@@ -5,9 +5,9 @@ unit of chance (`deploy.resample_by`), and every bound holds at `deploy.confiden
 looks at one holdout share. Two questions are asked where they can be: is its *configuration* better
 than the champion's, both fitted again at `deploy.origins` moments of the holdout; and is it, being
 *fresher*, better than the champion as it serves. It is promoted when it is surely better by more
-than `deploy.min_effect`, or knows newer data and surely loses less than `deploy.margin`; in any case
-it must surely beat the dummy, and not be surely worse than the linear baseline, nor in a slice by
-more than `deploy.slices.max_drop`. A first champion may pass on the point estimate against the
+than `deploy.min_effect`, or knows newer data and surely loses less than `deploy.margin`; in any
+case it must surely beat the dummy, and not be surely worse than the linear baseline, nor in a slice
+by more than `deploy.slices.max_drop`. A first champion may pass on the point estimate against the
 dummy where the data are too few to be sure; the reasons say so. Then waits until the serving
 application answers with it.
 

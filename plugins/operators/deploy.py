@@ -35,8 +35,8 @@ class CompareModelsOperator(PhaseOperator):
     Configurations are fitted again at several origins of the holdout, so this takes a few fits.
     Judged is the newest model version that was trained as of the run's partition key, or the one
     that the form names. A verdict of no is a result: nothing fails. Started by an event, it is
-    skipped when the version has been judged. **Idempotent**: reads only. **XCom**: version,
-    promote, reasons, metrics, look, confidence. **Retries**: when MLflow or the lake does not answer.
+    skipped when the version has been judged. **Idempotent**: reads only. **XCom**: version and
+    the verdict with its reasons. **Retries**: when MLflow or the lake does not answer.
 
     :param partition: partition key (templated; by default the run's)
     :param version: model version (templated; empty for the newest as of the key)
