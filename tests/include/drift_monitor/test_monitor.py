@@ -223,7 +223,8 @@ def test_outcomes_of_one_class_have_no_roc_auc(world: World):
     )  # fmt: skip
     assert (
         found.reasons[1]
-        == "roc_auc on 400 outcomes cannot be judged: not enough data: 0 rows of class 1, 20 are needed"
+        == "roc_auc on 400 outcomes cannot be judged: not enough data: 0 rows of class 1, 20 are "
+        "needed"
     )
 
 
