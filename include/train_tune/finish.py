@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ from include.modelling.out_of_fold import judged_rows
 from include.modelling.scoring import score_rows
 from include.modelling.search import TrialDone, planned
 from include.modelling.training_set import TrainingSet, wide
+from include.modelling.uncertainty import estimate
 from include.provenance import environment
 from include.registry.client import Registry
 from include.registry.package import write_package
@@ -133,6 +134,12 @@ def finish(
         }
     facts = _facts(use_case, prepared, choice, values)
     facts["holdout_rows"] = len(training.holdout_X)
+    facts["learned_from"] = training.learned_from
+    if training.holdout_y is not None:  # what the monitor compares outcomes with
+        score = score_rows(estimator, training.holdout_X, use_case)
+        truth = training.holdout_y.to_numpy(dtype=np.float64)
+        known = estimate(metric_of(use_case), truth, score, training.holdout_blocks)
+        facts["holdout_estimate"] = asdict(known)
     facts["slices"] = _slices(use_case, estimator, training)
     python = prepared.own_python(use_case_name)
     version = _register(use_case, python, estimator, training, facts, lake, registry, work_dir)
@@ -192,7 +199,8 @@ def _facts(
     values: dict[str, dict[str, float]],
 ) -> dict[str, Any]:
     lineage = (
-        "run_id", "as_of", "partitions", "holdout_partition", "inputs", "mixed_definitions"
+        "run_id", "as_of", "partitions", "holdout_partition", "holdout_partitions", "inputs",
+        "mixed_definitions",
     )  # fmt: skip
     return {
         **{name: getattr(prepared, name) for name in lineage},
@@ -236,6 +244,7 @@ def _register(
     tags = {
         "as_of": facts["as_of"],
         "holdout_partition": facts["holdout_partition"],
+        "holdout_from": facts["holdout_partitions"][0],
         "candidate": facts["candidate"],
         facts["metric"]: f"{facts['metrics'][facts['metric']]:.6g}",
         "code_version": facts["code_version"],
