@@ -15,7 +15,7 @@ def crown(
     *,
     version: str = "1",
     as_of: str = "2012-12",
-    holdout_partition: str = "2012-12",
+    known_up_to: str = "2012-12",
 ) -> Promotion:
     """Make a version the champion, in the lake and with the keys of a home."""
     signing_key, verify_key = home / "keys" / "signing.pem", home / "keys" / "verify.pem"
@@ -27,7 +27,7 @@ def crown(
         instead_of=current.version if current else None,
         facts={
             "as_of": as_of,
-            "holdout_partition": holdout_partition,
+            "known_up_to": known_up_to,
             "package_sha256": "f" * 64,
         },
         who="ann",

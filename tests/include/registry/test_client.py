@@ -21,7 +21,7 @@ def _registered(
     run_id = registry.run("tiny", request, "train", {})
     shutil.copytree(registry.signing_key.parent, where / request / "keys")
     made = make_package(where / request, run_id=run_id, seed=seed)
-    tags = {"as_of": as_of, "holdout_partition": as_of}
+    tags = {"as_of": as_of, "known_up_to": as_of}
     return registry.register("tiny", run_id, made.folder, tags)
 
 

@@ -19,8 +19,9 @@ from include.modelling.folds import time_folds
 from include.modelling.metrics import evaluate
 from include.modelling.training_set import load_training_set
 from include.provenance import environment
+from include.registry.packing import example_row
 from include.train_tune import trial as trial_module
-from include.train_tune.finish import example_row, finish
+from include.train_tune.finish import finish
 from include.train_tune.prepare import DIGEST, FILE, SIGNATURE, load_pinned, prepare, recall
 from include.train_tune.request import close, is_finished, training_name
 from include.train_tune.studies import NUMBER, PARAMS
