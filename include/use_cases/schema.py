@@ -272,6 +272,7 @@ class Deploy(Strict):
 
     min_effect: Annotated[float, Field(ge=0)] = 0.0
     confidence: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
+    refit: bool = Field(default=True, description="Fit what is accepted again, with the holdout.")
     slices: Slices | None = None
 
 

@@ -27,6 +27,7 @@ WORK = {
     "request_training": "asked for a training",
     "run_trial": "trial done",
     "finish_training": "challenger registered",
+    "refit_model": "fitted again, holdout too",
     "promote": "promoted to champion",
     "reject": "challenger rejected",
     "confirm_serving": "served",
