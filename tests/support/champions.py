@@ -14,6 +14,7 @@ def crown(
     use_case: str,
     *,
     version: str = "1",
+    evaluated_version: str | None = None,
     as_of: str = "2012-12",
     known_up_to: str = "2012-12",
 ) -> Promotion:
@@ -29,6 +30,7 @@ def crown(
             "as_of": as_of,
             "known_up_to": known_up_to,
             "package_sha256": "f" * 64,
+            "refit_of": evaluated_version or version,
         },
         who="ann",
         why="a test",

@@ -73,12 +73,18 @@ def test_an_entry_says_who_promoted_what_instead_of_what_and_why(promote, ledger
     assert ledger.entries() == [first, second]
     assert (first.number, first.version, first.previous) == (1, "3", None)
     assert (second.number, second.version, second.previous) == (2, "5", "3")
+    assert first.evaluated_version == "3", "what serves was judged itself"
     assert (second.who, second.why, second.run_id) == ("bob", "a rollback", "deploy 5")
     assert json.loads(second.evidence) == {"a": [0.5, None], "b": 1}
     assert {name: getattr(second, name) for name in FACTS} == FACTS
     moment = datetime.fromisoformat(second.promoted_at)
     assert moment.utcoffset() == timedelta(0)
     assert moment >= datetime.fromisoformat(first.promoted_at)
+
+
+def test_an_entry_of_a_refit_names_what_was_judged(promote, ledger):
+    promote("4", None, facts={**FACTS, "refit_of": "3"})
+    assert (ledger.current().version, ledger.current().evaluated_version) == ("4", "3")
 
 
 def test_entries_are_told_by_number_whatever_order_they_are_stored_in(promote, ledger):

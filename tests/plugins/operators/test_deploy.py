@@ -97,6 +97,51 @@ def test_the_champion_is_the_ledgers_and_not_the_aliass(stub, models, home):
     assert double.call_args.args[2] == "2"
 
 
+def test_a_champion_that_is_a_refit_is_compared_with_itself_as_what_it_was_made_of(
+    stub, models, home
+):
+    """Version 3 serves as its refit, 4: there is nothing to compare with, and the ledger has 4."""
+    double = stub("include.deploy.compare.compare", VERDICT)
+    crown(home, USE_CASE, version="4", evaluated_version="3")
+    found = compare()
+    assert double.call_args.args[1:3] == ("3", "3")
+    assert found["champion_version"] == "4"
+
+
+def test_a_later_challenger_is_compared_with_the_refit_that_serves(stub, models, home):
+    double = stub("include.deploy.compare.compare", VERDICT)
+    crown(home, USE_CASE, version="4", evaluated_version="1")
+    compare()
+    assert double.call_args.args[1:3] == ("3", "4")
+
+
+@pytest.fixture
+def refit(models):
+    """Make version 4, the refit of version 2."""
+    tags = {"as_of": "2013-02", "refit_of": "2"}
+    known = models.details.side_effect
+    models.versions.return_value = [*AS_OF, "4"]
+    models.details.side_effect = lambda name, version: (
+        {"tags": tags} if version == "4" else known(name, version)
+    )
+    return "4"
+
+
+def test_figures_of_a_refit_that_is_named_are_those_of_what_it_was_made_of(stub, refit):
+    double = stub("include.deploy.compare.compare", VERDICT)
+    found = compare(version=refit, run_type="manual")
+    assert double.call_args.args[1] == "2"
+    assert (found["version"], found["evaluated_version"], found["overridden"]) == ("2", "2", False)
+
+
+def test_a_person_may_go_back_to_a_refit(stub, refit, home):
+    stub("include.deploy.compare.compare", VERDICT)
+    crown(home, USE_CASE, version="5", evaluated_version="3")
+    found = compare(version=refit, override="5 is slow", run_type="manual", user="ann")
+    assert (found["version"], found["evaluated_version"], found["overridden"]) == ("4", "2", True)
+    assert (found["promote"], found["champion_version"]) == (True, "5")
+
+
 def test_what_was_judged_is_not_judged_again_for_an_event(stub, models):
     double = stub("include.deploy.compare.compare", VERDICT)
     with pytest.raises(
