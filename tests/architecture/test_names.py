@@ -22,6 +22,7 @@ def phases() -> set[str]:
         "base",
         "partition",
         "landed",
+        "refit",  # a task of deploy, in a module of its own
     }
 
 
