@@ -14,7 +14,6 @@ from typing import Any
 
 import pandas as pd
 
-from include.deploy.holdout import holdout_of
 from include.deploy.refit_checks import Checked, check_refit
 from include.due.mixed import named_in_tags
 from include.errors import DataContractError
@@ -22,8 +21,9 @@ from include.lake.pins import pinned_versions
 from include.lake.table import Lake
 from include.modelling.fit import fit
 from include.modelling.known_rows import KnownRows, load_known_rows
-from include.modelling.metrics import MAX_RESAMPLED_ROWS, judged
+from include.modelling.metrics import judged
 from include.modelling.scoring import score_rows
+from include.modelling.training_set import wide
 from include.provenance import environment
 from include.registry.client import Registry
 from include.registry.ledger import REFIT_OF
@@ -83,7 +83,7 @@ def refit(use_case: UseCase, version: str, lake: Lake, registry: Registry, work_
     versions = pinned_versions(lake, facts["inputs"])
     rows = load_known_rows(evaluated.use_case, lake, versions, facts["partitions"])
     estimator = fit(evaluated.use_case, facts["candidate"], facts["params"], rows.X, rows.y)
-    checked = _checked(use_case, evaluated, estimator, lake)
+    checked = _checked(use_case, evaluated, estimator, rows)
     if checked.reasons_against:
         return Refit(None, [f"refit: {each}" for each in checked.reasons_against])
     reasons = [_what_serves(version, rows, checked)]
@@ -120,12 +120,18 @@ def _made_before(use_case: UseCase, version: str, made: ServableModel) -> Refit:
     return Refit(made.version, made.facts["refit_reasons"])
 
 
-def _checked(use_case: UseCase, evaluated: ServableModel, estimator: Any, lake: Lake) -> Checked:
-    holdout, trained = holdout_of(evaluated, lake), evaluated.use_case
-    X = holdout.features_of(evaluated, lake)
-    rows = judged(trained, X, holdout.y, MAX_RESAMPLED_ROWS)
+def _checked(
+    use_case: UseCase, evaluated: ServableModel, estimator: Any, known: KnownRows
+) -> Checked:
+    """Compare the two on the holdout, in the features that the evaluated version was trained with.
+
+    Of a holdout with more than `train.max_rows` rows the newest are compared.
+    """
+    trained, facts = evaluated.use_case, evaluated.facts
+    holdout = known.of(facts.get("holdout_partitions") or facts["partitions"][-1:])
+    rows = judged(trained, wide(holdout.X), holdout.y)
     scores = [score_rows(each, rows.X, trained) for each in (evaluated.estimator, estimator)]
-    return check_refit(use_case, rows, *scores)
+    return check_refit(use_case, rows, holdout.blocks[rows.X.index], *scores)
 
 
 def _what_serves(version: str, rows: KnownRows, checked: Checked) -> str:

@@ -12,7 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from include.modelling.metrics import Judged, bootstrap, metric_of
+from include.modelling.blocks import Blocks
+from include.modelling.metrics import Judged, metric_of
+from include.modelling.uncertainty import estimate_gain
 from include.use_cases.schema import UseCase
 
 Floats = npt.NDArray[np.float64]
@@ -43,7 +45,9 @@ class Checked:
     reasons_against: list[str]
 
 
-def check_refit(use_case: UseCase, rows: Judged, evaluated: Floats, refit: Floats) -> Checked:
+def check_refit(
+    use_case: UseCase, rows: Judged, blocks: Blocks, evaluated: Floats, refit: Floats
+) -> Checked:
     """Check the scores of a refit against those of the model that was judged.
 
     Parameters
@@ -52,6 +56,8 @@ def check_refit(use_case: UseCase, rows: Judged, evaluated: Floats, refit: Float
         Gives the task, the metric and ``deploy.confidence``.
     rows : Judged
         Rows of the holdout.
+    blocks : ndarray of int, shape (n_rows,)
+        Which of them belong together.
     evaluated, refit : ndarray of shape (n_rows,)
         What `score_rows` gives for each model.
     """
@@ -64,7 +70,7 @@ def check_refit(use_case: UseCase, rows: Judged, evaluated: Floats, refit: Float
         against.append(
             f"the {measure} with the evaluated model on the holdout {found}, {needed:g} needed"
         )
-    if (worse := _surely_worse(use_case, rows, evaluated, refit)) is not None:
+    if (worse := _surely_worse(use_case, rows, blocks, evaluated, refit)) is not None:
         against.append(worse)
     return Checked(agreement, against)
 
@@ -84,16 +90,19 @@ def _agreement(
     return correlation, MIN_RANK_CORRELATION, "rank correlation of scores"
 
 
-def _surely_worse(use_case: UseCase, rows: Judged, evaluated: Floats, refit: Floats) -> str | None:
-    """Say it where even the upper bound of the gain is below 0: on rows that the refit knows."""
+def _surely_worse(
+    use_case: UseCase, rows: Judged, blocks: Blocks, evaluated: Floats, refit: Floats
+) -> str | None:
+    """Say it where even the upper bound of the gain is below 0: on rows that the refit knows.
+
+    Too few blocks for a bound are no reason: nothing is sure then.
+    """
     metric, confidence = metric_of(use_case), use_case.deploy.confidence
     ours, theirs = (metric.compute(rows.truth, score) for score in (refit, evaluated))
     if not np.isfinite(ours):
         return f"{metric.name} of the holdout is not defined"
-    values = bootstrap(metric, rows.truth, [refit, evaluated])
-    gains = metric.gain(1, 0) * (values[:, 0] - values[:, 1])
-    high = float(np.nanquantile(gains, confidence))
-    if not high < 0:  # nor where no resample defines the metric
+    high = estimate_gain(metric, rows.truth, refit, evaluated, blocks).high(1 - confidence)
+    if high is None or high >= 0:
         return None
     return (
         f"surely worse on the holdout, which it has learned: {metric.name} {ours:.4f} against "

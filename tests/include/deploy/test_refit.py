@@ -199,6 +199,8 @@ def test_a_failed_check_registers_nothing_and_says_why(house, monkeypatch):
 
 def test_a_refit_on_shuffled_labels_does_not_serve(house, monkeypatch):
     """The checks hold with real models too: what was fitted has nothing to do with the rows."""
+    rows = house.use_case.deploy.model_copy(update={"resample_by": "rows"})  # all are of one day
+    house.use_case = house.use_case.model_copy(update={"deploy": rows})
     version = _train(house)
     real = module.fit
 

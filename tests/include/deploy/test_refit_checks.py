@@ -10,7 +10,7 @@ from include.deploy.refit_checks import check_refit
 from include.modelling.metrics import Judged
 from tests.support.packages import tiny_use_case
 
-ROWS = 1_000
+ROWS, DAYS = 1_000, 25
 RNG = np.random.default_rng(0)
 Y = (RNG.random(ROWS) < 0.4).astype(float)
 SIGNAL = Y + RNG.normal(size=ROWS)
@@ -19,7 +19,7 @@ ROWS_OF_Y = Judged(pd.DataFrame({"x": np.zeros(ROWS)}), Y)
 
 def _check(evaluated: np.ndarray, refit: np.ndarray, task: str = "classification", **deploy):
     use_case = tiny_use_case(task, deploy=deploy)
-    return check_refit(use_case, ROWS_OF_Y, evaluated, refit)
+    return check_refit(use_case, ROWS_OF_Y, np.arange(ROWS) % DAYS, evaluated, refit)
 
 
 def _chance(score: np.ndarray) -> np.ndarray:
@@ -95,6 +95,15 @@ def test_a_loss_that_chance_could_give_is_no_reason():
     assert _check(SIGNAL, refit).reasons_against == []
 
 
+def test_too_few_days_say_nothing_of_chance():
+    """Nothing is sure of a single day; the agreement is needed all the same."""
+    use_case = tiny_use_case()
+    day, refit = np.zeros(ROWS, dtype=np.intp), SIGNAL + 1.2 * RNG.normal(size=ROWS)
+    assert check_refit(use_case, ROWS_OF_Y, day, SIGNAL, refit).reasons_against == []
+    (said,) = check_refit(use_case, ROWS_OF_Y, day, SIGNAL, RNG.normal(size=ROWS)).reasons_against
+    assert said.startswith("the rank correlation of scores")
+
+
 def test_where_less_is_better_worse_is_more():
     near, far = Y + 0.1 * SIGNAL, Y + 0.3 * SIGNAL
     assert _check(far, near, task="regression").reasons_against == []
@@ -111,16 +120,24 @@ def _places() -> tuple[Judged, np.ndarray]:
     return Judged(pd.DataFrame(places, columns=["x", "z"]), places), np.repeat([0.0, 1.0, 2.0], 100)
 
 
+def _check_clusters(rows: Judged, evaluated: np.ndarray, refit: np.ndarray):
+    return check_refit(tiny_use_case("clustering"), rows, np.arange(300) % DAYS, evaluated, refit)
+
+
 def test_clusters_that_are_numbered_otherwise_agree():
     rows, clusters = _places()
-    checked = check_refit(tiny_use_case("clustering"), rows, clusters, 2 - clusters)
+    checked = check_refit(
+        tiny_use_case("clustering"), rows, np.arange(300) % DAYS, clusters, 2 - clusters
+    )
     assert (checked.agreement, checked.reasons_against) == (1.0, [])
 
 
 def test_clusters_that_cut_across_are_stopped():
     rows, clusters = _places()
     across = np.arange(300) % 3
-    checked = check_refit(tiny_use_case("clustering"), rows, clusters, across.astype(float))
+    checked = check_refit(
+        tiny_use_case("clustering"), rows, np.arange(300) % DAYS, clusters, across.astype(float)
+    )
     assert abs(checked.agreement) < 0.05
     assert checked.reasons_against[0].startswith("the adjusted Rand index with the evaluated model")
     assert checked.reasons_against[1].startswith("surely worse on the holdout")
@@ -128,6 +145,8 @@ def test_clusters_that_cut_across_are_stopped():
 
 def test_one_cluster_for_all_rows_is_no_clustering():
     rows, clusters = _places()
-    checked = check_refit(tiny_use_case("clustering"), rows, clusters, np.zeros(300))
+    checked = check_refit(
+        tiny_use_case("clustering"), rows, np.arange(300) % DAYS, clusters, np.zeros(300)
+    )
     assert checked.agreement == 0.0
     assert checked.reasons_against[1] == "silhouette of the holdout is not defined"
