@@ -59,8 +59,8 @@ def training(folder: Path, month: str) -> Steps:
     from include.modelling.metrics import evaluate
     from include.modelling.out_of_fold import out_of_fold
     from include.modelling.training_set import TrainingSet, load_training_set, wide
+    from include.registry.packing import example_row, request_rows
     from include.registry.request_rules import seen_in
-    from include.train_tune.finish import example_row, request_rows
 
     use_case, lake = get(USE_CASE), _lake(folder)
     loaded: list[TrainingSet] = []

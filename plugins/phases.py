@@ -45,7 +45,8 @@ PHASES = {
     # Eight tasks, one after the other, of three attempts each.
     "train_tune": Phase(1, 2 * HOUR, 50 * HOUR, retries=2, slots=16),
     # Serial: of two promotions at once one would be refused. Waiting for serving is deferred.
-    "deploy": Phase(1, 30 * MINUTE, 11 * HOUR),
+    # The refit may take as long as a trial, in each of its attempts.
+    "deploy": Phase(1, 30 * MINUTE, 20 * HOUR),
     # One fit of the chosen configuration; its result is read by a person.
     "reproduce": Phase(1, 2 * HOUR, 9 * HOUR, slots=2),
     "rebuild": Phase(1, 10 * MINUTE, HOUR),

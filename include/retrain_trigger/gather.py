@@ -110,9 +110,7 @@ def gather(
     """Collect what a decision as of `as_of` depends on."""
     labelled = labelled_partitions(use_case, lake, as_of)
     landed = [key for key in lake.table(use_case.name, "raw").partitions() if key <= as_of]
-    serves = (
-        Champion(champion.version, champion.as_of, champion.holdout_partition) if champion else None
-    )
+    serves = Champion(champion.version, champion.as_of, champion.known_up_to) if champion else None
     monitoring = _rows(lake.table(use_case.name, "monitoring")) if serves else []
     windows = windows_of(serves, monitoring) if serves else []
     refused = training_stands_refused(use_case, as_of, lake)

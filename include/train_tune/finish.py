@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import pandas as pd
-import pyarrow as pa
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from include.due.mixed import named_in_tags
 from include.errors import DataContractError
-from include.lake.frames import to_pandas
-from include.lake.pins import pinned_versions
 from include.lake.table import Lake
 from include.modelling.blocks import days, grouped
 from include.modelling.choice import Choice, choose
@@ -31,10 +24,10 @@ from include.modelling.training_set import TrainingSet, wide
 from include.modelling.uncertainty import estimate
 from include.provenance import environment
 from include.registry.client import Registry
-from include.registry.package import write_package
-from include.train_tune.prepare import Prepared, load_pinned, pin_tags
+from include.registry.package import reference_of
+from include.registry.packing import Packed, pack_and_register
+from include.train_tune.prepare import Prepared, load_pinned
 from include.train_tune.trial import scores_of
-from include.use_cases.python_package import OwnPython
 from include.use_cases.schema import UseCase
 
 
@@ -141,8 +134,16 @@ def finish(
         known = estimate(metric_of(use_case), truth, score, training.holdout_blocks)
         facts["holdout_estimate"] = asdict(known)
     facts["slices"] = _slices(use_case, estimator, training)
-    python = prepared.own_python(use_case_name)
-    version = _register(use_case, python, estimator, training, facts, lake, registry, work_dir)
+    _log(registry, facts)
+    model = Packed(
+        use_case=use_case,
+        python=prepared.own_python(use_case_name),
+        estimator=estimator,
+        reference=reference_of(estimator, training.holdout_X, use_case),
+        facts=facts,
+    )
+    tags = named_in_tags(prepared.mixed_definitions)
+    version = pack_and_register(model, tags, lake, registry, work_dir)
     metric = use_case.train.metric
     return Trained(
         version=version,
@@ -225,91 +226,12 @@ def _slices(use_case: UseCase, estimator: Any, training: TrainingSet) -> dict[st
     return by_slice(metric_of(use_case), rows, score, wanted.columns, wanted.min_rows)
 
 
-def _register(
-    use_case: UseCase,
-    python: OwnPython,
-    estimator: Any,
-    training: TrainingSet,
-    facts: dict[str, Any],
-    lake: Lake,
-    registry: Registry,
-    work_dir: Path,
-) -> str:
-    """Log, package and register; the challenger is ready when this returns."""
-    run_id = facts["run_id"]
-    clean = pinned_versions(lake, facts["inputs"])[f"{use_case.name}.clean"]
+def _log(registry: Registry, facts: Mapping[str, Any]) -> None:
     metrics = {f"holdout_{name}": value for name, value in facts["metrics"].items()}
     for baseline, values in facts["baselines"].items():
         metrics |= {f"{baseline}_{name}": value for name, value in values.items()}
-    tags = {
-        "as_of": facts["as_of"],
-        "holdout_partition": facts["holdout_partition"],
-        "holdout_from": facts["holdout_partitions"][0],
-        "candidate": facts["candidate"],
-        facts["metric"]: f"{facts['metrics'][facts['metric']]:.6g}",
-        "code_version": facts["code_version"],
-        "lock_hash": facts["lock_hash"],
-        **named_in_tags(facts["mixed_definitions"]),
-        **pin_tags(facts["inputs"]),
-    }
     # Best configuration as tags: parameters cannot be written twice, and this may be a second try.
-    best_params = {f"flywheel.best.{name}": value for name, value in facts["params"].items()}
-    registry.log(
-        run_id,
-        metrics=metrics,
-        tags={
-            "flywheel.best.candidate": facts["candidate"],
-            "flywheel.choice": "; ".join(facts["choice"]) or "the best is the simplest",
-            **best_params,
-        },
-    )
-    folder = work_dir / run_id
-    shutil.rmtree(folder, ignore_errors=True)  # of an attempt that died
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        write_package(
-            folder,
-            estimator=estimator,
-            use_case=use_case,
-            python=python,
-            example=example_row(use_case, training.holdout_partition, lake, clean),
-            holdout_X=training.holdout_X,
-            facts=facts,
-            run_id=run_id,
-            signing_key=registry.signing_key,
-            # What the model learned from, without the holdout: the ranges that requests may have.
-            request_rows=request_rows(use_case, training.learned_from, lake, clean),
-        )
-        version = registry.register(use_case.name, run_id, folder, tags)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-    registry.client.set_terminated(run_id)
-    return version
-
-
-def request_rows(
-    use_case: UseCase, partitions: list[str], lake: Lake, version: int | None = None
-) -> Iterator[pd.DataFrame]:
-    """Read what requests carried in these partitions, piece by piece."""
-    clean = lake.table(use_case.name, "clean")
-    for partition in partitions:  # one at a time: a scan of several reads ahead
-        for batch in clean.batches([partition], use_case.features.inputs, version):
-            yield to_pandas(pa.Table.from_batches([batch]))
-
-
-def example_row(
-    use_case: UseCase, partition: str, lake: Lake, version: int | None = None
-) -> dict[str, Any]:
-    """Return a complete row as a request carries it: JSON values, timestamps in ISO 8601."""
-    first: dict[str, Any] = {}
-    clean = lake.table(use_case.name, "clean")
-    for batch in clean.batches([partition], use_case.features.inputs, version):
-        complete = np.flatnonzero(batch.to_pandas().notna().all(axis=1).to_numpy())
-        first = first or batch.slice(0, 1).to_pylist()[0]
-        if len(complete):
-            first = batch.slice(int(complete[0]), 1).to_pylist()[0]
-            break
-    return {
-        name: value.isoformat() if isinstance(value, datetime) else value
-        for name, value in first.items()
-    }
+    best = {f"flywheel.best.{name}": value for name, value in facts["params"].items()}
+    best["flywheel.best.candidate"] = facts["candidate"]
+    best["flywheel.choice"] = "; ".join(facts["choice"]) or "the best is the simplest"
+    registry.log(facts["run_id"], metrics=metrics, tags=best)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from include.modelling.training_set import TrainingSet, load_as_then, load_train
 from include.provenance import code_version, lock_hash
 from include.registry import signing
 from include.registry.client import Registry
+from include.registry.packing import pin_tags
 from include.use_cases.loader import dump, load_text, python_of
 from include.use_cases.python_package import OwnPython
 from include.use_cases.schema import UseCase
@@ -173,15 +174,6 @@ def prepare(
     signature = signing.sign(_signed_bytes(run_id, digest), registry.signing_key).hex()
     registry.log(run_id, tags={SIGNATURE: signature, DIGEST: digest})
     return prepared
-
-
-def pin_tags(inputs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Return the tags of a run or a model version that name the tables that it was made from."""
-    return {
-        f"flywheel.{name}.{pin['table']}": pin[name]
-        for pin in inputs
-        for name in ("version", "table_id")
-    }
 
 
 def recall(registry: Registry, run_id: str) -> Prepared:

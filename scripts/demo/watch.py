@@ -29,6 +29,7 @@ WORK = {
     "run_trial_2": "trial done",
     "run_trial_3": "trial done",
     "finish_training": "challenger registered",
+    "refit_model": "fitted again, holdout too",
     "promote": "promoted to champion",
     "reject": "challenger rejected",
     "confirm_serving": "served",

@@ -23,6 +23,7 @@ def phases() -> set[str]:
         "partition",
         "landed",
         "trials",  # of train_tune
+        "refit",  # a task of deploy, in a module of its own
     }
 
 

@@ -168,7 +168,7 @@ def turn(make_house: Any) -> Turn:
     house = make_house()
     for month in MONTHS:
         land_weather(house, month)
-    house.served.append("1")
+    house.served.append("2")  # the refit of version 1
     turned = Turn(house)
 
     def run(phase: str) -> list[Ran]:
@@ -307,21 +307,25 @@ def test_training_registers_one_challenger(turn):
     assert turn.after_again["train_tune"][f"{USE_CASE} models"] == ["1"]
 
 
-def test_the_challenger_is_promoted_and_waited_for_until_it_serves(turn):
+def test_the_challengers_refit_is_promoted_and_waited_for_until_it_serves(turn):
     ran = turn.only("deploy")
     (verdict,) = ran.returned["compare_models"]
-    assert verdict["promote"] is True
+    assert (verdict["version"], verdict["promote"]) == ("1", True)
+    (refit,) = ran.returned["refit_model"]
+    assert (refit["version"], refit["evaluated_version"]) == ("2", "1")
+    assert "of 2013-01 to 2013-02, the holdout among them" in refit["reasons"][-1]
     assert verdict["reasons"][0].startswith("better: silhouette")
     assert verdict["challenger"] - verdict["dummy"] == pytest.approx(verdict["effect"])
     states = {task: state for task, (state,) in ran.states.items()}
     assert states == {
-        "compare_models": "success", "follow_verdict": "success", "promote": "success",
-        "reject": "skipped", "confirm_serving": "success", "announce_champion": "skipped",
+        "compare_models": "success", "follow_verdict": "success", "refit_model": "success",
+        "promote": "success", "reject": "skipped", "confirm_serving": "success",
+        "announce_champion": "skipped",
     }  # fmt: skip
     assert ran.returned["confirm_serving"] == [[]], "it has learned from all that there is"
-    assert turn.after["deploy"][f"{USE_CASE} champion"] == "1"
+    assert turn.after["deploy"][f"{USE_CASE} champion"] == "2"
     assert turn.after["deploy"][f"{USE_CASE} challenger"] is None
-    assert turn.house.promotions() == ["1"]
+    assert turn.house.promotions() == ["2"]
     again = turn.only("deploy", again=True)
     assert {state for (state,) in again.states.values()} == {"skipped"}
 
@@ -344,12 +348,12 @@ def test_the_champion_scores_what_it_has_not_learned_from_and_that_is_monitored(
     assert ran.states == {"predict_partition": ["success"], "report_unscored": ["skipped"]}
     (done,) = ran.returned["predict_partition"]
     rows = house.lake.table(USE_CASE, "features").read(["2013-03"]).num_rows
-    assert (done["partition"], done["rows"], done["model_version"]) == ("2013-03", rows, "1")
+    assert (done["partition"], done["rows"], done["model_version"]) == ("2013-03", rows, "2")
     facts = {"partition": "2013-03", "rows": rows, "version": 0}
     assert ran.events == [(f"{USE_CASE}.predictions", "2013-03", facts)]
     stored = house.lake.table(USE_CASE, "predictions").read().to_pandas()
     assert set(stored["partition"]) == {"2013-03"}
-    assert set(stored["model_version"]) == {"1"}
+    assert set(stored["model_version"]) == {"2"}
 
     monitored = house.event("drift_monitor", "2013-03")
     (found,) = monitored.returned["monitor_partition"]

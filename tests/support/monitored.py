@@ -93,7 +93,7 @@ class World:
         (folder / "keys").parent.mkdir(parents=True)
         (folder / "keys").symlink_to(self.where / "registry" / "keys")
         made = make_package(folder, use_case=self.use_case, run_id=run_id, **package)
-        tags = {"as_of": as_of, "holdout_partition": holdout}
+        tags = {"as_of": as_of, "known_up_to": holdout}
         version = self.registry.register(name, run_id, made.folder, tags)
         serves = self.ledger.current()
         promotion = self.ledger.promote(

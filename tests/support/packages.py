@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from include.modelling import estimators
-from include.registry.package import ServableModel, load_package, write_package
+from include.registry.package import ServableModel, load_package, reference_of, write_package
 from include.registry.signing import ensure_keys
 from include.use_cases.loader import python_of
 from include.use_cases.python_package import OwnPython
@@ -165,7 +165,7 @@ def make_package(
         use_case=use_case,
         python=python or python_of(use_case),
         example=example or {"x": 0.5, "z": -0.5, "colour": "red"},
-        holdout_X=X,
+        reference=reference_of(model, X, use_case),
         facts=facts,
         run_id=run_id,
         signing_key=keys / "signing.pem",

@@ -17,7 +17,7 @@ from include.lake.table import Writer
 from include.modelling.estimators import defaults
 from include.modelling.fit import fit
 from include.modelling.training_set import load_training_set
-from include.registry.package import write_package
+from include.registry.package import reference_of, write_package
 from include.use_cases.amounts import Amount
 from include.use_cases.loader import python_of
 from include.use_cases.schema import UseCase
@@ -70,7 +70,7 @@ def _register(
         use_case=use_case,
         python=python_of(use_case),
         example={},
-        holdout_X=training.holdout_X,
+        reference=reference_of(model, training.holdout_X, use_case),
         facts=facts,
         run_id=run_id,
         signing_key=house.registry.signing_key,
@@ -79,6 +79,7 @@ def _register(
         "as_of": as_of,
         "holdout_partition": training.holdout_partition,
         "holdout_from": training.holdout_partitions[0],
+        "known_up_to": training.holdout_partition,
     }
     return house.registry.register("tiny", run_id, folder, {**about, **(tags or {})})
 
@@ -366,7 +367,7 @@ def test_a_promotion_is_written_down_with_the_verdict_as_evidence(two):
     tags = house.registry.details("tiny", second)["tags"]
     assert (entry.version, entry.previous, entry.number) == (second, first, 2)
     assert (entry.who, entry.why, entry.run_id) == ("ann", "better by 0.1", "run-9")
-    assert (entry.as_of, entry.holdout_partition) == ("2024-02", "2024-02")
+    assert (entry.as_of, entry.known_up_to) == ("2024-02", "2024-02")
     assert entry.package_sha256 == tags["package_sha256"]
     evidence = asdict(_verdict(True, first))
     del evidence["reasons"]  # they are `why`

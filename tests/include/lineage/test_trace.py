@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 from deltalake import DeltaTable
 
+from include.deploy.refit import refit
 from include.due.definitions import DEFINITION
 from include.due.stages import ALL, LANDING
 from include.errors import DataContractError
@@ -227,6 +228,34 @@ def test_a_partition_says_what_was_made_from_it_and_who_learned_from_it(turned: 
     assert "tiny.features v3, 400 rows" in text
     assert "from tiny.clean v3, tiny.reference_planes v0, definition 00cd000000000000" in text
     assert json.loads(json.dumps(asdict(march)))["scored_by"] == ["1"]
+
+
+def test_a_refit_is_traced_through_the_training_of_what_was_judged(tmp_path: Path) -> None:
+    chain = Chain(tmp_path)
+    for key in ("2024-01", "2024-02"):
+        chain.turn(key)
+    judged, house = chain.train("2024-02"), chain.house
+    made = refit(house.use_case, judged, house.lake, house.registry, house.work).version
+    assert made is not None
+    make_champion(house.registry, house.lake, made)
+    chain.turn("2024-03")
+    chain.predict("2024-03", made)
+
+    lineage, of_judged = chain.of_model(made), chain.of_model(judged)
+
+    assert versions(lineage) == versions(of_judged)
+    assert {key for _, key in versions(lineage)} == {"2024-01", "2024-02"}
+    assert [step.partition for step in lineage.predictions] == ["2024-03"]
+    assert of_judged.predictions == []
+    assert [each.version for each in of_judged.promotions] == [made]
+    text = model_text(lineage)
+    assert "trained     as of 2024-02, on 2024-01 to 2024-02 (2 partitions)" in text
+    assert f"judged      as version {judged}, of which it is the refit, on 2024-02" in text
+    february = partition_lineage("tiny", "2024-02", house.lake, house.registry)
+    assert [(each.version, each.part) for each in february.models] == [
+        (judged, "holdout"),
+        (made, "training"),
+    ]
 
 
 def test_landed_files_are_named_where_the_lake_lists_them(tmp_path: Path) -> None:

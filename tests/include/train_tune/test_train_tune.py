@@ -21,8 +21,8 @@ from include.modelling.out_of_fold import out_of_fold
 from include.modelling.search import Trial, with_failed
 from include.modelling.training_set import load_training_set
 from include.provenance import environment
+from include.registry.packing import example_row
 from include.train_tune import trial as trial_module
-from include.train_tune.finish import example_row
 from include.train_tune.prepare import DIGEST, FILE, SIGNATURE, load_pinned, prepare, recall
 from include.train_tune.request import close, is_finished, training_name
 from include.train_tune.trial import run_trial, scores_of
