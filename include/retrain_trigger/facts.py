@@ -5,7 +5,7 @@ All times are the dates of partitions, never the clock of the machine.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -120,3 +120,44 @@ class Decision:
     signals: dict[str, Any] = field(default_factory=dict)
     champion_version: str | None = None
     seen: int | None = field(default=None, compare=False)
+
+
+def rows_to_learn(
+    labelled: Sequence[str], counts: Mapping[str, int], max_rows: int, known_up_to: str
+) -> tuple[int, int, list[str]]:
+    """Count the rows that a training would use now: the newest, at most `max_rows`.
+
+    Parameters
+    ----------
+    labelled : sequence of str
+        Partitions that can be learned from, oldest first.
+    counts : mapping of str to int
+        Labelled rows of each.
+    max_rows : int
+        ``train.max_rows``.
+    known_up_to : str
+        The newest partition that the champion knows.
+
+    Returns
+    -------
+    rows : int
+        All of them.
+    new_rows : int
+        Those of partitions newer than `known_up_to`.
+    used : list of str
+        The partitions that they are of, oldest first.
+
+    Examples
+    --------
+    >>> rows_to_learn(["01", "02", "03"], {"01": 50, "02": 40, "03": 30}, 60, "02")
+    (60, 30, ['02', '03'])
+    """
+    rows = new_rows = 0
+    used: list[str] = []
+    for key in reversed(labelled):
+        if rows == max_rows:
+            break
+        taken = min(counts.get(key, 0), max_rows - rows)
+        rows, new_rows = rows + taken, new_rows + (taken if key > known_up_to else 0)
+        used.insert(0, key)
+    return rows, new_rows, used

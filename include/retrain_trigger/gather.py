@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -15,7 +15,14 @@ from include.registry.client import Registry
 from include.registry.ledger import Promotion
 from include.retrain_trigger.corrected import corrected_rows
 from include.retrain_trigger.decide import decide_from
-from include.retrain_trigger.facts import Champion, Decision, Facts, Request, Window
+from include.retrain_trigger.facts import (
+    Champion,
+    Decision,
+    Facts,
+    Request,
+    Window,
+    rows_to_learn,
+)
 from include.retrain_trigger.records import decision_of, requests_in, rows_of
 from include.use_cases.schema import UseCase
 
@@ -106,7 +113,8 @@ def _with_champion(
 ) -> Facts:
     """Add what depends on the champion; its package says what it was trained with."""
     trained = registry.load(use_case.name, champion.version).facts
-    serves = Champion(champion.version, champion.as_of, max(trained["partitions"]))
+    known_up_to = max([champion.holdout_partition, *trained["partitions"]])
+    serves = Champion(champion.version, champion.as_of, known_up_to)
     monitoring = rows_of(lake.table(use_case.name, "monitoring"))
     counts = lake.table(use_case.name, "labels" if use_case.labels else "features").row_counts()
     rows, new_rows, used = rows_to_learn(
@@ -123,47 +131,6 @@ def _with_champion(
         new_rows=new_rows,
         corrected_rows=corrected,
     )
-
-
-def rows_to_learn(
-    labelled: Sequence[str], counts: Mapping[str, int], max_rows: int, known_up_to: str
-) -> tuple[int, int, list[str]]:
-    """Count the rows that a training would use now: the newest, at most `max_rows`.
-
-    Parameters
-    ----------
-    labelled : sequence of str
-        Partitions that can be learned from, oldest first.
-    counts : mapping of str to int
-        Labelled rows of each.
-    max_rows : int
-        ``train.max_rows``.
-    known_up_to : str
-        The newest partition that the champion knows.
-
-    Returns
-    -------
-    rows : int
-        All of them.
-    new_rows : int
-        Those of partitions newer than `known_up_to`.
-    used : list of str
-        The partitions that they are of, oldest first.
-
-    Examples
-    --------
-    >>> rows_to_learn(["01", "02", "03"], {"01": 50, "02": 40, "03": 30}, 60, "02")
-    (60, 30, ['02', '03'])
-    """
-    rows = new_rows = 0
-    used: list[str] = []
-    for key in reversed(labelled):
-        if rows == max_rows:
-            break
-        taken = min(counts.get(key, 0), max_rows - rows)
-        rows, new_rows = rows + taken, new_rows + (taken if key > known_up_to else 0)
-        used.insert(0, key)
-    return rows, new_rows, used
 
 
 def pending_partitions(use_case: UseCase, lake: Lake, keys: Collection[str]) -> list[str]:
