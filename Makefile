@@ -74,7 +74,7 @@ test-faults: venv  ## The faults alone: killed parts, damaged files, requests wi
 bench: venv  ## Measure the figures of README.md
 	@$(BIN)/python -m benchmarks
 
-bench-memory: venv  ## Measure memory and time of 10 million rows, and 10,000 appends (40 minutes, 8 GiB of disk)
+bench-memory: venv  ## Measure memory and time of 10 million rows, and 10,000 appends (10 minutes, 8 GiB of disk)
 	@$(BIN)/python -m benchmarks.memory
 	@$(BIN)/python -m benchmarks --only requests_append
 

@@ -144,6 +144,8 @@ def decide(
         del values["champion"]
     opponent = "champion" if "champion" in values else "dummy"
     effect = metric.gain(values["challenger"], values[opponent])
+    skill = values.get("champion", values["challenger"]) - values["dummy"]
+    needed = rule.min_effect.within(skill)
     low = _lower_bound(metric, rows.truth, scores["challenger"], scores[opponent], rule.confidence)
     name = f"champion (version {champion_version})" if opponent == "champion" else "dummy"
     numbers = (
@@ -155,12 +157,10 @@ def decide(
             f"not surely better: {numbers}, lower bound of the gain {low:+.4f} "
             f"at {rule.confidence:.0%}"
         )
-    if not effect >= rule.min_effect:
-        reasons_against.append(
-            f"too small a gain: {numbers}, {effect:+.4f} of {rule.min_effect:.4f} needed"
-        )
+    if not effect >= needed:
+        reasons_against.append(f"too small a gain: {numbers}, {effect:+.4f} of {needed:.4f} needed")
     if opponent == "champion" and rule.slices is not None:
-        reasons_against += _worse_slices(metric, rule.slices, rows, scores)
+        reasons_against += _worse_slices(metric, rule.slices, rows, scores, skill)
     reasons_for = [
         f"better: {numbers}, gain {effect:+.4f}, at least {low:+.4f} at {rule.confidence:.0%}"
     ]
@@ -189,18 +189,19 @@ def _lower_bound(
 
 
 def _worse_slices(
-    metric: Metric, rule: Slices, rows: Judged, scores: Mapping[str, Floats]
+    metric: Metric, rule: Slices, rows: Judged, scores: Mapping[str, Floats], skill: float
 ) -> list[str]:
     ours = by_slice(metric, rows, scores["challenger"], rule.columns, rule.min_rows)
     theirs = by_slice(metric, rows, scores["champion"], rule.columns, rule.min_rows)
+    allowed = rule.max_drop.within(skill)
     worse = []
     for name in sorted(ours.keys() & theirs.keys()):
         drop = -metric.gain(ours[name]["value"], theirs[name]["value"])
-        if drop > rule.max_drop:
+        if drop > allowed:
             worse.append(
                 f"worse in slice {name} ({ours[name]['rows']} rows): {metric.name} "
                 f"{ours[name]['value']:.4f} against {theirs[name]['value']:.4f}, "
-                f"a drop of {drop:.4f}, {rule.max_drop:.4f} allowed"
+                f"a drop of {drop:.4f}, {allowed:.4f} allowed"
             )
     return worse
 

@@ -56,7 +56,7 @@ def examine(use_case: UseCase, current: Current) -> tuple[Findings, Any | None]:
         metric=use_case.train.metric,
         performance=performance,
         performance_verdict=performance_verdict,
-        worst_allowed=_worst_allowed(use_case, performance),
+        worst_allowed=_worst_allowed(use_case, model, performance),
         rows_holdout=_holdout_rows(model),
         rows_labelled=None if current.y is None else len(current.y),
     )
@@ -91,18 +91,27 @@ def _performance(
         current.score,
         reference=float(model.facts["metrics"][name]),
         reference_rows=_holdout_rows(model),
-        max_drop=limits.max_metric_drop,
+        max_drop=_allowed_drop(use_case, model),
         max_false_alarm_rate=limits.max_false_alarm_rate,
         sample_rows=limits.sample_rows,
     )
     return performance, performance.verdict if performance else "undefined"
 
 
-def _worst_allowed(use_case: UseCase, performance: Performance | None) -> float | None:
+def _allowed_drop(use_case: UseCase, model: ServableModel) -> float:
+    """Return `monitor.max_metric_drop` in the metric's unit; the skill is that on the holdout."""
+    name, facts = use_case.train.metric, model.facts
+    skill = float(facts["metrics"][name]) - float(facts["baselines"]["dummy"][name])
+    return use_case.monitor.max_metric_drop.within(skill)
+
+
+def _worst_allowed(
+    use_case: UseCase, model: ServableModel, performance: Performance | None
+) -> float | None:
     if performance is None:
         return None
     better_up = METRICS_BY_TASK[use_case.task][use_case.train.metric].greater_is_better
-    allowed = use_case.monitor.max_metric_drop
+    allowed = _allowed_drop(use_case, model)
     return performance.reference - allowed if better_up else performance.reference + allowed
 
 
@@ -153,5 +162,5 @@ def _of_performance(
     return [
         f"{name} {performance.value:.4g} on {rows} outcomes, {performance.reference:.4g} on the"
         f" holdout: worse by {performance.drop:.4g}, surely by {performance.drop_low:.4g};"
-        f" {use_case.monitor.max_metric_drop:g} is allowed"
+        f" {_allowed_drop(use_case, current.model):.4g} is allowed"
     ]

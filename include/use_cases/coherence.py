@@ -181,6 +181,13 @@ def _train(use_case: UseCase) -> Iterator[str]:
 
 
 def _deploy_and_retrain(use_case: UseCase) -> Iterator[str]:
+    unit = use_case.deploy.resample_by
+    units = {"day", "rows", *use_case.ingest.key, *use_case.features.categorical}
+    if unit not in units:
+        yield (
+            "deploy.resample_by must be 'day', 'rows', or a column of ingest.key or "
+            f"features.categorical (one of {sorted(units)}), got {unit!r}. Choose one of these."
+        )
     if use_case.deploy.slices is not None:
         yield from _unknown(
             "deploy.slices.columns (in features.categorical)",

@@ -13,6 +13,7 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field, PlainSerializer, model_validator
 from pydantic import Strict as Strictness
 
+from include.use_cases.amounts import Amount
 from include.use_cases.base import Strict
 from include.use_cases.coherence import problems_of
 from include.use_cases.spaces import ESTIMATORS, METRICS, Candidate, Span, Task
@@ -261,18 +262,43 @@ class Train(Strict):
 
 
 class Slices(Strict):
-    """Groups of rows in which a challenger may not be clearly worse than the champion."""
+    """Groups of rows in which a challenger may not be surely worse than the champion."""
 
     columns: Annotated[list[str], Field(min_length=1)]
-    max_drop: Annotated[float, Field(ge=0)] = 0.05
+    max_drop: Amount = Amount.of("25%")
     min_rows: Annotated[int, Field(ge=30)] = 500
 
 
 class Deploy(Strict):
-    """When a challenger wins: better by `min_effect`, at `confidence`, in no slice worse."""
+    """When a challenger is promoted: surely better, or fresher and not surely worse.
 
-    min_effect: Annotated[float, Field(ge=0)] = 0.0
+    Amounts are in the metric's unit, or a share of the champion's advantage over the dummy.
+    """
+
+    min_effect: Amount = Field(
+        default=Amount.of("2%"),
+        description="A better configuration must surely gain more than this.",
+    )
+    margin: Amount = Field(
+        default=Amount.of("10%"),
+        description="A fresher model may cost up to this: it must surely lose less.",
+    )
     confidence: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
+    resample_by: str = Field(
+        default="day",
+        description="Rows that share it are not independent: 'day' (the UTC day of "
+        "train.split.by), a column of ingest.key or features.categorical such as a customer, or "
+        "'rows'.",
+    )
+    origins: Annotated[int, Field(ge=2, le=10)] = Field(
+        default=3,
+        description="Configurations are compared by refitting them at so many moments of the "
+        "holdout, each time judged on what follows.",
+    )
+    refit: bool = Field(
+        default=True,
+        description="Fit the accepted configuration on the holdout too, and serve that model.",
+    )
     slices: Slices | None = None
 
 
@@ -284,9 +310,10 @@ class Monitor(Strict):
         default=0.1,
         description="Jensen-Shannon distance from which a significant change counts as drift.",
     )
-    max_metric_drop: Annotated[float, Field(ge=0)] = Field(
-        default=0.02,
-        description="How much worse than on its holdout the champion may do on arrived outcomes.",
+    max_metric_drop: Amount = Field(
+        default=Amount.of("10%"),
+        description="How much worse than on its holdout the champion may do on arrived outcomes: "
+        "in the metric's unit, or a share of its advantage over the dummy there.",
     )
     min_rows: Annotated[int, Field(ge=30)] = 200
     sample_rows: Annotated[int, Field(ge=200)] = 5_000

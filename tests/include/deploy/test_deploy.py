@@ -40,7 +40,7 @@ def _scores(signal: float) -> np.ndarray:
 
 
 def _decide(challenger, champion=None, deploy=None, task="classification"):
-    use_case = tiny_use_case(task, deploy=deploy or {})
+    use_case = tiny_use_case(task, deploy={"min_effect": 0.0, **(deploy or {})})
     scores = {"challenger": challenger, "dummy": np.full(ROWS, 0.3)}
     scores |= {} if champion is None else {"champion": champion}
     version = None if champion is None else "7"

@@ -126,7 +126,7 @@ def test_outcomes_that_come_true_are_stable(world: World):
     row = stored(world).set_index("kind").loc["performance"]
     assert (row["name"], row["flagged"], row["rows_current"]) == ("roc_auc", False, 400)
     assert row["value"] == found.performance
-    assert row["threshold"] == pytest.approx(0.75 - 0.02)
+    assert row["threshold"] == pytest.approx(0.75 - 0.1 * (0.75 - 0.5)), "a tenth of the skill"
 
 
 def test_outcomes_that_do_not_come_true_are_decay(world: World):
@@ -243,7 +243,7 @@ def test_regression_decays_upwards(tmp_path: Path):
     assert found.verdict == "decay"
     assert found.performance > found.performance_reference
     row = stored(world).set_index("kind").loc["performance"]
-    assert row["threshold"] == pytest.approx(0.75 + 0.02)
+    assert row["threshold"] == pytest.approx(0.75 + 0.1 * (0.75 - 0.5))
 
 
 @pytest.mark.parametrize(("shift", "verdict"), [(0.0, "stable"), (2.0, "drift")])

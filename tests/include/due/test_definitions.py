@@ -51,7 +51,7 @@ EDITS: dict[str, tuple[str, str, str, set[str]]] = {
     "where outcomes land": (YAML, "departures/{partition}", "left/{partition}", set()),
     "where a reference lands": (YAML, "plans/*.csv", "tariffs/*.csv", set()),
     "schedule": (YAML, "  key: [customer]", '  schedule: "0 6 * * *"\n  key: [customer]', set()),
-    "a default, written out": (YAML, "", "monitor: {max_metric_drop: 0.02}\n", set()),
+    "a default, written out": (YAML, "", 'monitor: {max_metric_drop: "10%"}\n', set()),
     # Training and deploying make no table of the lake.
     "candidates": (YAML, "estimator: logistic_regression", "estimator: random_forest", set()),
     "tuning": (YAML, SPLIT, f"  tuning: {{trials: 3}}\n{SPLIT}", set()),
