@@ -14,6 +14,7 @@ import pandas as pd
 from include.errors import ConfigError, DataContractError
 from include.lake.frames import to_pandas
 from include.lake.table import Lake
+from include.modelling.known_rows import KnownRows, load_known_rows
 from include.modelling.labelled_rows import LABEL, LabelledRows
 from include.modelling.metrics import Judged, judged
 from include.modelling.training_set import (
@@ -158,6 +159,11 @@ class Known:
         return load_training_set(
             use_case, self.history.lake, self.moment, tables.versions, self.labelled
         )
+
+    def known_rows(self) -> KnownRows:
+        """Return what a refit at this moment would use: all labelled rows, up to `train.max_rows`."""
+        use_case, tables = self.history.use_case, self.history.tables
+        return load_known_rows(use_case, self.history.lake, tables.versions, self.labelled)
 
     def rows(self) -> dict[str, int]:
         """Return the number of rows of each labelled partition."""

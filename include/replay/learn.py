@@ -6,7 +6,6 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +20,7 @@ from include.modelling.metrics import evaluate
 from include.modelling.out_of_fold import judged_rows, out_of_fold
 from include.modelling.search import Trial, TrialDone, search
 from include.modelling.training_set import TrainingSet, wide
+from include.replay.known import Known
 from include.use_cases.schema import UseCase
 
 Floats = npt.NDArray[np.float64]
@@ -46,6 +46,9 @@ class Learned:
         The monitor compares later rows with it.
     partitions : list of str
         All that were used, the holdout included.
+    learned_until : str
+        The newest that what serves has learned: the last one, or without a refit the last one
+        before the holdout.
     """
 
     as_of: str
@@ -56,6 +59,7 @@ class Learned:
     values: dict[str, dict[str, float]]
     holdout_X: pd.DataFrame  # noqa: N815  scikit-learn's name
     partitions: list[str]
+    learned_until: str
 
     @cached_property
     def estimator(self) -> Pipeline:
@@ -68,23 +72,22 @@ class Learned:
         return self.partitions[-1]
 
 
-def learn(use_case: UseCase, as_of: str, training: TrainingSet) -> Learned:
-    """Train as the phase `train_tune` does, and as `deploy` refits.
+def learn(known: Known, training: TrainingSet) -> Learned:
+    """Train as the phase `train_tune` does, and refit as `deploy` does.
 
     Parameters
     ----------
-    use_case : UseCase
-        Gives candidates, trials and seeds.
-    as_of : str
-        Names the training.
+    known : Known
+        The moment, and what is known then; its use case gives candidates, trials and seeds.
     training : TrainingSet
-        What was known then.
+        What `known.training_set` gives.
 
     Raises
     ------
     DataContractError
         No trial completed, or a metric is not defined on the holdout.
     """
+    use_case = known.history.use_case
     candidate, params = _configuration(use_case, training)
     X, y = training.train_X, training.train_y
     evaluated = fit(use_case, candidate, params, X, y)
@@ -101,10 +104,11 @@ def learn(use_case: UseCase, as_of: str, training: TrainingSet) -> Learned:
     def serve() -> Pipeline:
         if not use_case.deploy.refit:
             return evaluated
-        return fit(use_case, candidate, params, *with_holdout(use_case, training))
+        rows = known.known_rows()
+        return fit(use_case, candidate, params, rows.X, rows.y)
 
     return Learned(
-        as_of=as_of,
+        as_of=known.moment,
         candidate=candidate,
         params=params,
         evaluated=evaluated,
@@ -112,20 +116,10 @@ def learn(use_case: UseCase, as_of: str, training: TrainingSet) -> Learned:
         values=values,
         holdout_X=training.holdout_X,
         partitions=training.partitions,
+        learned_until=(
+            training.partitions[-1] if use_case.deploy.refit else training.learned_from[-1]
+        ),
     )
-
-
-def with_holdout(
-    use_case: UseCase, training: TrainingSet
-) -> tuple[pd.DataFrame, pd.Series[Any] | None]:
-    """Return the newest `train.max_rows` rows, those of the holdout included, in order of time."""
-    newest = -use_case.train.max_rows
-    X = pd.concat([wide(training.train_X), training.holdout_X], ignore_index=True)
-    X = X.astype({name: "str" for name in use_case.features.categorical}).iloc[newest:]
-    if training.train_y is None or training.holdout_y is None:
-        return X, None
-    y = pd.concat([training.train_y, training.holdout_y], ignore_index=True)
-    return X, y.iloc[newest:]
 
 
 def _configuration(use_case: UseCase, training: TrainingSet) -> tuple[str, Params]:

@@ -15,11 +15,10 @@ from include.replay.learn import Learned
 from include.replay.policies import Gate, Policy
 from include.replay.watch import Watch
 from include.retrain_trigger.facts import Champion, Facts, Request, Window, rows_to_learn
-from include.use_cases.schema import UseCase
 
 log = logging.getLogger(__name__)
 
-Learner = Callable[[UseCase, str, TrainingSet], Learned]
+Learner = Callable[[Known, TrainingSet], Learned]
 
 
 @dataclass(frozen=True)
@@ -148,8 +147,7 @@ class _Training:
         if self.learned is None or self.training_set is None:
             try:
                 self.training_set = self._known.training_set()
-                use_case = self._known.history.use_case
-                self.learned = self._learner(use_case, self._known.moment, self.training_set)
+                self.learned = self._learner(self._known, self.training_set)
             except DataContractError as error:
                 self._problem = error
                 raise

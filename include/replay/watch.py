@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-import numpy as np
-
 from include.drift_monitor.current import Current
 from include.drift_monitor.drift import PREDICTION, sample
 from include.drift_monitor.examine import examine
@@ -64,7 +62,10 @@ class Watch:
 def _servable(use_case: UseCase, model: Learned) -> ServableModel:
     """Make the package of a model, as far as the monitor reads it."""
     reference = sample(model.holdout_X, use_case.monitor.sample_rows)
-    scores = np.asarray(score_rows(model.estimator, reference, use_case))
+    # As in the package of a refit: it would be too sure of rows that it has learned. Of clusters it
+    # has numbers of its own.
+    scored_by = model.estimator if use_case.task == "clustering" else model.evaluated
+    scores = score_rows(scored_by, reference, use_case)
     return ServableModel(
         use_case=use_case,
         version=model.as_of,

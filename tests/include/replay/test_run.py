@@ -8,7 +8,7 @@ import pytest
 from include.lake.table import Lake
 from include.modelling.training_set import TrainingSet
 from include.replay.known import History
-from include.replay.learn import Learned, learn, with_holdout
+from include.replay.learn import Learned, learn
 from include.replay.policies import (
     POLICIES,
     Ruling,
@@ -166,19 +166,18 @@ def test_a_replay_gives_the_same_again(tmp_path, year):
 
 def test_what_serves_has_learned_the_holdout_unless_refit_is_off(tmp_path):
     history = history_of(tmp_path, use_case_of())
-    training = history.at("2024-04").training_set()
-    X, y = with_holdout(history.use_case, training)
-    assert (len(X), len(y)) == (1000, 1000), "train.max_rows, the newest"
-    assert X["x"].iloc[-600:].tolist() == training.holdout_X["x"].tolist()
-    assert learn(history.use_case, "2024-04", training).estimator is not None
-
-    off = use_case_of(deploy={"refit": False})
-    model = learn(off, "2024-04", training)
-    assert model.estimator is model.evaluated
-    refit = learn(history.use_case, "2024-04", training)
-    assert refit.estimator is not refit.evaluated
+    known = history.at("2024-04")
+    refit = learn(known, known.training_set())
+    assert (refit.known_up_to, refit.learned_until) == ("2024-03", "2024-03")
+    X = known.features("2024-04")
     scored = [each.predict_proba(X)[:, 1] for each in (refit.estimator, refit.evaluated)]
-    assert not np.allclose(*scored)
+    assert not np.allclose(*scored), "another fit, on other rows"
+    assert known.known_rows().learned_from == ["2024-02", "2024-03"], "train.max_rows, the newest"
+
+    off = History(use_case_of(deploy={"refit": False}), history.lake, 1).at("2024-04")
+    model = learn(off, off.training_set())
+    assert model.estimator is model.evaluated
+    assert (model.known_up_to, model.learned_until) == ("2024-03", "2024-02")
 
 
 CHAMPION = Champion("1", as_of="2024-03", known_up_to="2024-02")
