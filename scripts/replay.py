@@ -50,7 +50,7 @@ def main(arguments: list[str] | None = None) -> int:
         metavar="PARTITIONS",
         help="labels come so many partitions after their rows (default: 1)",
     )
-    parser.add_argument("--trials", type=int, help="trials of each candidate, instead of the YAML's")
+    parser.add_argument("--trials", type=int, help="trials of each candidate (default: the YAML's)")
     parser.add_argument("--to", type=Path, help="folder of the table and the picture")
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.WARNING, format="%(message)s")

@@ -43,20 +43,21 @@ def gate(
         holdout_partition=training.holdout_partition,
     )
     ours = _contender(use_case, challenger, challenger.evaluated, training)
-    theirs = None
-    about: dict[str, bool] = {}
-    if champion is not None:
-        theirs = _contender(use_case, champion, champion.estimator, training)
-        about = {
-            "same_configuration": _configuration(challenger) == _configuration(champion),
-            "newer": challenger.as_of > champion.as_of,
-            "knows_holdout": champion.learned_until >= training.holdout_partitions[0],
-        }
-    verdict = judge(evidence_of(use_case, rows, ours, theirs, **about), use_case.deploy, look)
-    # Against the dummy, as a first model is judged, nothing is claimed over a champion. A bound
-    # of a refresh may be negative: so much it vouches for, and not more.
-    claimed = None if champion is None else verdict.confidence_low
-    return Ruling(verdict.promote, verdict.reasons, claimed)
+    if champion is None:
+        verdict = judge(evidence_of(use_case, rows, ours), use_case.deploy, look)
+        return Ruling(verdict.promote, verdict.reasons)  # over the dummy: no champion was replaced
+    evidence = evidence_of(
+        use_case,
+        rows,
+        ours,
+        _contender(use_case, champion, champion.estimator, training),
+        same_configuration=_configuration(challenger) == _configuration(champion),
+        newer=challenger.as_of > champion.as_of,
+        knows_holdout=champion.learned_until >= training.holdout_partitions[0],
+    )
+    verdict = judge(evidence, use_case.deploy, look)
+    # The bound of a refresh may be negative: so much it vouches for, and not more.
+    return Ruling(verdict.promote, verdict.reasons, verdict.confidence_low)
 
 
 def _contender(

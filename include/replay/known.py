@@ -25,7 +25,7 @@ from include.modelling.training_set import (
 from include.use_cases.schema import UseCase
 
 
-class LookAhead(DataContractError):
+class LookAheadError(DataContractError):
     """Something was asked for that had not come yet."""
 
 
@@ -127,7 +127,7 @@ class Known:
 
         Raises
         ------
-        LookAhead
+        LookAheadError
             The partition is later than this moment.
         """
         self._check(partition, self.partitions, "rows")
@@ -141,7 +141,7 @@ class Known:
 
         Raises
         ------
-        LookAhead
+        LookAheadError
             Its labels had not come at this moment.
         """
         self._check(partition, self.labelled, "labels")
@@ -161,7 +161,7 @@ class Known:
         )
 
     def known_rows(self) -> KnownRows:
-        """Return what a refit at this moment would use: all labelled rows, up to `train.max_rows`."""
+        """Return what a refit at this moment would use: the newest labelled rows."""
         use_case, tables = self.history.use_case, self.history.tables
         return load_known_rows(use_case, self.history.lake, tables.versions, self.labelled)
 
@@ -172,7 +172,7 @@ class Known:
 
     def _check(self, partition: str, known: list[str], what: str) -> None:
         if partition not in known:
-            raise LookAhead(
+            raise LookAheadError(
                 f"{self.history.use_case.name}: at {self.moment} the {what} of "
                 f"{known[-1] if known else 'no partition'} were the newest, got a request for "
                 f"{partition}. A replay may use only what was known: correct the policy."

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from statistics import fmean, stdev
 from typing import Any
 
@@ -179,7 +180,7 @@ def report_on(use_case: UseCase, replayed: Replayed, label_delay: int) -> Report
         )
         for run in replayed.runs
     ]
-    changes = sum(one != other for one, other in zip(used, used[1:], strict=False))
+    changes = sum(one != other for one, other in pairwise(used))
     lines.append(line(ORACLE, "", oracle, len(set(used)), 1 + changes))
     return Report(
         use_case=use_case.name,

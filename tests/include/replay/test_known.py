@@ -7,7 +7,7 @@ import re
 import pytest
 
 from include.errors import ConfigError, DataContractError
-from include.replay.known import History, LookAhead
+from include.replay.known import History, LookAheadError
 from tests.include.replay.conftest import MONTHS, history_of, use_case_of
 
 
@@ -22,13 +22,14 @@ def test_rows_come_with_their_partition_and_labels_later(history):
 
 def test_a_row_that_has_not_come_is_an_error(history):
     with pytest.raises(
-        LookAhead, match=re.escape("at 2024-03 the rows of 2024-03 were the newest, got a request")
+        LookAheadError,
+        match=re.escape("at 2024-03 the rows of 2024-03 were the newest, got a request"),
     ):
         history.at("2024-03").features("2024-04")
 
 
 def test_a_label_that_has_not_come_is_an_error(history):
-    with pytest.raises(LookAhead, match=r"at 2024-03 the labels of 2024-02 were the newest"):
+    with pytest.raises(LookAheadError, match=r"at 2024-03 the labels of 2024-02 were the newest"):
         history.at("2024-03").outcomes("2024-03")
 
 

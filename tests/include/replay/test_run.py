@@ -132,7 +132,7 @@ def told(found: Replayed, up_to: str) -> list[tuple]:
 
 
 def test_a_planted_future_changes_nothing_before_it(tmp_path, year):
-    """From July on the rows are absurd: whoever looks ahead would learn, drift or decay otherwise."""
+    """From July on the rows are absurd: who looks ahead learns, drifts or decays otherwise."""
     use_case = use_case_of()
     planted = Lake(str(tmp_path / "lake"))
     for month in MONTHS:
