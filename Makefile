@@ -9,7 +9,7 @@ CHECK_PYTHON = $(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(v < (3, 
 CODE := include plugins dags scripts tests benchmarks
 
 .DEFAULT_GOAL := help
-.PHONY: help venv install up down status outdated logs demo lineage reproduce test test-faults check lint bench bench-memory lock \
+.PHONY: help venv install up down status outdated logs demo lineage reproduce replay test test-faults check lint bench bench-memory lock \
   audit licences sbom schema clean
 .DELETE_ON_ERROR:
 
@@ -56,6 +56,9 @@ lineage: venv  ## Print where MODEL=flight_delays/2 or PARTITION=flight_delays/2
 
 reproduce: venv  ## Fit MODEL=flight_delays/2 again from its pins, and compare the two (JSON=1)
 	@$(BIN)/python -m scripts.reproduce $(if $(MODEL),--model "$(MODEL)") $(if $(JSON),--json)
+
+replay: venv  ## Replay the history of USE_CASE=flight_delays under several retraining policies (LABEL_DELAY=1, TRIALS=3)
+	@$(BIN)/python -m scripts.replay $(USE_CASE) $(if $(LABEL_DELAY),--label-delay $(LABEL_DELAY)) $(if $(TRIALS),--trials $(TRIALS))
 
 check: lint  ## Lint, types, architecture and the fast tests: before each commit
 	$(BIN)/python -m pytest -q -m "not end_to_end" --ignore tests/dags

@@ -1,9 +1,10 @@
 """### Retrain trigger
 
 Decides whether a training is due; nothing else does. Causes: there is no champion yet and every
-partition that landed has its features; k of the last n partitions show drift or decay; the champion
-is old. Obstacles: the cooldown, the monthly budget, nothing new to learn from. Every decision is
-recorded with its reasons in the lake's table `decisions`.
+partition that landed has its features; or a signal of the use case's `retrain.when` fires, such as
+drift or decay in k of the last n partitions. Obstacles: the cooldown, the monthly budget, nothing
+new to learn from, and others. Every decision is recorded with its reasons in the lake's table
+`decisions`.
 
 **Runs** for each partition of `<use case>.drift`; before there is a champion, for each partition of
 `<use case>.unscored` and of labels that come after their features; by hand with a form or by REST

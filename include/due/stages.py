@@ -159,7 +159,15 @@ _DECLARED = (
         "drift",
         ("monitoring",),
         code_version=1,
-        modules=("include.retrain_trigger.decide", "include.retrain_trigger.gather"),
+        modules=(
+            "include.retrain_trigger.corrected",
+            "include.retrain_trigger.decide",
+            "include.retrain_trigger.facts",
+            "include.retrain_trigger.gather",
+            "include.retrain_trigger.obstacles",
+            "include.retrain_trigger.records",
+            "include.retrain_trigger.signals",
+        ),
         holds_rows=False,  # a decision was taken then, and stands
         rebuilt=False,  # a decision on each month of a year would ask for a training of each
     ),

@@ -194,8 +194,9 @@ def _deploy_and_retrain(use_case: UseCase) -> Iterator[str]:
             use_case.deploy.slices.columns,
             use_case.features.categorical,
         )
-    if use_case.task == "clustering" and "performance" in use_case.retrain.when:
-        yield "retrain.when 'performance' needs labels; a clustering use case has none. Remove it."
+    for name in ("performance", "corrections"):
+        if use_case.task == "clustering" and name in use_case.retrain.when:
+            yield f"retrain.when {name!r} needs labels; a clustering use case has none. Remove it."
 
 
 def _migrations(use_case: UseCase) -> Iterator[str]:

@@ -22,6 +22,7 @@ __all__ = ["ESTIMATORS", "METRICS", "Candidate", "Columns", "Grain", "Span", "Ta
 
 ColumnType = Literal["string", "int64", "float64", "bool", "timestamp"]
 Grain = Literal["day", "month"]
+Signal = Literal["drift", "performance", "age", "schedule", "new_rows", "corrections"]
 
 _DURATION = re.compile(r"^(\d+)([dh])$")
 
@@ -344,9 +345,36 @@ class Serve(Strict):
 class Retrain(Strict):
     """When a training is asked for. Times are partition dates, so a replay decides alike."""
 
-    when: Annotated[list[Literal["drift", "performance", "age"]], Field(min_length=1)]
-    k_of_n: Annotated[tuple[Count, Count], Loose] = (2, 3)
+    when: Annotated[list[Signal], Field(min_length=1)] = Field(
+        description="Signals, of which one is enough: 'performance' (outcomes worse than on the "
+        "holdout) and 'drift' (of predictions), in k_of_n windows; 'age' of the champion; "
+        "'schedule', one training every so long; 'new_rows', rows that it does not know; "
+        "'corrections', labels that were corrected since. A person may always ask."
+    )
+    k_of_n: Annotated[tuple[Count, Count], Loose] = Field(
+        default=(2, 3),
+        description="'performance' and 'drift' need k of the last n monitored partitions, the "
+        "latest among them. A window of an earlier model counts while its partition is newer than "
+        "all that the champion knows.",
+    )
     max_age: Duration = timedelta(days=180)
+    every: Duration = Field(
+        default=timedelta(days=28),
+        description="'schedule': a training so long after the last one that was asked for, "
+        "whatever came of it. 28 days, the shortest month: monthly partitions give one each month.",
+    )
+    new_rows: Annotated[float, Field(gt=0, le=1)] = Field(
+        default=0.5,
+        description="'new_rows': of the rows that a training would use now, the share that the "
+        "champion does not know. Half is our choice: errors fall with a power of the number of "
+        "rows, so what counts is a share, and a smaller one is seldom seen in a metric.",
+    )
+    corrections: Annotated[float, Field(gt=0, le=1)] = Field(
+        default=0.01,
+        description="'corrections': of the rows that a training would use now, the share whose "
+        "label is another one than the champion was trained with. One in a hundred is our choice: "
+        "fewer wrong labels than most data sets have (Northcutt et al. 2021 find 3 % on average).",
+    )
     cooldown: Duration = timedelta(days=7)
     monthly_budget: Count = 4
 

@@ -52,7 +52,9 @@ class DecideRetrainingOperator(PhaseOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Gather the facts, decide, record."""
-        from include.retrain_trigger.gather import decide, record
+        from include.retrain_trigger.decide import asked_by
+        from include.retrain_trigger.gather import decide
+        from include.retrain_trigger.records import record
 
         writer = self.writer(context)
         # A cleared run decides anew; a retry gets the decision that its first attempt recorded.
@@ -72,9 +74,8 @@ class DecideRetrainingOperator(PhaseOperator):
                 run_id=writer.run_id,
                 active=[] if champion else self._active_phases(context),
             )
-            if self.ask == "True" and not decision.ask:
-                reasons = [f"asked for by {person_of(context)}, against:", *decision.reasons]
-                decision = replace(decision, ask=True, as_of=key, reasons=reasons)
+            if self.ask == "True":
+                decision = asked_by(person_of(context), decision, key)
             record(self.config, decision, self.lake, writer)
         self.log.info(
             "As of %s: %s", decision.as_of, "retrain" if decision.ask else "do not retrain"

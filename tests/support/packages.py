@@ -120,13 +120,14 @@ def make_package(
     request_rows: pd.DataFrame | None = None,
     python: OwnPython | None = None,
     partitions: Sequence[str] = ("2024-01",),
+    inputs: Sequence[dict[str, Any]] = (),
 ) -> TinyPackage:
     """Train on 400 rows and write a signed package to `where/package`, keys to `where/keys`.
 
     Takes about 0.2 s. `estimator` names a candidate; the use case's first by default. Serving
     learns from `request_rows` what requests usually hold. `partitions` are those that the model is
-    said to have learned from, the last held out. Its own Python is that of the working tree unless
-    `python` is given.
+    said to have learned from, the last held out; `inputs` are its pins. Its own Python is that of
+    the working tree unless `python` is given.
     """
     use_case = use_case or tiny_use_case(task)
     keys = where / "keys"
@@ -154,7 +155,7 @@ def make_package(
         "partitions": list(partitions),
         "holdout_partition": partitions[-1],
         "holdout_partitions": [partitions[-1]],
-        "inputs": [],
+        "inputs": list(inputs),
         "run_id": run_id,
         "code_version": "test",
         "lock_hash": "test",

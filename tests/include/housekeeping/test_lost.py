@@ -23,7 +23,8 @@ from include.housekeeping.survey import Survey
 from include.ingest_label.ingest import ingest_labels, ingest_rows
 from include.ingest_label.landing import Landing
 from include.registry.ledger import Ledger
-from include.retrain_trigger.gather import decide, record
+from include.retrain_trigger.gather import decide
+from include.retrain_trigger.records import record
 from include.train_tune.prepare import prepare
 from include.train_tune.request import close, training_name
 from include.use_cases.schema import UseCase

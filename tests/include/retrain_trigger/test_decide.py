@@ -7,19 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from include.retrain_trigger.decide import (
-    Champion,
-    Decision,
-    Facts,
-    Request,
-    Window,
-    decide_from,
-)
+from include.retrain_trigger.decide import asked_by, decide_from
+from include.retrain_trigger.facts import Champion, Decision, Facts, Request, Window
 from include.use_cases.schema import Retrain
 
 RETRAIN = Retrain(when=["drift", "performance", "age"])  # 2 of 3, 180 d, cooldown 7 d, budget 4
 MONTHS = [f"2013-{month:02}" for month in range(1, 13)]
-CHAMPION = Champion(version="1", as_of="2013-03", holdout_partition="2013-02")
+CHAMPION = Champion(version="1", as_of="2013-03", known_up_to="2013-02")
 
 
 def decide(facts: Facts, retrain: Retrain = RETRAIN, grain: str = "month") -> Decision:
@@ -173,6 +167,63 @@ def test_age_counts_from_the_champions_as_of(days, ask):
     assert decide(later(), retrain).ask is ask
 
 
+@pytest.mark.parametrize(
+    ("requests", "ask", "last"),
+    [
+        ([], True, "2013-03"),  # the champion's own training
+        (["2013-05"], True, "2013-05"),  # rejected, say
+        (["2013-06"], False, "2013-06"),
+        (["2013-06", "2013-09"], False, "2013-06"),  # a replay does not see September
+    ],
+)
+def test_a_schedule_counts_from_the_last_training_whatever_came_of_it(requests, ask, last):
+    retrain = Retrain(when=["schedule"], every=timedelta(days=60), monthly_budget=9)
+    asked = [Request(as_of, "2013-04", "t4") for as_of in requests]
+    decision = decide(later(requests=asked), retrain)
+    assert decision.signals["schedule"]["fires"] is ask
+    assert decision.ask is ask
+    days = {"2013-03": 122, "2013-05": 61, "2013-06": 30}[last]
+    assert decision.reasons[-1] == (
+        f"the last training was as of {last}, {days} days before 2013-07; one every 60 days"
+    )
+
+
+@pytest.mark.parametrize(
+    ("rows", "new", "ask"), [(100, 49, False), (100, 50, True), (100, 0, False), (0, 0, False)]
+)
+def test_new_rows_count_as_a_share_of_what_a_training_would_use(rows, new, ask):
+    retrain = Retrain(when=["new_rows"], new_rows=0.5)
+    assert decide(later(rows=rows, new_rows=new), retrain).ask is ask
+
+
+@pytest.mark.parametrize(("corrected", "ask"), [(0, False), (1, False), (2, True), (None, False)])
+def test_corrected_labels_count_as_a_share_of_what_a_training_would_use(corrected, ask):
+    retrain = Retrain(when=["corrections"], corrections=0.01)
+    learned = [month for month in MONTHS if month <= CHAMPION.known_up_to]
+    facts = later(labelled=learned, rows=200, corrected_rows=corrected)
+    decision = decide(facts, retrain)
+    assert decision.ask is ask, "no newer partition is needed"
+    assert decision.signals["corrections"]["corrected_rows"] == corrected
+
+
+def test_a_window_of_an_earlier_model_counts_and_is_named():
+    seen = [Window("2013-05", True, None, "0"), Window("2013-06", True, None, "1")]
+    decision = decide(later(windows=seen), Retrain(when=["drift"]))
+    assert decision.ask
+    assert decision.reasons[0].startswith(
+        "predictions drifted in 2 of the last 2 windows (2013-05 of model 0, 2013-06), 2 of 3"
+    )
+
+
+def test_a_person_asks_and_what_speaks_against_it_is_kept():
+    refused = decide(later())
+    asked = asked_by("ann", refused, "2013-07")
+    assert (asked.ask, asked.reasons) == (True, ["asked for by ann, against:", *refused.reasons])
+    assert asked.signals["person"] == {"fires": True, "who": "ann"}
+    due = decide(later(**DRIFTING))
+    assert asked_by("ann", due, "2013-07") is due
+
+
 # ---- obstacles
 
 
@@ -180,14 +231,31 @@ DRIFTING = {"windows": windows("2013-05", "++")}
 
 
 def test_nothing_new_to_learn_when_the_champion_has_seen_the_newest_labels():
-    champion = Champion("4", as_of="2013-07", holdout_partition="2013-06")
+    champion = Champion("4", as_of="2013-07", known_up_to="2013-06")
     decision = decide(later(champion=champion, **DRIFTING))
     assert not decision.ask
     assert decision.reasons[0] == (
-        "nothing new to learn: the newest labelled partition is 2013-06, and champion 4 was held"
-        " out on 2013-06"
+        "nothing new to learn: the newest labelled partition is 2013-06, and champion 4 knows all"
+        " up to 2013-06"
     )
     assert "2 of the last 2" in decision.reasons[1]  # the cause is still told
+    assert decision.signals["obstacles"] == ["nothing_new"]
+
+
+def test_every_obstacle_is_named():
+    requests = [Request("2013-07-06", "2013-07-05", "x"), Request("2013-07-07", "2013-07-05", "y")]
+    facts = Facts(
+        as_of="2013-07-08",
+        labelled=["2013-07-05"],
+        training_set="y",
+        champion=Champion("1", "2013-01-02", "2013-01-01"),
+        requests=requests,
+        refused="two keys are equal",
+    )
+    decision = decide(facts, Retrain(when=["age"], monthly_budget=2), grain="day")
+    assert decision.signals["obstacles"] == ["refused", "nothing_new", "cooldown", "budget"]
+    assert len(decision.reasons) == 5, "each obstacle, and the signal"
+    assert "obstacles" not in decide(later()).signals, "nothing fires, so nothing is prevented"
 
 
 def test_a_rejected_challenger_is_not_asked_for_again_until_newer_labels_came():
@@ -209,8 +277,8 @@ def test_corrected_labels_are_new_to_learn_from():
 
 
 def test_corrected_labels_of_the_champions_own_holdout_are_new_to_learn_from():
-    trained = Request(CHAMPION.as_of, CHAMPION.holdout_partition, "champion's")
-    labelled = [month for month in MONTHS if month <= CHAMPION.holdout_partition]
+    trained = Request(CHAMPION.as_of, CHAMPION.known_up_to, "champion's")
+    labelled = [month for month in MONTHS if month <= CHAMPION.known_up_to]
     facts = later(labelled=labelled, requests=[trained], training_set="champion's", **DRIFTING)
     assert "nothing new to learn" in decide(facts).reasons[0]
     assert decide(replace(facts, training_set="corrected")).ask
@@ -381,9 +449,7 @@ class World:
         return [
             Window(m, m in self.drifting, (m in self.decayed) if m in labelled else None)
             for m, version in self.scored_by.items()
-            if self.champion
-            and version == self.champion.version
-            and m > self.champion.holdout_partition
+            if self.champion and version == self.champion.version and m > self.champion.known_up_to
         ]
 
     def _train(self, as_of: str, holdout: str, reason: str) -> None:
@@ -444,7 +510,7 @@ def test_a_year_of_decay_is_noticed_when_the_outcomes_come():
         ("2013-03", "promoted"), ("2013-06", "promoted"), ("2013-12", "promoted"),
     ]  # fmt: skip
     assert world.told[1][2].startswith("performance decayed in 2 of the last 2 windows")
-    assert world.champion.holdout_partition == "2013-10"
+    assert world.champion.known_up_to == "2013-10"
 
 
 def test_a_year_of_rejected_first_trainings_asks_once_a_month():

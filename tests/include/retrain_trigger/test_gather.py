@@ -17,17 +17,17 @@ from include.due.wanted import (
     wanted_training,
 )
 from include.feature.build import build_partition
-from include.retrain_trigger.decide import Champion, Decision, Request, Window
+from include.retrain_trigger.facts import Champion, Decision, Request, Window
 from include.retrain_trigger.gather import (
     decide,
     gather,
     newest_labelled,
     newest_request,
     pending_partitions,
-    record,
     standing_requests,
     windows_of,
 )
+from include.retrain_trigger.records import record
 from include.validate_clean.validate import validate_and_clean
 from tests.support.monitored import World, make_world
 from tests.support.packages import tiny_rows
@@ -396,14 +396,17 @@ def test_a_drifting_champion_is_replaced_once_there_is_something_new(tmp_path: P
     assert (decision.ask, decision.as_of, decision.champion_version) == (True, "2024-04", "1")
     write(world, decision)
 
-    # The new champion starts with a clean sheet.
+    # March is over: the new champion knows it. April came after all that it knows, so it stays.
     world.crown(as_of="2024-04", holdout="2024-03", seed=2)
     month(world, "2024-05")
     decision = ask(world, "2024-05")
     assert (decision.ask, decision.champion_version) == (False, "2")
     assert decision.signals["drift"] == {
-        "fires": False, "flagged": 0, "windows": 1, "k": 2, "n": 3, "latest": False,
+        "fires": False, "flagged": 1, "windows": 2, "k": 2, "n": 3, "latest": False,
     }  # fmt: skip
+    assert "(2024-04 of model 1)" in decision.reasons[0]
+    month(world, "2024-06", shift=1.5)
+    assert ask(world, "2024-06").ask, "2 of the last 3, one of them the former model's"
 
 
 def test_aliases_do_not_decide_what_is_the_champion(tmp_path: Path):
@@ -424,7 +427,7 @@ def test_clustering_learns_from_every_partition(tmp_path: Path):
     assert decision.signals["newest_labelled"] == "2024-02"
 
 
-def row(partition: str, kind: str, flagged: bool, version: str | None = "1") -> dict:
+def row(partition: str, kind: str, flagged: bool, version: str | None = "4") -> dict:
     return {"partition": partition, "kind": kind, "flagged": flagged, "model_version": version}
 
 
@@ -433,7 +436,7 @@ def row(partition: str, kind: str, flagged: bool, version: str | None = "1") -> 
     [
         ([], []),
         # Monitored, too few rows to say: a window in which nothing is known.
-        ([row("2024-03", "summary", False)], [Window("2024-03", None, None)]),
+        ([row("2024-03", "summary", False)], [Window("2024-03", None, None, "4")]),
         (
             [
                 row("2024-04", "prediction_drift", False),
@@ -442,17 +445,96 @@ def row(partition: str, kind: str, flagged: bool, version: str | None = "1") -> 
                 row("2024-03", "performance", True),
                 row("2024-03", "prediction_drift", True),
             ],
-            [Window("2024-03", True, True), Window("2024-04", False, None)],
+            [Window("2024-03", True, True, "4"), Window("2024-04", False, None, "4")],
         ),
-        # Another model's, and what this one has learned from.
-        ([row("2024-03", "prediction_drift", True, "2")], []),
-        ([row("2024-03", "prediction_drift", True, None)], []),
+        # An earlier model's, of a partition that is new to this one, too.
+        ([row("2024-03", "performance", True, "3")], [Window("2024-03", None, True, "3")]),
+        # What it knows is over, whoever scored it.
         ([row("2024-02", "prediction_drift", True)], []),
+        ([row("2024-02", "performance", True, "3")], []),
+        ([row("2024-03", "prediction_drift", True, None)], []),
     ],
 )
-def test_windows_are_the_champions_own_and_newer_than_its_holdout(rows, windows):
-    champion = Champion("1", as_of="2024-03", holdout_partition="2024-02")
+def test_windows_are_of_partitions_that_are_new_to_the_champion(rows, windows):
+    champion = Champion("4", as_of="2024-03", known_up_to="2024-02")
     assert windows_of(champion, rows) == windows
+
+
+def test_what_a_champion_knows_ends_with_its_training_set_also_where_the_holdout_is_longer(
+    tmp_path: Path,
+):
+    """The ledger names the first partition of the holdout; a refit learned the whole of it."""
+    world = make_world(tmp_path)
+    for key in ("2024-01", "2024-02", "2024-03"):
+        month(world, key)
+    world.crown(as_of="2024-04", holdout="2024-02", partitions=["2024-01", "2024-02", "2024-03"])
+    facts = gather(world.use_case, "2024-04", world.lake, world.registry, world.ledger.current())
+    assert facts.champion == Champion("1", as_of="2024-04", known_up_to="2024-03")
+    assert (facts.rows, facts.new_rows) == (1200 - 300, 0)
+    month(world, "2024-04")
+    facts = gather(world.use_case, "2024-04", world.lake, world.registry, world.ledger.current())
+    assert (facts.rows, facts.new_rows) == (1200, 300), "only April is new to it"
+
+
+def test_new_rows_ask_for_a_training(tmp_path: Path):
+    world = make_world(tmp_path, retrain={"when": ["new_rows"], "new_rows": 0.5})
+    for key in ("2024-01", "2024-02"):
+        month(world, key)
+    world.crown(as_of="2024-02", holdout="2024-02")
+    month(world, "2024-03")
+    decision = ask(world, "2024-03")
+    assert not decision.ask
+    assert decision.reasons == [
+        "300 of the 900 rows that a training would use are newer than 2024-02, the newest known to"
+        " champion 1: 33%, 50% needed"
+    ]
+    month(world, "2024-04")
+    assert ask(world, "2024-04").ask
+    assert not ask(world, "2024-03").ask, "what came later does not count"
+
+
+def label(world: World, key: str, wrong: int) -> None:
+    """Publish a month's labels, the first of them turned over."""
+    rows = tiny_rows(month=key, rows=300, seed=int(key[-2:]))
+    outcome = rows["outcome"].to_numpy().copy()
+    outcome[:wrong] = 1 - outcome[:wrong]
+    world.land_outcomes(key, rows.assign(outcome=outcome))
+
+
+def test_corrected_labels_ask_for_a_training(tmp_path: Path):
+    world = make_world(tmp_path, retrain={"when": ["corrections"], "corrections": 0.01})
+    for key in ("2024-01", "2024-02"):
+        month(world, key)
+    pin = world.lake.table("tiny", "labels").pin()
+    pins = [{"table": pin.table, "version": pin.version, "table_id": pin.table_id}]
+    world.crown(as_of="2024-02", holdout="2024-02", inputs=pins)
+    assert ask(world, "2024-02").reasons == [
+        "0 rows known to champion 1 have another label now, 0.0% of the 600 that a training would"
+        " use; 1.0% needed"
+    ]
+    label(world, "2024-02", wrong=5)
+    assert ask(world, "2024-02").signals["corrections"]["corrected_rows"] == 5
+    assert not ask(world, "2024-02").ask
+    label(world, "2024-01", wrong=2)
+    decision = ask(world, "2024-02")
+    assert decision.ask, "7 of 600, and no newer partition is needed"
+    label(world, "2024-01", wrong=0)
+    assert not ask(world, "2024-02").ask, "corrected back"
+    month(world, "2024-03")  # labels that the champion never knew are not corrected ones
+    label(world, "2024-03", wrong=50)
+    assert ask(world, "2024-03").signals["corrections"]["corrected_rows"] == 5
+
+
+def test_corrected_labels_are_not_counted_where_the_champions_are_gone(tmp_path: Path):
+    world = make_world(tmp_path, retrain={"when": ["corrections"]})
+    for key in ("2024-01", "2024-02"):
+        month(world, key)
+    pins = [{"table": "tiny.labels", "version": 0, "table_id": "another"}]
+    world.crown(as_of="2024-02", holdout="2024-02", inputs=pins)
+    assert ask(world, "2024-02").reasons == [
+        "corrected labels cannot be counted: the labels that champion 1 was trained with are not in"
+        " the lake any more"
+    ]
 
 
 def test_a_partition_with_few_of_its_labels_is_not_learned_from_and_is_named(tmp_path: Path):

@@ -13,7 +13,7 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from include.due.definitions import DEFINITION, definition_of
 from include.lake.table import Lake, Writer
-from include.retrain_trigger.decide import Decision
+from include.retrain_trigger.facts import Decision
 from include.use_cases.loader import get
 from plugins.operators.retrain_trigger import DecideRetrainingOperator, RequestTrainingOperator
 from tests.support.champions import crown
@@ -29,7 +29,7 @@ TOKENS = count(1)
 def library(stub, registry):
     """Put doubles in the place of deciding and recording."""
     return stub("include.retrain_trigger.gather.decide", NO), stub(
-        "include.retrain_trigger.gather.record", None
+        "include.retrain_trigger.records.record", None
     )
 
 
@@ -166,7 +166,7 @@ def test_a_person_asks_against_the_signals_and_that_is_recorded(library):
     assert returned["reasons"] == ["asked for by ann, against:", "cooling down"]
     recorded = recorder.call_args.args[1]
     assert (recorded.ask, recorded.reasons) == (True, returned["reasons"])
-    assert recorded.signals == NO.signals
+    assert recorded.signals == NO.signals | {"person": {"fires": True, "who": "ann"}}
 
 
 def test_a_person_who_asks_for_what_is_due_anyway_changes_nothing(library):

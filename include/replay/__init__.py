@@ -1,0 +1,1 @@
+"""Replays a use case's history under several retraining policies, in memory."""
