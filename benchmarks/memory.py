@@ -2,7 +2,7 @@
 
 Synthetic rows in a temporary folder (12 columns, a reference by month and a whole one). Each case
 runs in a process of its own, whose peak is the most that it held resident, libraries included.
-About 25 minutes and 8 GiB of disk; `--rows 30000` is a smoke test. Writes `bench_memory.json` into
+About 4 minutes and 8 GiB of disk; `--rows 30000` is a smoke test. Writes `bench_memory.json` into
 `FLYWHEEL_HOME`. Exit code 1 when a figure is over its limit.
 """
 

@@ -1,4 +1,4 @@
-"""What the log of requests costs after a long time: the 10,000th append beside the first.
+"""What the log of requests costs after a long time: the 10,000th append beside a first one.
 
 A replica appends every other second and housekeeping compacts every ten minutes, so there are 300
 appends between two compactions, here too. Two minutes, for which the log is kept, are 60 appends;
@@ -14,7 +14,7 @@ from statistics import median
 
 import pyarrow as pa
 
-from benchmarks.figures import Figure, spread
+from benchmarks.figures import Figure
 from include.lake.table import Lake
 from include.lake.writing import APPENDED
 from include.serving.prediction_log import SCHEMA, STAGE
@@ -44,19 +44,32 @@ def rows() -> pa.Table:
 def measure(folder: Path, appends: int = APPENDS) -> list[Figure]:
     """Append one flush after the other; compactions are not counted, as another process does them.
 
-    The median of the first and of the last hundred: in the first ones checkpoints begin, too.
+    The last hundred take turns with the first hundred of a new table, so that whatever else the
+    machine does meets both. The first ones of a table include its first checkpoints.
     """
     APPENDED.update(dict.fromkeys(_RETENTION, "interval 1 seconds"))
-    table, data = Lake(str(folder / "requests_lake")).table("bench", STAGE), rows()
-    took = []
-    for sequence in range(1, appends + 1):
+    lake, data = Lake(str(folder / "requests_lake")), rows()
+
+    def append(name: str, sequence: int) -> float:
+        table = lake.table(name, STAGE)
         started = time.perf_counter()
         table.append(data, partition="2026-01-01", schema=SCHEMA, app_id="r", sequence=sequence)
-        took.append(time.perf_counter() - started)
+        took = time.perf_counter() - started
         if sequence % BETWEEN_COMPACTIONS == 0:
             table.compact()
-    first, last = took[:SAMPLE], took[-SAMPLE:]
+        return took
+
+    for sequence in range(1, appends - SAMPLE + 1):
+        append("old", sequence)
+    last, first = [], []
+    for turn in range(1, SAMPLE + 1):
+        last.append(append("old", appends - SAMPLE + turn))
+        first.append(append("new", turn))
     against = (
-        f"the first {SAMPLE}: {spread(first)}; the last {SAMPLE} of {appends:,}: {spread(last)}"
+        f"the first {SAMPLE} of a new table: {_ms(first)}; the last of {appends:,}: {_ms(last)}"
     )
     return [Figure("requests_append", median(last) / median(first), "ratio", against, LIMIT)]
+
+
+def _ms(seconds: list[float]) -> str:
+    return f"{1e3 * median(seconds):.1f} ms ({1e3 * min(seconds):.1f} to {1e3 * max(seconds):.1f})"

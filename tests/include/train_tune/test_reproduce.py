@@ -13,6 +13,7 @@ import pytest
 from deltalake import DeltaTable
 
 from include.errors import DataContractError
+from include.modelling import fit as fitting
 from include.modelling.estimators import make
 from include.train_tune import reproduce as module
 from include.train_tune.finish import finish
@@ -98,7 +99,7 @@ def test_another_seed_gives_another_model_and_the_verdict_is_different(tmp_path)
     version = train(house)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(
-            module, "make", lambda use_case, name, params, _: make(use_case, name, params, 12345)
+            fitting, "make", lambda use_case, name, params, _: make(use_case, name, params, 12345)
         )
         done = again(house, version)
 
