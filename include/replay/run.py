@@ -88,11 +88,14 @@ class Replayed:
     values : dict of (str, str) to float
         The metric of a model (named by its moment) on a partition, for every model that was trained
         and all partitions that came later.
+    models : dict of str to Learned
+        These models, by their moment.
     """
 
     partitions: list[str]
     runs: list[Run]
     values: dict[tuple[str, str], float]
+    models: dict[str, Learned] = field(default_factory=dict, repr=False)
 
 
 def replay(
@@ -128,7 +131,7 @@ def replay(
         if training.learned is not None:
             models[moment] = training.learned
         log.info("%s: %s replayed", history.use_case.name, moment)
-    return Replayed(history.partitions, runs, _values(history, models))
+    return Replayed(history.partitions, runs, _values(history, models), models)
 
 
 class _Training:

@@ -128,6 +128,10 @@ def told(found: Replayed, up_to: str) -> list[tuple]:
         (model, key, value)
         for (model, key), value in found.values.items()
         if model <= up_to and key <= up_to
+    ] + [
+        (key, model.candidate, model.params, model.values, model.partitions, model.learned_until)
+        for key, model in found.models.items()
+        if key <= up_to
     ]
 
 
