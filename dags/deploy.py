@@ -1,9 +1,17 @@
 """### Deploy
 
-Scores champion and challenger on the same rows. The challenger is promoted only if it is better by
-more than chance (`deploy.confidence`) and by at least `deploy.min_effect`, and in no slice worse by
-more than `deploy.slices.max_drop`. The first champion must beat the dummy model by the same rules,
-without slices. Then waits until the serving application answers with it.
+Judges a challenger on the newest labelled rows, which it has not learned from. Whole days are the
+unit of chance (`deploy.resample_by`), and every bound holds at `deploy.confidence`, which repeated
+looks at one holdout share. Two questions are asked where they can be: is its *configuration* better
+than the champion's, both fitted again at `deploy.origins` moments of the holdout; and is it, being
+*fresher*, better than the champion as it serves. It is promoted when it is surely better by more
+than `deploy.min_effect`, or knows newer data and surely loses less than `deploy.margin`; in any
+case it must surely beat the dummy, and not be surely worse than the linear baseline, nor in a slice
+by more than `deploy.slices.max_drop`. A first champion may pass on the point estimate against the
+dummy where the data are too few to be sure; the reasons say so. What is accepted is fitted again on
+all labelled partitions, the holdout included (`deploy.refit`): this refit is a model version of its
+own, and serves. Then waits until the serving
+application answers with it.
 
 **Runs** for each `<use case>.candidate`; by hand with a form or by REST with the as-of partition as
 partition key, or by "materialize" on the champion. **Produces** `<use case>.champion`, one event
@@ -13,8 +21,9 @@ for each partition that the new champion has to score.
 start the Dag again with the same key. `confirm_serving` fails when the serving application does not
 load the champion within an hour; its `/health` says why; clear the task afterwards. To roll back,
 name the model version and the reason in the form, with the version's as-of partition as key.
-**Expected skips**: a challenger that is not better is rejected with reasons, and `promote` and what
-follows are skipped.
+**Expected skips**: a challenger that fails is rejected with reasons, and `refit_model` and what
+follows are skipped. So it is where a check finds that something went wrong with the refit: the log
+of `refit_model` says what, and the present champion stays.
 """
 
 from datetime import timedelta
@@ -28,13 +37,15 @@ from plugins.operators.deploy import (
     CompareModelsOperator,
     ConfirmServingOperator,
 )
+from plugins.operators.refit import RefitModelOperator
+from plugins.phases import PHASES
 from plugins.wheel import assets_of, dag_arguments, use_cases, when
 
 
 @task.branch(task_id="follow_verdict")
 def follow_verdict(verdict: dict) -> str:
-    """Follow the verdict: promote or reject."""
-    return "promote" if verdict["promote"] else "reject"
+    """Follow the verdict: fit again and promote, or reject."""
+    return "refit_model" if verdict["promote"] else "reject"
 
 
 def build_dag(use_case: UseCase) -> DAG:
@@ -64,21 +75,27 @@ def build_dag(use_case: UseCase) -> DAG:
             task_id="compare_models", use_case=use_case.name, inlets=[assets.candidate]
         )
         branch = follow_verdict(compare.output)
+        refit = RefitModelOperator(
+            task_id="refit_model",
+            use_case=use_case.name,
+            verdict=compare.output,
+            execution_timeout=PHASES["train_tune"].task_timeout,  # a fit, as there
+        )
         promote, reject = (
-            ApplyVerdictOperator(task_id=name, use_case=use_case.name, verdict=compare.output)
-            for name in ("promote", "reject")
+            ApplyVerdictOperator(task_id=name, use_case=use_case.name, verdict=decided.output)
+            for name, decided in (("promote", refit), ("reject", compare))
         )
         confirm = ConfirmServingOperator(
             task_id="confirm_serving",
             use_case=use_case.name,
-            version="{{ ti.xcom_pull('compare_models')['version'] }}",
+            version="{{ ti.xcom_pull('refit_model')['version'] }}",
             timeout=timedelta(hours=1),
         )
         announce = AnnounceChampionOperator.partial(
             task_id="announce_champion", use_case=use_case.name, outlets=[assets.champion]
         ).expand(partitions=confirm.output)
-        chain(compare, branch, [promote, reject])
-        chain(promote, confirm, announce)
+        chain(compare, branch, [refit, reject])
+        chain(refit, promote, confirm, announce)
     return dag
 
 

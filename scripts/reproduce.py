@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Mapping
 from dataclasses import asdict
 
 from include.errors import FlywheelError
@@ -22,7 +23,7 @@ def told(done: Reproduced, model: str) -> str:
     """Write the verdict and what stands behind it."""
     lines = [f"{model}: {done.verdict}. {done.because}"]
     lines += [
-        f"  {name:<14} then {value['then']:.6g}, now {value['now']:.6g} "
+        f"  {name:<14} {_then(value)}now {value['now']:.6g} "
         f"(the registered model now {value['stored']:.6g})"
         for name, value in done.metrics.items()
     ]
@@ -32,6 +33,10 @@ def told(done: Reproduced, model: str) -> str:
     ]
     lines += [f"  gone: {words}" for words in done.gone]
     return "\n".join(lines)
+
+
+def _then(value: Mapping[str, float]) -> str:
+    return f"then {value['then']:.6g}, " if "then" in value else ""
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -133,7 +133,10 @@ def predict_partition(
 
 def _refuse_what_it_knows(model: ServableModel, partition: str) -> None:
     if partition in model.facts["partitions"]:
-        held_out = partition == model.facts["holdout_partition"]
+        facts = model.facts
+        refit = "evaluated_version" in facts  # it has learned the holdout too
+        judged_by = facts.get("holdout_partitions") or [facts["holdout_partition"]]
+        held_out = not refit and partition in judged_by
         raise DataContractError(
             f"{model.use_case.name}: model version {model.version} was "
             f"{'judged by' if held_out else 'trained on'} {partition}, so scoring it would "

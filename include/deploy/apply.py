@@ -30,7 +30,7 @@ def promote(
     use_case : UseCase
         Whose model.
     version : str
-        The challenger.
+        What is to serve: the challenger, or its refit.
     verdict : mapping
         `Verdict` as a dict, as it travels between tasks.
     registry, ledger : Registry, Ledger
@@ -76,7 +76,7 @@ def reject(
     registry: Registry,
     ledger: Ledger,
 ) -> str | None:
-    """Write the reasons to the version; the champion stays, also when it is this one.
+    """Write the reasons to the version; the champion stays, also when it is this one or its refit.
 
     Where it is, its promotion may have died before the registry knew of it: aliases and tags are
     put right, or the version would count as not judged.
@@ -87,7 +87,7 @@ def reject(
         The champion.
     """
     current = ledger.current()
-    if current is not None and current.version == version:
+    if current is not None and version in (current.version, current.evaluated_version):
         registry.follow(use_case.name, current)
     else:
         registry.reject(use_case.name, version, verdict["reasons"])

@@ -60,9 +60,9 @@ def wanted_predictions(
     use_case, lake : UseCase, Lake
         Whose features.
     known_up_to : str or None
-        The champion's holdout partition; None when there is no champion: then nothing is wanted.
-        The model was trained on partitions up to there, so scoring them would overstate its
-        performance.
+        The newest partition that the champion learned from or was judged on, see `Promotion`; None
+        when there is no champion: then nothing is wanted. Scoring partitions up to there would
+        overstate its performance.
     keys : collection of str, optional
         Only these.
     """

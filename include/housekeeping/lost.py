@@ -121,14 +121,14 @@ def _trainings(use_case: UseCase, lake: Lake, registry: Registry) -> dict[str, s
 
 
 def _unjudged(use_case: UseCase, registry: Registry) -> dict[str, str]:
-    """Name the newest model version, if the gate has not judged it.
+    """Name the newest model version, if the gate has not judged it; refits are not for the gate.
 
     One that nobody trained here (a person registered it in MLflow) is none of the gate's.
     """
-    versions = registry.versions(use_case.name)
-    if not versions or registry.judged(use_case.name, versions[-1]):
+    newest = registry.newest(use_case.name)
+    if newest is None or registry.judged(use_case.name, newest):
         return {}
-    as_of = registry.details(use_case.name, versions[-1])["tags"].get("as_of")
+    as_of = registry.details(use_case.name, newest)["tags"].get("as_of")
     if as_of is None:
         return {}
-    return {as_of: f"model version {versions[-1]} has not been judged"}
+    return {as_of: f"model version {newest} has not been judged"}

@@ -83,7 +83,7 @@ class Survey:
         use_case, lake = self.use_case, self.lake
         if table in self._landed:
             return self._landed[table]
-        known_up_to = self.champion.holdout_partition if self.champion else None
+        known_up_to = self.champion.known_up_to if self.champion else None
         of_stage: dict[str, Callable[[], Wanted]] = {
             "clean": lambda: wanted_clean(use_case, lake),
             "features": lambda: wanted_features(use_case, lake),

@@ -8,6 +8,7 @@ from typing import Any
 
 from include.lineage.commits import Gap, Step
 from include.lineage.trace import MADE_IN_ORDER, ModelLineage, PartitionLineage
+from include.registry.ledger import REFIT_OF
 
 MOST = 14
 """Lines of one list; of a longer one the first and the last are shown."""
@@ -22,8 +23,7 @@ def model_text(lineage: ModelLineage) -> str:
             f"{lineage.use_case}, model version {lineage.version}: {tags.get('candidate', '?')}",
             f"  registered  {_moment(lineage.registered_at)}, package sha256 "
             f"{_short(tags.get('package_sha256'))}",
-            f"  trained     as of {prepared['as_of']}, on {_span(partitions[:-1])}, "
-            f"judged on {prepared['holdout_partition']}",
+            *_trained(lineage),
             f"  by          MLflow run {prepared['run_id']}, code {tags.get('code_version', '?')}, "
             f"lock {tags.get('lock_hash', '?')}",
             f"  verdict     {tags.get('verdict', 'none yet')}",
@@ -44,6 +44,21 @@ def model_text(lineage: ModelLineage) -> str:
         ["Monitored", *_bounded(_monitored(step) for step in lineage.monitoring)],
     ]
     return _joined(blocks)
+
+
+def _trained(lineage: ModelLineage) -> list[str]:
+    prepared, refit_of = lineage.prepared, lineage.tags.get(REFIT_OF)
+    partitions = prepared["partitions"]
+    holdout = prepared.get("holdout_partitions") or partitions[-1:]
+    learned = partitions[: -len(holdout)]
+    if refit_of is not None:
+        return [
+            f"  trained     as of {prepared['as_of']}, on {_span(partitions)}",
+            f"  judged      as version {refit_of}, of which it is the refit, on {_span(holdout)}",
+        ]
+    return [
+        f"  trained     as of {prepared['as_of']}, on {_span(learned)}, judged on {_span(holdout)}"
+    ]
 
 
 def partition_text(lineage: PartitionLineage) -> str:

@@ -6,7 +6,7 @@ again, and nothing is read of the working tree.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any, TypeVar
@@ -16,7 +16,7 @@ from include.lake.pins import pin_of
 from include.lake.table import Lake
 from include.lineage.commits import Commits, Gap, Step
 from include.registry.client import Registry
-from include.registry.ledger import Ledger, Promotion
+from include.registry.ledger import REFIT_OF, Ledger, Promotion
 from include.train_tune.prepare import Prepared, recall
 
 _Found = TypeVar("_Found", Step, Gap)
@@ -50,15 +50,17 @@ class ModelLineage:
     registered_at : str
         ISO, UTC.
     tags : dict of str to str
-        Of the version: candidate, metric, package_sha256, code version, lock, verdict.
+        Of the version: candidate, metric, package_sha256, code version, lock, verdict; of a refit
+        also `refit_of`, the version that was judged.
     prepared : dict
-        What the training was pinned to, without the texts of its configuration and Python.
+        What the training was pinned to, without the texts of its configuration and Python; of a
+        refit, the training of the version that was judged.
     sources : list of Step
         Publishes that it learned from, the newest tables first.
     gaps : list of Gap
         Where that can be followed no further.
     promotions : list of Promotion
-        Ledger entries that made it champion, or another one in its place.
+        Ledger entries that made it or its refit champion, or another one in its place.
     predictions, monitoring : list of Step
         Partitions that it scored, and that were monitored with its predictions.
     """
@@ -115,7 +117,7 @@ def model_lineage(
         There is no such version, or its training was prepared by an earlier release.
     """
     details = _details(use_case, version, registry)
-    prepared = recall(registry, details["run_id"])
+    prepared = _prepared(use_case, details, registry)
     commits = Commits(lake, use_case)
     sources, gaps = _sources(commits, prepared)
     predictions = [
@@ -140,7 +142,11 @@ def model_lineage(
         prepared=shown,
         sources=sources,
         gaps=gaps,
-        promotions=[each for each in ledger.entries() if version in (each.version, each.previous)],
+        promotions=[
+            each
+            for each in ledger.entries()
+            if version in (each.version, each.evaluated_version, each.previous)
+        ],
         predictions=_newest(predictions),
         monitoring=monitoring,
     )
@@ -196,6 +202,13 @@ def _details(use_case: str, version: str, registry: Registry) -> dict[str, Any]:
     return registry.details(use_case, version)
 
 
+def _prepared(use_case: str, details: Mapping[str, Any], registry: Registry) -> Prepared:
+    """Return what a version was pinned to; a refit is pinned to what its evaluated version was."""
+    trained = details["tags"].get(REFIT_OF)
+    made_by = details if trained is None else registry.details(use_case, trained)
+    return recall(registry, made_by["run_id"])
+
+
 def _sources(commits: Commits, prepared: Prepared) -> tuple[list[Step], list[Gap]]:
     steps: list[Step] = []
     gaps: list[Gap] = []
@@ -214,11 +227,13 @@ def _learned(commits: Commits, partition: str, registry: Registry) -> list[Learn
         if details["tags"].get("as_of", partition) < partition:
             continue
         try:
-            prepared = recall(registry, details["run_id"])
+            prepared = _prepared(commits.use_case, details, registry)
         except DataContractError:
             continue  # of an earlier release: it does not say which partitions it used
         if partition in prepared.partitions:
-            part = "holdout" if partition == prepared.holdout_partition else "training"
+            judged_by = prepared.holdout_partitions or [prepared.holdout_partition]
+            held_out = REFIT_OF not in details["tags"] and partition in judged_by
+            part = "holdout" if held_out else "training"
             as_it_is = _as_it_is(commits, partition, prepared)
             found.append(Learned(version, part, prepared.as_of, as_it_is))
     return found

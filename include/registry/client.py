@@ -17,7 +17,7 @@ from mlflow.exceptions import MlflowException
 
 from include.errors import DataContractError, SettingsError
 from include.registry.answers import check_named, is_duplicate, is_missing
-from include.registry.ledger import Promotion
+from include.registry.ledger import REFIT_OF, Promotion
 from include.registry.manifest import MANIFEST, sha256
 from include.registry.package import ServableModel, load_package, verify_package
 from include.registry.runs import Runs
@@ -74,7 +74,8 @@ class Registry(Runs):
     ) -> str:
         """Keep a package with its run, make a model version of it, and let that be the challenger.
 
-        Idempotent: a run has one version, and a version that was judged stays judged.
+        Idempotent: a run has one version, and a version that was judged stays judged. A refit
+        (tag `refit_of`) is no challenger: the gate has judged the version that it was made of.
 
         Returns
         -------
@@ -89,7 +90,8 @@ class Registry(Runs):
             tags = {**tags, "package_sha256": sha256(package / MANIFEST)}
             made = self.client.create_model_version(use_case_name, source, run_id=run_id, tags=tags)
             version = str(made.version)
-        if "verdict" not in self.client.get_model_version(use_case_name, version).tags:
+        known = self.client.get_model_version(use_case_name, version).tags
+        if "verdict" not in known and REFIT_OF not in known:
             self.client.set_registered_model_alias(use_case_name, CHALLENGER, version)
         return version
 
@@ -122,9 +124,11 @@ class Registry(Runs):
             if version is not None and now.get(alias) != version:
                 self.client.set_registered_model_alias(name, alias, version)
                 _log.info("%s: %s is version %s, was %s", name, alias, version, now.get(alias))
-        if self.judged(name, promotion.version) != "promoted":
-            self._judge(name, promotion.version, "promoted", [promotion.why])
-        if now.get(CHALLENGER) == promotion.version:
+        promoted = {promotion.version, promotion.evaluated_version}
+        for version in sorted(promoted):
+            if self.judged(name, version) != "promoted":
+                self._judge(name, version, "promoted", [promotion.why])
+        if now.get(CHALLENGER) in promoted:
             self.client.delete_registered_model_alias(name, CHALLENGER)
 
     def reject(self, name: str, version: str, reasons: Sequence[str]) -> None:
@@ -139,10 +143,21 @@ class Registry(Runs):
         return None if verdict is None else str(verdict)
 
     def newest_as_of(self, name: str, as_of: str) -> str | None:
-        """Return the newest version that was trained as of a partition, None without one."""
+        """Return the newest version that was trained as of a partition, None without one.
+
+        Refits are left out, here and in `newest`: the gate judges what they were made of.
+        """
+        return self._newest(name, {"as_of": as_of})
+
+    def newest(self, name: str) -> str | None:
+        """Return the newest version, None without one."""
+        return self._newest(name, {})
+
+    def refit_of(self, name: str, version: str) -> str | None:
+        """Return the version that is a version's refit, None before there is one."""
         found = self.client.search_model_versions(f"name = '{name}'")
-        numbers = [int(each.version) for each in found if each.tags.get("as_of") == as_of]
-        return str(max(numbers)) if numbers else None
+        refits = (str(each.version) for each in found if each.tags.get(REFIT_OF) == version)
+        return next(refits, None)
 
     def details(self, name: str, version: str) -> dict[str, Any]:
         """Return a version's `version`, `run_id`, `tags`, `metrics` (of its run) and `created_ms`.
@@ -235,6 +250,14 @@ class Registry(Runs):
     def _version_of_run(self, name: str, run_id: str) -> str | None:
         found = self.client.search_model_versions(f"run_id = '{run_id}'")
         return next((str(each.version) for each in found if each.name == name), None)
+
+    def _newest(self, name: str, tags: Mapping[str, str]) -> str | None:
+        numbers = [
+            int(each.version)
+            for each in self.client.search_model_versions(f"name = '{name}'")
+            if REFIT_OF not in each.tags and tags.items() <= each.tags.items()
+        ]
+        return str(max(numbers)) if numbers else None
 
     def _ensure_model(self, name: str) -> None:
         try:

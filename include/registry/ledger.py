@@ -23,13 +23,16 @@ from include.lake.table import Lake
 from include.registry import signing
 
 STAGE = "promotions"
+REFIT_OF = "refit_of"
+"""Tag of a version that was fitted again with the holdout: which version the gate judged."""
 _PARTITION = "ledger"
 _COLUMNS = {
     "number": "int64",
     "version": "string",
+    "evaluated_version": "string",
     "previous": "string",
     "as_of": "string",
-    "holdout_partition": "string",
+    "known_up_to": "string",
     "package_sha256": "string",
     "who": "string",
     "why": "string",
@@ -50,10 +53,15 @@ class Promotion:
         From 1, without gaps: the entry with the highest number says what serves.
     version : str
         The model version that became champion.
+    evaluated_version : str
+        The version that the gate judged: another one where `version` is its refit.
     previous : str or None
         The champion before it, which the verdict compared it with.
-    as_of, holdout_partition : str
+    as_of : str
         Of its training.
+    known_up_to : str
+        The newest partition that it learned from or was judged on. Only what is newer shows how
+        good it is.
     package_sha256 : str
         Of its package's manifest.
     who : str
@@ -70,9 +78,10 @@ class Promotion:
 
     number: int
     version: str
+    evaluated_version: str
     previous: str | None
     as_of: str
-    holdout_partition: str
+    known_up_to: str
     package_sha256: str
     who: str
     why: str
@@ -141,7 +150,7 @@ class Ledger:
         instead_of : str or None
             The champion that the verdict compared it with; None when there was none.
         facts : mapping of str to str
-            `as_of`, `holdout_partition` and `package_sha256` of the version.
+            `as_of`, `known_up_to` and `package_sha256` of the version, and of a refit `refit_of`.
         who, why : str
             Who decided, and the reason.
         evidence : mapping
@@ -167,9 +176,10 @@ class Ledger:
         made = Promotion(
             number=current.number + 1 if current else 1,
             version=version,
+            evaluated_version=facts.get(REFIT_OF, version),
             previous=serves,
             as_of=facts["as_of"],
-            holdout_partition=facts["holdout_partition"],
+            known_up_to=facts["known_up_to"],
             package_sha256=facts["package_sha256"],
             who=who,
             why=why,

@@ -8,7 +8,7 @@
     flywheel/request_schema.json  columns a request carries, and their types
     flywheel/request_seen.json    what training saw of these columns; absent when not given
     flywheel/example.json         one request row
-    flywheel/reference.parquet    holdout features with the prediction: what monitoring needs
+    flywheel/reference.parquet    holdout features, predicted by a model that has not learned them
     flywheel/facts.json           metrics, lineage, and the environment: machine, libraries
     manifest.json, manifest.sig   SHA-256 of every other file, signed
 
@@ -73,9 +73,10 @@ class ServableModel:
     example : dict
         One request row, JSON values.
     reference : DataFrame
-        Holdout features and the column `prediction`.
+        Holdout features and the column `prediction`, made by a model that has not learned them.
     facts : dict
-        Metrics and lineage.
+        Metrics and lineage. `evaluated_version` is there in a refit only: the version that the
+        metrics, and the predictions of `reference`, are of.
     python : OwnPython
         The use case's own, as it was when the model was trained.
     request_seen : dict of str to Seen
@@ -130,7 +131,7 @@ def write_package(
     use_case: UseCase,
     python: OwnPython,
     example: Mapping[str, Any],
-    holdout_X: pd.DataFrame,
+    reference: pd.DataFrame,
     facts: Mapping[str, Any],
     run_id: str,
     signing_key: Path,
@@ -150,8 +151,8 @@ def write_package(
         The use case's own: answers are made with this copy of it.
     example : mapping
         One request row, JSON values.
-    holdout_X : DataFrame
-        Features the reference is sampled from, at most ``monitor.sample_rows`` rows.
+    reference : DataFrame
+        What `reference_of` made.
     facts : mapping
         Metrics and lineage, JSON values.
     run_id : str
@@ -178,11 +179,25 @@ def write_package(
         _write_json(own / "request_seen.json", to_json(seen_in(request_rows, use_case)))
     _write_json(own / "example.json", dict(example))
     _write_json(own / "facts.json", {**facts, "numerical_libraries": numerical_libraries()})
-    rows = min(use_case.monitor.sample_rows, len(holdout_X))
-    reference = holdout_X[use_case.features.columns].sample(rows, random_state=0)
-    scores = score_rows(estimator, reference, use_case)
-    reference.assign(prediction=scores).to_parquet(own / "reference.parquet", index=False)
+    reference.to_parquet(own / "reference.parquet", index=False)
     return manifest.seal(folder, signing_key, use_case=use_case.name, run_id=run_id)
+
+
+def reference_of(estimator: Any, holdout_X: pd.DataFrame, use_case: UseCase) -> pd.DataFrame:
+    """Sample the reference that monitoring compares with: rows, and what is predicted for them.
+
+    Parameters
+    ----------
+    estimator : fitted Pipeline
+        Must not have learned the rows: its predictions would be too sure.
+    holdout_X : DataFrame
+        Features; at most ``monitor.sample_rows`` rows are drawn of them, with a fixed seed.
+    use_case : UseCase
+        Says the task and the columns.
+    """
+    rows = min(use_case.monitor.sample_rows, len(holdout_X))
+    sampled = holdout_X[use_case.features.columns].sample(rows, random_state=0)
+    return sampled.assign(prediction=score_rows(estimator, sampled, use_case))
 
 
 def verify_package(folder: Path, verify_key: Path) -> dict[str, Any]:

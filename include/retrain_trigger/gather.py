@@ -78,7 +78,7 @@ def decide(
     seen = lake.table(use_case.name, "monitoring").partition_versions([as_of]).get(as_of)
     facts = gather(use_case, as_of, lake, registry, champion, decisions, active)
     grain = use_case.ingest.partition.grain
-    decision = decide_from(facts, use_case.retrain, use_case.train.min_partitions, grain)
+    decision = decide_from(facts, use_case.retrain, use_case.partitions_needed, grain)
     return replace(decision, seen=seen)
 
 
@@ -111,10 +111,8 @@ def gather(
 def _with_champion(
     facts: Facts, use_case: UseCase, lake: Lake, registry: Registry, champion: Promotion
 ) -> Facts:
-    """Add what depends on the champion; its package says what it was trained with."""
-    trained = registry.load(use_case.name, champion.version).facts
-    known_up_to = max([champion.holdout_partition, *trained["partitions"]])
-    serves = Champion(champion.version, champion.as_of, known_up_to)
+    """Add what depends on the champion."""
+    serves = Champion(champion.version, champion.as_of, champion.known_up_to)
     monitoring = rows_of(lake.table(use_case.name, "monitoring"))
     counts = lake.table(use_case.name, "labels" if use_case.labels else "features").row_counts()
     rows, new_rows, used = rows_to_learn(
@@ -122,6 +120,7 @@ def _with_champion(
     )
     corrected = None
     if "corrections" in use_case.retrain.when:
+        trained = registry.load(use_case.name, champion.version).facts  # what it was trained with
         corrected = corrected_rows(use_case, lake, trained, used)
     return replace(
         facts,

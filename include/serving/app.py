@@ -170,12 +170,16 @@ def _add_facts(app: FastAPI, models: Models, metrics: Metrics) -> None:
 
     @app.get("/{use_case}/version")
     async def version(use_case: str) -> JSONResponse:
-        """Say which version of the model answers, and what it was trained on."""
+        """Say which version of the model answers, what it was trained on, and which was judged.
+
+        `evaluated_version` is null where the version that answers was judged itself.
+        """
         _check_known(use_case, models)
         live = models.live(use_case)
         if live is None:
             raise Rejected(503, NO_CHAMPION)
-        facts = {key: live.model.facts.get(key) for key in ("as_of", "run_id", "code_version")}
+        shown = ("as_of", "run_id", "code_version", "evaluated_version")
+        facts = {key: live.model.facts.get(key) for key in shown}
         return JSONResponse({"use_case": use_case, "model_version": live.model.version, **facts})
 
 

@@ -1,11 +1,11 @@
-"""The first step of a training: fix what it is trained on, and which trials are to be run."""
+"""The first step of a training: fix what it is trained on, and which trials come first."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,13 +13,14 @@ from typing import Any
 from include.due.definitions import DEFINITION
 from include.due.mixed import check_definitions, named_in_tags
 from include.errors import DataContractError
-from include.lake.pins import pinned_versions
 from include.lake.table import Lake
 from include.modelling.kept_training_set import keep, load_kept
-from include.modelling.training_set import TrainingSet, load_training_set
+from include.modelling.search import draw
+from include.modelling.training_set import TrainingSet, load_as_then, load_training_set
 from include.provenance import code_version, lock_hash
 from include.registry import signing
 from include.registry.client import Registry
+from include.registry.packing import pin_tags
 from include.use_cases.loader import dump, load_text, python_of
 from include.use_cases.python_package import OwnPython
 from include.use_cases.schema import UseCase
@@ -44,14 +45,15 @@ class Prepared:
     as_of : str
         The last partition that may be used.
     partitions : list of str
-        All that are used; the last is the holdout.
+        All that are used; the holdout's are the last.
     holdout_partition : str
         The last of them.
     inputs : list of dict
         `table`, Delta `version` and `table_id` of what is read: features, labels, and the clean
         rows from which the package learns what a request may hold.
     trials : list of dict
-        `candidate` and `number` of each trial.
+        `candidate`, `number` and `params` of each trial of the first round; later rounds are drawn
+        from what comes of it.
     rows : int
         Training rows.
     configuration : str
@@ -65,6 +67,8 @@ class Prepared:
     mixed_definitions : list of str
         What it learns from that another definition than today's has made; see
         `include.due.mixed`.
+    holdout_partitions : list of str
+        What the models are judged on. Empty in trainings of before: only the last one was.
     """
 
     run_id: str
@@ -78,6 +82,7 @@ class Prepared:
     python: list[list[str]]
     definitions: dict[str, dict[str, list[str]]]
     mixed_definitions: list[str] = field(default_factory=list)
+    holdout_partitions: list[str] = field(default_factory=list)
 
     def use_case(self, name: str) -> UseCase:
         """Return the use case as it was when the training was prepared."""
@@ -171,15 +176,6 @@ def prepare(
     return prepared
 
 
-def pin_tags(inputs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Return the tags of a run or a model version that name the tables that it was made from."""
-    return {
-        f"flywheel.{name}.{pin['table']}": pin[name]
-        for pin in inputs
-        for name in ("version", "table_id")
-    }
-
-
 def recall(registry: Registry, run_id: str) -> Prepared:
     """Return what a training run was prepared with.
 
@@ -230,8 +226,7 @@ def load_pinned(
     """
 
     def load() -> TrainingSet:
-        versions = pinned_versions(lake, prepared.inputs)
-        return load_training_set(use_case, lake, prepared.as_of, versions, prepared.partitions)
+        return load_as_then(use_case, lake, vars(prepared))
 
     return load() if kept_in is None else load_kept(kept_in / prepared.run_id, load)
 
@@ -253,16 +248,13 @@ def _prepared(
         inputs=[
             {"table": pin.table, "version": pin.version, "table_id": pin.table_id} for pin in pins
         ],
-        trials=[
-            {"candidate": space.estimator, "number": number}
-            for space in use_case.train.candidates
-            for number in range(use_case.train.tuning.trials)
-        ],
+        trials=[asdict(trial) for trial in draw(use_case, round_number=1)],
         rows=len(training.train_X),
         configuration=dump(use_case),
         python=[list(file) for file in python_of(use_case).files],
         definitions=_definitions(use_case, lake, training.partitions),
         mixed_definitions=mixed,
+        holdout_partitions=training.holdout_partitions,
     )
 
 

@@ -19,9 +19,10 @@ from include.errors import DataContractError
 from include.lake.pins import pin_of, pinned_versions, table_of
 from include.lake.table import Input, Lake
 from include.modelling.fit import fit, threads
+from include.modelling.known_rows import load_known_rows
 from include.modelling.metrics import evaluate
 from include.modelling.scoring import predictions, score_rows
-from include.modelling.training_set import TrainingSet, load_training_set
+from include.modelling.training_set import TrainingSet, load_as_then
 from include.provenance import environment
 from include.registry.client import Registry
 from include.registry.package import ServableModel
@@ -30,6 +31,9 @@ from include.use_cases.schema import UseCase
 TOLERANCE = 1e-6
 """Largest difference of two scores that still counts as equal where lock, CPU or threads differ:
 sums are then taken in another order, and differ in the last bits."""
+
+REFIT = "evaluated_version"
+"""Fact that only a refit has."""
 
 Verdict = Literal["identical", "equal", "different", "impossible"]
 
@@ -61,7 +65,8 @@ class Reproduced:
         How many rows have another class or cluster; None for regression.
     metrics : dict of str to dict
         `then` and `now` of each metric on the holdout; `stored` is what the registered model has
-        there today.
+        there today. Of a refit there is no `then`: its package has the metrics of the version that
+        was judged.
     """
 
     version: str
@@ -81,7 +86,7 @@ def reproduce(use_case_name: str, version: str, lake: Lake, registry: Registry) 
     """Fit a model version again from what its signed package names, and compare the two.
 
     The search is not repeated: the candidate and the parameters that won are fitted with the same
-    seed on the pinned rows.
+    seed on the pinned rows; of a refit these include the holdout, on which the two are compared.
 
     Parameters
     ----------
@@ -107,7 +112,7 @@ def reproduce(use_case_name: str, version: str, lake: Lake, registry: Registry) 
     # As many threads as then: they decide the order in which numbers are added.
     limit = int(facts.get("threads", threads()))
     with threadpool_limits(limit):
-        learned = training.train_X, training.train_y
+        learned = _learned(use_case, facts, lake, training)
         rebuilt = fit(use_case, facts["candidate"], facts["params"], *learned, limit)
         then, now = (
             score_rows(estimator, training.holdout_X, use_case)
@@ -139,11 +144,24 @@ def gone_of(use_case: UseCase, facts: Mapping[str, Any], lake: Lake) -> list[str
 
 
 def _training_of(use_case: UseCase, facts: Mapping[str, Any], lake: Lake) -> TrainingSet:
+    return load_as_then(use_case, lake, {**facts, "inputs": _fitted(facts)})
+
+
+def _learned(
+    use_case: UseCase, facts: Mapping[str, Any], lake: Lake, training: TrainingSet
+) -> tuple[pd.DataFrame, pd.Series[Any] | None]:
+    """Return what the model was fitted on: a refit learned the holdout too."""
+    if REFIT not in facts:
+        return training.train_X, training.train_y
+    versions = pinned_versions(lake, _fitted(facts))
+    rows = load_known_rows(use_case, lake, versions, facts["partitions"])
+    return rows.X, rows.y
+
+
+def _fitted(facts: Mapping[str, Any]) -> list[dict[str, Any]]:
     # The clean rows are not fitted: a model whose package learned the ranges of requests from rows
     # that are gone can still be fitted again.
-    pins = [pin for pin in facts["inputs"] if not pin["table"].endswith(".clean")]
-    versions = pinned_versions(lake, pins)
-    return load_training_set(use_case, lake, facts["as_of"], versions, facts["partitions"])
+    return [pin for pin in facts["inputs"] if not pin["table"].endswith(".clean")]
 
 
 def _is_left(use_case: UseCase, pin: Input, partition: str, lake: Lake) -> bool:
@@ -187,14 +205,19 @@ def _compared(
         classes_differing=classes,
         metrics={
             name: {
-                "then": value,
+                **_noted_then(model, name),
                 "stored": metrics["stored"][name],
-                "now": metrics["now"][name],
+                "now": value,
             }
-            for name, value in model.facts["metrics"].items()
-            if name in metrics["now"]
+            for name, value in metrics["now"].items()
         },
     )
+
+
+def _noted_then(model: ServableModel, metric: str) -> dict[str, float]:
+    """Return the metric that its package names; that of a refit is the evaluated version's."""
+    noted = {} if REFIT in model.facts else model.facts["metrics"]
+    return {"then": noted[metric]} if metric in noted else {}
 
 
 def _classes(model: ServableModel, scores: npt.NDArray[np.float64]) -> Any:

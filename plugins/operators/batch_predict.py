@@ -39,7 +39,7 @@ class PredictPartitionOperator(PartitionOperator):
         from include.due.wanted import wanted_predictions
 
         champion = self.ledger.current()
-        known_up_to = champion.holdout_partition if champion else None
+        known_up_to = champion.known_up_to if champion else None
         return wanted_predictions(self.config, self.lake, known_up_to, [key])
 
     def not_wanted(self, key: str, *, asked: bool) -> None:
@@ -52,7 +52,7 @@ class PredictPartitionOperator(PartitionOperator):
         if not asked:  # of what a person asks for, `predict_partition` refuses what it must
             raise AirflowSkipException(
                 f"Champion {champion.version} was trained and tested on partitions up to "
-                f"{champion.holdout_partition}: scoring {key} would overstate its performance."
+                f"{champion.known_up_to}: scoring {key} would overstate its performance."
             )
 
     def process(self, context: Context) -> Predicted:

@@ -30,12 +30,14 @@ ANNOUNCED_AT_ONCE = 50
 
 
 class CompareModelsOperator(PhaseOperator):
-    """Score champion and challenger on the same rows and reach a verdict.
+    """Judge a challenger against the champion and the baselines, on the challenger's holdout.
 
+    Configurations are fitted again at several origins of the holdout, so this takes a few fits.
     Judged is the newest model version that was trained as of the run's partition key, or the one
-    that the form names. A verdict of no is a result: nothing fails. Started by an event, it is
-    skipped when the version has been judged. **Idempotent**: reads only. **XCom**: version,
-    promote, reasons, metrics. **Retries**: when MLflow or the lake does not answer.
+    that the form names; for a refit, the version that it was made of. A verdict of no is a result:
+    nothing fails. Started by an event, it is skipped when the version has been judged.
+    **Idempotent**: reads only. **XCom**: version, evaluated_version, and the verdict with its
+    reasons. **Retries**: when MLflow or the lake does not answer.
 
     :param partition: partition key (templated; by default the run's)
     :param version: model version (templated; empty for the newest as of the key)
@@ -69,9 +71,12 @@ class CompareModelsOperator(PhaseOperator):
                 raise AirflowSkipException(
                     f"up to date: version {version}, the newest as of {key}, was {verdict_before}."
                 )
+            judged = self._judged(version)
             current = self.ledger.current()
             champion = current.version if current else None
-            verdict = facts_of(compare(self.config, version, champion, self.lake, self.registry))
+            same = current is not None and current.evaluated_version == judged
+            theirs = judged if same else champion
+            verdict = facts_of(compare(self.config, judged, theirs, self.lake, self.registry))
         if self.override and champion != version:
             by = f"promoted by {person_of(context)} whatever the verdict: {self.override}"
             verdict |= {"promote": True, "reasons": [by, *verdict["reasons"]]}
@@ -80,7 +85,21 @@ class CompareModelsOperator(PhaseOperator):
         )
         for reason in verdict["reasons"]:
             self.log.info("- %s", reason)
-        return {"version": version, "as_of": key, **verdict}
+        return {
+            "version": version if self.override else judged,
+            "evaluated_version": judged,
+            "overridden": bool(self.override),
+            "as_of": key,
+            **verdict,
+            "champion_version": champion,
+        }
+
+    def _judged(self, version: str) -> str:
+        """Return the version that figures are of: a refit has learned the rows of its judgement."""
+        from include.registry.ledger import REFIT_OF
+
+        tags = self.registry.details(self.use_case, version)["tags"]
+        return str(tags.get(REFIT_OF, version))
 
     def _version(self, key: str, *, asked: bool) -> str:
         if self.override and not self.version:
@@ -118,7 +137,7 @@ class ApplyVerdictOperator(PhaseOperator):
     does not bring its model back. **Idempotent**: an entry that the run made is found again.
     **XCom**: version, champion. **Retries**: when MLflow or the lake does not answer.
 
-    :param verdict: what `CompareModelsOperator` returned (templated)
+    :param verdict: what `CompareModelsOperator` or `RefitModelOperator` returned (templated)
     """
 
     template_fields: Sequence[str] = ("verdict",)
@@ -210,7 +229,7 @@ class ConfirmServingOperator(PhaseOperator):
 
         with errors_for_airflow():
             champion = self.ledger.current()
-            known = champion.holdout_partition if champion else None
+            known = champion.known_up_to if champion else None
             wanted = wanted_predictions(self.config, self.lake, known)
             found = states(self.use_case, "predictions", wanted, self.lake)
         due = sorted(key for key, state in found.items() if state.due)

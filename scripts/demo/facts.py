@@ -37,7 +37,10 @@ def partitions_of(use_case: UseCase, lake: Lake) -> list[dict[str, Any]]:
 
 
 def models_of(use_case: UseCase, registry: Registry) -> list[dict[str, Any]]:
-    """One entry per model version, oldest first: metrics, baselines, the gate's verdict, why."""
+    """One entry per model version, oldest first: metrics, baselines, the gate's verdict, why.
+
+    The metrics of a refit are those of the version that was judged, `refit_of`.
+    """
     metric = metric_of(use_case)
     aliases = {registry.version_of(use_case.name, name): name for name in ("previous", "champion")}
     found = []
@@ -48,6 +51,7 @@ def models_of(use_case: UseCase, registry: Registry) -> list[dict[str, Any]]:
             {
                 "version": version,
                 "alias": aliases.get(version),
+                "refit_of": facts.get("evaluated_version"),
                 "as_of": facts["as_of"],
                 "candidate": facts["candidate"],
                 "holdout_partition": facts["holdout_partition"],

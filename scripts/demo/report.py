@@ -56,6 +56,8 @@ def missing(found: dict[str, Any], lead: str) -> list[str]:
         "two trainings asked for": len(asked) >= 2,
         "a second promotion by the gate": bool(champion and previous)
         and champion["verdict"] == "promoted",
+        "a champion that has learned the newest labels": champion is not None
+        and champion["refit_of"] is not None,
         "a champion better than the dummy": champion is not None
         and (champion["value"] > champion["dummy"]) == champion["greater_is_better"],
         "an answer of the served model": bool(found["prediction"]["answer"].get("predictions")),
@@ -97,13 +99,18 @@ def _models(models: dict[str, list[dict[str, Any]]]) -> list[tuple[str, ...]]:
     for use_case, versions in models.items():
         rows += [
             (
-                use_case, m["version"], m["alias"] or m["verdict"] or "-", m["candidate"],
+                use_case, _version(m), m["alias"] or m["verdict"] or "-", m["candidate"],
                 m["holdout_partition"],
                 m["metric"], f"{m['value']:.4g}", f"{m['linear']:.4g}", f"{m['dummy']:.4g}",
             )
             for m in versions
         ]  # fmt: skip
     return rows
+
+
+def _version(model: dict[str, Any]) -> str:
+    refit_of = model["refit_of"]
+    return f"{model['version']} (refit of {refit_of})" if refit_of else str(model["version"])
 
 
 def _asked(partitions: list[dict[str, Any]]) -> list[str]:
@@ -120,7 +127,7 @@ def _gate(models: dict[str, list[dict[str, Any]]]) -> list[str]:
         f"  - {use_case} version {m['version']}: {m['verdict']}: {m['reasons']}"
         for use_case, versions in models.items()
         for m in versions
-        if m["verdict"]
+        if m["verdict"] and not m["refit_of"]  # a refit has the verdict of what was judged
     ]
 
 

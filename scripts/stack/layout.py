@@ -5,14 +5,14 @@ from __future__ import annotations
 from include.errors import ConfigError
 from scripts.stack.settings import StackSettings
 
-LAYOUT = 3
+LAYOUT = 4
 """1: until November 2026, without a number. 2: partition versions are digests of content, a
 promotion ledger says what serves, MLflow asks for a login. 3: model packages carry the use case's
 Python, predictions keep the rows of several models, `raw` names the file of each row, inputs name
-their table's id.
+their table's id. 4: a promotion names the version that was judged, and what the model knows.
 
-A home of layout 2 is not migrated: its models do not say which Python they were trained with, so
-what they answer could not be told any more."""
+An earlier home is not migrated. The promotions of layout 3 are signed without what layout 4 asks of
+them; models of layout 2 do not say which Python they were trained with."""
 _FILE = "layout"
 
 

@@ -22,6 +22,8 @@ def phases() -> set[str]:
         "base",
         "partition",
         "landed",
+        "trials",  # of train_tune
+        "refit",  # a task of deploy, in a module of its own
     }
 
 

@@ -149,7 +149,7 @@ def backlog(home: Path, dags: dict[str, Any], count: int) -> list[Counts]:
         return [(f"{NAME}.candidate", key)]
 
     def deploy(key: str) -> list[tuple[str, str]]:
-        crown(home, NAME, as_of=key, holdout_partition=key)
+        crown(home, NAME, as_of=key, known_up_to=key)
         found = states(NAME, "predictions", wanted_predictions(use_case, lake, key), lake)
         return [(f"{NAME}.champion", due) for due, state in found.items() if state.due]
 

@@ -43,29 +43,31 @@ def command(house: House, script: str, *arguments: str) -> subprocess.CompletedP
 
 
 def test_the_champion_can_be_made_again_bit_for_bit(house):
-    run = house.run("reproduce", version="1")
+    run = house.run("reproduce", version=house.ledger.current().version)
     assert run.tasks == {"reproduce_model": "success"}
     path = f"{run._path}/taskInstances/reproduce_model/xcomEntries/return_value"
     done = house.get(path)["value"]
     done = json.loads(done) if isinstance(done, str) else done
     assert (done["verdict"], done["rows_differing"], done["gone"]) == ("identical", 0, [])
     assert len(house.runs("train_tune")) == 1, "nothing is trained, registered or promoted"
-    assert len(house.ledger.entries()) == 1
+    (entry,) = house.ledger.entries()
+    assert (entry.version, entry.evaluated_version) == ("2", "1"), "what serves is a refit"
 
-    by_hand = command(house, "reproduce", "--model", "daily/1")
-    assert by_hand.returncode == 0, by_hand.stderr
-    assert by_hand.stdout.startswith("daily/1: identical. All 60 holdout rows are equal")
+    for model in ("daily/1", "daily/2"):
+        by_hand = command(house, "reproduce", "--model", model)
+        assert by_hand.returncode == 0, by_hand.stderr
+        assert by_hand.stdout.startswith(f"{model}: identical. All 60 holdout rows are equal")
 
 
 def test_a_version_that_does_not_exist_fails_with_words(house):
     run = house.run("reproduce", version="7")
     assert run.state == "failed"
     assert run.tries("reproduce_model") == 1
-    assert "'7' is not in the registry. There is: 1." in run.log("reproduce_model")
+    assert "'7' is not in the registry. There is: 1, 2." in run.log("reproduce_model")
 
 
 def test_the_chain_runs_from_the_served_version_to_the_landed_files_and_back(house):
-    done = command(house, "lineage", "--model", "daily/1", "--json")
+    done = command(house, "lineage", "--model", "daily/2", "--json")
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)
 
@@ -76,12 +78,13 @@ def test_the_chain_runs_from_the_served_version_to_the_landed_files_and_back(hou
     raw = [step for step in told["sources"] if step["table"] == "daily.raw"]
     assert all(step["landing"] and step["run_id"].startswith("daily__ingest") for step in raw)
     assert told["gaps"] == []
-    assert [each["version"] for each in told["promotions"]] == ["1"]
+    assert [each["version"] for each in told["promotions"]] == ["2"]
     assert [step["partition"] for step in told["predictions"]] == DAYS[3:]
     assert [step["partition"] for step in told["monitoring"]] == DAYS[3:]
 
     text = command(house, "lineage", "--partition", f"daily/{DAYS[1]}").stdout
-    assert "version 1 as of 2024-01-03, as training" in text
+    for version in ("1", "2"):
+        assert f"version {version} as of 2024-01-03, as training" in text
 
 
 def events(house: House, task: str) -> list[dict[str, Any]]:
@@ -107,9 +110,10 @@ def test_each_task_tells_openlineage_what_it_read_and_published(house):
     }
     partitions = [each["outputs"][0]["facets"]["lakePartition"]["partitions"] for each in feature]
     assert sorted(key for of_one in partitions for key in of_one) == DAYS
-    (finished,) = events(house, "finish_training")
-    assert [each["name"] for each in finished["outputs"]] == ["models/daily"]
-    assert names(finished["inputs"]) == {"daily/features", "daily/labels", "daily/clean"}
+    for task in ("finish_training", "refit_model"):
+        (finished,) = events(house, task)
+        assert [each["name"] for each in finished["outputs"]] == ["models/daily"]
+        assert names(finished["inputs"]) == {"daily/features", "daily/labels", "daily/clean"}
     (_, *rest) = events(house, "ingest_rows")
     assert rest[-1]["inputs"][0]["name"].endswith(f"/landing/parts/{DAYS[4]}/*.csv")
 

@@ -136,6 +136,8 @@ def test_the_demo_shows_what_it_promises(wheel):
     champion = next(m for m in versions if m["alias"] == "champion")
     assert champion["verdict"] == "promoted"
     assert champion["value"] > champion["dummy"] == 0.5
+    judged = next(m for m in versions if m["version"] == champion["refit_of"])
+    assert (judged["verdict"], judged["value"]) == ("promoted", champion["value"])
     assert wheel.demo["prediction"]["answer"]["predictions"] in ([0], [1])
     for word in ("What happened", "The gate said", "curl", wheel.stack.settings.airflow_url):
         assert word in wheel.output

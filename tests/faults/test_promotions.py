@@ -61,7 +61,7 @@ class House:
             instead_of=instead_of,
             facts={
                 "as_of": "2024-01",
-                "holdout_partition": "2024-01",
+                "known_up_to": "2024-01",
                 "package_sha256": sha,
             },
             who="ann",
@@ -152,7 +152,7 @@ def test_a_rollback_is_a_new_entry(house):
     Ledger(house.lake, "tiny", house.keys / "verify.pem").promote(
         version="1",
         instead_of="2",
-        facts={"as_of": "2024-01", "holdout_partition": "2024-01", "package_sha256": first},
+        facts={"as_of": "2024-01", "known_up_to": "2024-01", "package_sha256": first},
         who="ann",
         why="a rollback",
         evidence={},

@@ -14,8 +14,9 @@ def crown(
     use_case: str,
     *,
     version: str = "1",
+    evaluated_version: str | None = None,
     as_of: str = "2012-12",
-    holdout_partition: str = "2012-12",
+    known_up_to: str = "2012-12",
 ) -> Promotion:
     """Make a version the champion, in the lake and with the keys of a home."""
     signing_key, verify_key = home / "keys" / "signing.pem", home / "keys" / "verify.pem"
@@ -27,8 +28,9 @@ def crown(
         instead_of=current.version if current else None,
         facts={
             "as_of": as_of,
-            "holdout_partition": holdout_partition,
+            "known_up_to": known_up_to,
             "package_sha256": "f" * 64,
+            "refit_of": evaluated_version or version,
         },
         who="ann",
         why="a test",

@@ -94,7 +94,7 @@ class World:
         (folder / "keys").symlink_to(self.where / "registry" / "keys")
         trained = {"partitions": sorted({"2024-01", holdout}), **package}
         made = make_package(folder, use_case=self.use_case, run_id=run_id, **trained)
-        tags = {"as_of": as_of, "holdout_partition": holdout}
+        tags = {"as_of": as_of, "holdout_partition": holdout, "known_up_to": holdout}
         version = self.registry.register(name, run_id, made.folder, tags)
         serves = self.ledger.current()
         promotion = self.ledger.promote(

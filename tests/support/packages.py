@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from include.modelling import estimators
-from include.registry.package import ServableModel, load_package, write_package
+from include.registry.package import ServableModel, load_package, reference_of, write_package
 from include.registry.signing import ensure_keys
 from include.use_cases.loader import python_of
 from include.use_cases.python_package import OwnPython
@@ -79,12 +79,13 @@ def tiny_rows(
     colour = rng.choice(["red", "green", "blue"], rows)
     outcome = 1.0 * (x + (colour == "red") + rng.normal(0, 0.5, rows) > 0.5)
     start = pd.Timestamp(f"{month}-01", tz="UTC")
+    apart = pd.Timedelta(days=27) / max(rows, 1)  # days are the gate's independent units
     return pd.DataFrame(
         {
             "id": np.arange(rows, dtype=np.int64),
-            "at": (start + pd.to_timedelta(np.arange(rows), unit="min")).astype(
-                "datetime64[us, UTC]"
-            ),
+            "at": (start + pd.to_timedelta(np.arange(rows) * apart.total_seconds(), unit="s"))
+            .floor("s")
+            .astype("datetime64[us, UTC]"),
             "x": x,
             "z": rng.normal(0, 1, rows),
             "colour": pd.Series(colour, dtype="str"),
@@ -146,12 +147,14 @@ def make_package(
         "metric": metric,
         "metrics": {metric: 0.75},
         "baselines": {"dummy": {metric: 0.5}},
+        "holdout_estimate": {"value": 0.75, "standard_error": 0.01, "groups": 27, "problem": None},
         "slices": {},
         "candidate": name,
         "params": {},
         "as_of": "2024-01",
         "partitions": list(partitions),
         "holdout_partition": partitions[-1],
+        "holdout_partitions": [partitions[-1]],
         "inputs": list(inputs),
         "run_id": run_id,
         "code_version": "test",
@@ -163,7 +166,7 @@ def make_package(
         use_case=use_case,
         python=python or python_of(use_case),
         example=example or {"x": 0.5, "z": -0.5, "colour": "red"},
-        holdout_X=X,
+        reference=reference_of(model, X, use_case),
         facts=facts,
         run_id=run_id,
         signing_key=keys / "signing.pem",

@@ -33,9 +33,7 @@ def predict(
 
 def due(world: World) -> list[str]:
     serves = world.ledger.current()
-    wanted = wanted_predictions(
-        world.use_case, world.lake, serves.holdout_partition if serves else None
-    )
+    wanted = wanted_predictions(world.use_case, world.lake, serves.known_up_to if serves else None)
     found = states("tiny", "predictions", wanted, world.lake)
     return [key for key, state in found.items() if state.due]
 

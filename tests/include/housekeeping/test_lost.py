@@ -106,7 +106,7 @@ class Wheel:
         folder.mkdir(parents=True)
         (folder / "keys").symlink_to(self.where / "registry" / "keys")
         made = make_package(folder, use_case=self.use_case, run_id=prepared["run_id"])
-        tags = {"as_of": month, "holdout_partition": prepared["holdout_partition"]}
+        tags = {"as_of": month, "known_up_to": prepared["holdout_partition"]}
         version = self.registry.register("tiny", prepared["run_id"], made.folder, tags)
         self.registry.client.set_terminated(prepared["run_id"])
         return version
@@ -368,7 +368,7 @@ def changed(use_case: UseCase, section: str, **values: Any) -> UseCase:
 
 def test_months_that_the_champion_has_learned_from_are_not_scored(wheel):
     """January and February have features, and no predictions: that is no loss."""
-    assert wheel.ledger.current().holdout_partition == "2024-02"
+    assert wheel.ledger.current().known_up_to == "2024-02"
     assert wheel.lake.table("tiny", "predictions").partitions() == ["2024-03"]
     assert wheel.lost() == []
 

@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 from deltalake import DeltaTable
 
+from include.deploy.refit import refit
 from include.due.definitions import DEFINITION
 from include.due.stages import ALL, LANDING
 from include.errors import DataContractError
@@ -22,12 +23,10 @@ from include.lake.table import Lake
 from include.lineage.commits import Commits
 from include.lineage.text import MOST, model_text, partition_text
 from include.lineage.trace import ModelLineage, model_lineage, partition_lineage
-from include.train_tune.finish import finish
-from include.train_tune.prepare import prepare
-from include.train_tune.trial import run_trial
 from tests.support.houses import House
 from tests.support.packages import tiny_rows, tiny_use_case
 from tests.support.registries import local_registry, make_champion
+from tests.support.trainings import train
 
 MONTHS = ["2024-01", "2024-02", "2024-03"]
 OLD, NEW = 0xAB << 48, 0xCD << 48
@@ -45,7 +44,6 @@ class Chain:
             use_case.model_copy(update={"train": named}),
             Lake(str(where / "lake")),
             local_registry(where / "registry"),
-            f"sqlite:///{where}/optuna.db",
             where / "work",
         )
         self.tokens = count(1)
@@ -82,14 +80,7 @@ class Chain:
     def train(self, as_of: str) -> str:
         house = self.house
         name = f"request {as_of} {next(self.tokens)}"
-        prepared = prepare(house.use_case, as_of, house.lake, house.registry, name)
-        for number in (0, 1):
-            run_trial(
-                "tiny", prepared, "logistic_regression", number, house.lake, house.registry,
-                house.optuna,
-            )  # fmt: skip
-        done = finish("tiny", prepared, house.lake, house.registry, house.optuna, house.work)
-        return done.version
+        return train(house, as_of, name, linear_only=True).version
 
     def predict(self, key: str, version: str) -> None:
         rows = tiny_rows(month=key)[["id"]].assign(score=float(version))
@@ -237,6 +228,34 @@ def test_a_partition_says_what_was_made_from_it_and_who_learned_from_it(turned: 
     assert "tiny.features v3, 400 rows" in text
     assert "from tiny.clean v3, tiny.reference_planes v0, definition 00cd000000000000" in text
     assert json.loads(json.dumps(asdict(march)))["scored_by"] == ["1"]
+
+
+def test_a_refit_is_traced_through_the_training_of_what_was_judged(tmp_path: Path) -> None:
+    chain = Chain(tmp_path)
+    for key in ("2024-01", "2024-02"):
+        chain.turn(key)
+    judged, house = chain.train("2024-02"), chain.house
+    made = refit(house.use_case, judged, house.lake, house.registry, house.work).version
+    assert made is not None
+    make_champion(house.registry, house.lake, made)
+    chain.turn("2024-03")
+    chain.predict("2024-03", made)
+
+    lineage, of_judged = chain.of_model(made), chain.of_model(judged)
+
+    assert versions(lineage) == versions(of_judged)
+    assert {key for _, key in versions(lineage)} == {"2024-01", "2024-02"}
+    assert [step.partition for step in lineage.predictions] == ["2024-03"]
+    assert of_judged.predictions == []
+    assert [each.version for each in of_judged.promotions] == [made]
+    text = model_text(lineage)
+    assert "trained     as of 2024-02, on 2024-01 to 2024-02 (2 partitions)" in text
+    assert f"judged      as version {judged}, of which it is the refit, on 2024-02" in text
+    february = partition_lineage("tiny", "2024-02", house.lake, house.registry)
+    assert [(each.version, each.part) for each in february.models] == [
+        (judged, "holdout"),
+        (made, "training"),
+    ]
 
 
 def test_landed_files_are_named_where_the_lake_lists_them(tmp_path: Path) -> None:

@@ -15,13 +15,18 @@ from tests.support.registries import ledger_of, local_registry, make_champion
 
 
 def _registered(
-    registry: Registry, where: Path, request: str = "one", seed: int = 0, as_of: str = "2024-01"
+    registry: Registry,
+    where: Path,
+    request: str = "one",
+    seed: int = 0,
+    as_of: str = "2024-01",
+    **tags: str,
 ) -> str:
     """Train, sign with the registry's key and register; gives the version."""
     run_id = registry.run("tiny", request, "train", {})
     shutil.copytree(registry.signing_key.parent, where / request / "keys")
     made = make_package(where / request, run_id=run_id, seed=seed)
-    tags = {"as_of": as_of, "holdout_partition": as_of}
+    tags = {"as_of": as_of, "known_up_to": as_of, **tags}
     return registry.register("tiny", run_id, made.folder, tags)
 
 
@@ -237,6 +242,28 @@ def test_the_newest_version_as_of_a_partition_goes_by_number(registry, tmp_path)
     assert registry.newest_as_of("tiny", "2024-03") is None
     assert registry.newest_as_of("other", "2024-01") is None
     assert registry.versions("tiny") == [str(number) for number in range(1, 11)]
+    assert (registry.newest("tiny"), registry.newest("other")) == ("10", None)
+
+
+def test_a_refit_is_no_challenger_and_not_for_the_gate(registry, lake, tmp_path):
+    judged = _registered(registry, tmp_path)
+    refit = _registered(registry, tmp_path, "refit", refit_of=judged)
+
+    assert _aliases(registry)["challenger"] == judged
+    assert registry.newest_as_of("tiny", "2024-01") == registry.newest("tiny") == judged
+    assert (registry.refit_of("tiny", judged), registry.refit_of("tiny", refit)) == (refit, None)
+    assert registry.versions("tiny") == [judged, refit]
+
+
+def test_promoting_a_refit_settles_what_was_judged_too(registry, lake, tmp_path):
+    judged = _registered(registry, tmp_path)
+    refit = _registered(registry, tmp_path, "refit", refit_of=judged)
+
+    promotion = make_champion(registry, lake, refit)
+
+    assert (promotion.version, promotion.evaluated_version) == (refit, judged)
+    assert [registry.judged("tiny", each) for each in (judged, refit)] == ["promoted"] * 2
+    assert _aliases(registry) == {"challenger": None, "champion": refit, "previous": None}
 
 
 def _training(registry: Registry, request: str, as_of: str, status: str | None = None) -> str:

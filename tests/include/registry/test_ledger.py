@@ -20,7 +20,7 @@ from include.registry import ledger as ledger_module
 from include.registry.ledger import Ledger, Promotion
 from include.registry.signing import ensure_keys
 
-FACTS = {"as_of": "2024-02", "holdout_partition": "2024-01", "package_sha256": "ab" * 32}
+FACTS = {"as_of": "2024-02", "known_up_to": "2024-01", "package_sha256": "ab" * 32}
 
 
 @pytest.fixture
@@ -73,12 +73,18 @@ def test_an_entry_says_who_promoted_what_instead_of_what_and_why(promote, ledger
     assert ledger.entries() == [first, second]
     assert (first.number, first.version, first.previous) == (1, "3", None)
     assert (second.number, second.version, second.previous) == (2, "5", "3")
+    assert first.evaluated_version == "3", "what serves was judged itself"
     assert (second.who, second.why, second.run_id) == ("bob", "a rollback", "deploy 5")
     assert json.loads(second.evidence) == {"a": [0.5, None], "b": 1}
     assert {name: getattr(second, name) for name in FACTS} == FACTS
     moment = datetime.fromisoformat(second.promoted_at)
     assert moment.utcoffset() == timedelta(0)
     assert moment >= datetime.fromisoformat(first.promoted_at)
+
+
+def test_an_entry_of_a_refit_names_what_was_judged(promote, ledger):
+    promote("4", None, facts={**FACTS, "refit_of": "3"})
+    assert (ledger.current().version, ledger.current().evaluated_version) == ("4", "3")
 
 
 def test_entries_are_told_by_number_whatever_order_they_are_stored_in(promote, ledger):
@@ -95,8 +101,8 @@ def test_the_signature_is_ed25519_over_the_use_case_and_every_field(promote, key
     """Verified here with the cryptography package and a spelled-out list of fields."""
     entry = promote("3", None)
     (row,) = lake.table("tiny", "promotions").read().to_pylist()
-    fields = ["number", "version", "previous", "as_of", "holdout_partition", "package_sha256"]
-    fields += ["who", "why", "evidence", "run_id", "promoted_at"]
+    fields = ["number", "version", "evaluated_version", "previous", "as_of"]
+    fields += ["known_up_to", "package_sha256", "who", "why", "evidence", "run_id", "promoted_at"]
     signed = {"use_case": "tiny", **{name: getattr(entry, name) for name in fields}}
     public = load_pem_public_key((keys / "verify.pem").read_bytes())
 
@@ -252,9 +258,10 @@ def _rewrite(lake: Lake, change: Callable[[list[dict]], list[dict]], use_case: s
 REPLACED = {
     "number": 9,
     "version": "66",
+    "evaluated_version": "65",
     "previous": "5",
     "as_of": "2023-01",
-    "holdout_partition": "2023-01",
+    "known_up_to": "2023-01",
     "package_sha256": "cd" * 32,
     "who": "mallory",
     "why": "because",

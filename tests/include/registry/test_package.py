@@ -24,7 +24,7 @@ from include.registry.package import (
     write_package,
 )
 from include.registry.signing import ensure_keys
-from tests.support.packages import TinyPackage, make_package, tiny_rows, tiny_use_case
+from tests.support.packages import TinyPackage, make_package, tiny_use_case
 
 
 def _forbid_loading(monkeypatch) -> None:
@@ -172,7 +172,7 @@ def test_facts_that_are_not_json_are_refused(tmp_path):
             use_case=made.use_case,
             python=made.load().python,
             example={},
-            holdout_X=tiny_rows(50),
+            reference=made.load().reference,
             facts={"metrics": {"roc_auc": float("nan")}},
             run_id="r",
             signing_key=made.signing_key,

@@ -62,6 +62,7 @@ def test_facts_of_a_use_case(client: TestClient) -> None:
         "as_of": "2024-01",
         "run_id": "run-1",
         "code_version": "test",
+        "evaluated_version": None,
     }
 
 

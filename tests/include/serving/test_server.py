@@ -46,7 +46,7 @@ class World:
 
     def promote(self, version: str, instead_of: str | None) -> None:
         """Write a promotion into the ledger."""
-        about = {"as_of": "2024-02", "holdout_partition": "2024-02"}
+        about = {"as_of": "2024-02", "known_up_to": "2024-02"}
         tags = self.registry.details("tiny", version)["tags"]
         Ledger(self.lake, "tiny", self.registry.verify_key).promote(
             version=version,

@@ -16,24 +16,15 @@ from include.errors import DataContractError
 from include.modelling import fit as fitting
 from include.modelling.estimators import make
 from include.train_tune import reproduce as module
-from include.train_tune.finish import finish
-from include.train_tune.prepare import prepare
 from include.train_tune.reproduce import reproduce
-from include.train_tune.trial import run_trial
+from tests.support import trainings
 from tests.support.houses import make_house
 from tests.support.lakes import fill
-from tests.support.packages import tiny_rows
+from tests.support.packages import TINY, tiny_rows, tiny_use_case
 
 
 def train(house: Any) -> str:
-    prepared = prepare(house.use_case, "2024-02", house.lake, house.registry, "run-1")
-    for one in prepared.trials:
-        run_trial(
-            "tiny", prepared, one["candidate"], one["number"], house.lake, house.registry,
-            house.optuna,
-        )  # fmt: skip
-    done = finish("tiny", prepared, house.lake, house.registry, house.optuna, house.work)
-    return done.version
+    return trainings.train(house).version
 
 
 def again(house: Any, version: str) -> module.Reproduced:
@@ -180,3 +171,21 @@ def test_it_is_fitted_with_as_many_threads_as_then(house, monkeypatch):
 def test_a_version_that_does_not_exist_is_an_error(house):
     with pytest.raises(DataContractError, match="tiny version 9: no such version"):
         again(house, "9")
+
+
+def test_a_linear_baseline_that_was_kept_is_a_model_like_any_other(tmp_path):
+    """On these rows a straight line is better than few small trees; it is no candidate."""
+    house = make_house(tmp_path)
+    trees = {"estimator": "hist_gradient_boosting", "max_iter": 10}
+    house.use_case = tiny_use_case(train={**TINY["train"], "candidates": [trees]})
+    trained = trainings.train(house)
+    assert (trained.candidate, trained.params) == ("logistic_regression", {"C": 1.0})
+    assert (trained.trials, trained.trials_completed) == (3, 3)
+    assert trained.value == trained.linear
+    assert trained.choice == [], "the simplest is the best: nothing to compare"
+    run = house.registry.client.get_run(trained.run_id).data
+    assert run.tags["flywheel.choice"] == "the best is the simplest"
+
+    done = again(house, trained.version)
+
+    assert (done.verdict, done.rows_differing) == ("identical", 0)

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pytest
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException, TaskDeferred
 
-from include.deploy.compare import Verdict
+from include.deploy.rule import Verdict
 from include.due.definitions import DEFINITION, definition_of
 from include.errors import DataContractError, ServiceUnavailable
 from include.lake.table import Lake, Writer
@@ -38,7 +38,7 @@ VERDICT = Verdict(
     champion=0.3,
     dummy=0.0,
     effect=float("nan"),
-    confidence_low=float("nan"),
+    confidence_low=None,
     rows=2000,
     holdout_partition="2013-02",
     champion_version="1",
@@ -95,6 +95,51 @@ def test_the_champion_is_the_ledgers_and_not_the_aliass(stub, models, home):
     crown(home, USE_CASE, version="2")
     compare()
     assert double.call_args.args[2] == "2"
+
+
+def test_a_champion_that_is_a_refit_is_compared_with_itself_as_what_it_was_made_of(
+    stub, models, home
+):
+    """Version 3 serves as its refit, 4: there is nothing to compare with, and the ledger has 4."""
+    double = stub("include.deploy.compare.compare", VERDICT)
+    crown(home, USE_CASE, version="4", evaluated_version="3")
+    found = compare()
+    assert double.call_args.args[1:3] == ("3", "3")
+    assert found["champion_version"] == "4"
+
+
+def test_a_later_challenger_is_compared_with_the_refit_that_serves(stub, models, home):
+    double = stub("include.deploy.compare.compare", VERDICT)
+    crown(home, USE_CASE, version="4", evaluated_version="1")
+    compare()
+    assert double.call_args.args[1:3] == ("3", "4")
+
+
+@pytest.fixture
+def refit(models):
+    """Make version 4, the refit of version 2."""
+    tags = {"as_of": "2013-02", "refit_of": "2"}
+    known = models.details.side_effect
+    models.versions.return_value = [*AS_OF, "4"]
+    models.details.side_effect = lambda name, version: (
+        {"tags": tags} if version == "4" else known(name, version)
+    )
+    return "4"
+
+
+def test_figures_of_a_refit_that_is_named_are_those_of_what_it_was_made_of(stub, refit):
+    double = stub("include.deploy.compare.compare", VERDICT)
+    found = compare(version=refit, run_type="manual")
+    assert double.call_args.args[1] == "2"
+    assert (found["version"], found["evaluated_version"], found["overridden"]) == ("2", "2", False)
+
+
+def test_a_person_may_go_back_to_a_refit(stub, refit, home):
+    stub("include.deploy.compare.compare", VERDICT)
+    crown(home, USE_CASE, version="5", evaluated_version="3")
+    found = compare(version=refit, override="5 is slow", run_type="manual", user="ann")
+    assert (found["version"], found["evaluated_version"], found["overridden"]) == ("4", "2", True)
+    assert (found["promote"], found["champion_version"]) == (True, "5")
 
 
 def test_what_was_judged_is_not_judged_again_for_an_event(stub, models):
@@ -233,7 +278,7 @@ def test_a_promotion_is_refused_when_another_champion_serves_by_now(models, home
     crown(home, USE_CASE, version="1")
     models.signing_key = Settings.from_env().signing_key
     models.details.side_effect = lambda *_: {
-        "tags": {"as_of": "2013-02", "holdout_partition": "2013-02", "package_sha256": "f" * 64}
+        "tags": {"as_of": "2013-02", "known_up_to": "2013-02", "package_sha256": "f" * 64}
     }
     with pytest.raises(
         AirflowFailException,
@@ -250,7 +295,7 @@ def test_a_retry_finds_the_entry_that_its_first_attempt_made(models, home):
     (home / "keys").symlink_to(home / "elsewhere" / "keys")
     models.signing_key = Settings.from_env().signing_key
     models.details.side_effect = lambda *_: {
-        "tags": {"as_of": "2013-02", "holdout_partition": "2013-02", "package_sha256": "f" * 64}
+        "tags": {"as_of": "2013-02", "known_up_to": "2013-02", "package_sha256": "f" * 64}
     }
     models.follow.side_effect = [ServiceUnavailable("MLflow is away"), None]
     with pytest.raises(ServiceUnavailable):
@@ -310,7 +355,7 @@ def months(home: Path, *keys: str, scored: tuple[str, ...] = ()) -> None:
 @pytest.mark.parametrize("answer", [None, "1", "22", ServiceUnavailable("nobody answers")])
 def test_it_waits_in_the_triggerer_also_through_an_outage(served, home, answer):
     months(home, "2013-03")
-    crown(home, USE_CASE, version="2", holdout_partition="2013-02")
+    crown(home, USE_CASE, version="2", known_up_to="2013-02")
     if isinstance(answer, Exception):
         served.side_effect = answer
     served.return_value = answer
@@ -343,7 +388,7 @@ def test_a_time_out_is_not_followed_by_another_wait():
 def test_the_version_that_answers_has_to_score_what_is_later_and_not_scored(served, home):
     served.return_value = "2"
     months(home, "2013-01", "2013-02", "2013-03", "2013-04", "2013-05", scored=("2013-04",))
-    crown(home, USE_CASE, version="2", holdout_partition="2013-02")
+    crown(home, USE_CASE, version="2", known_up_to="2013-02")
     assert execute(confirm(), make_context()) == [["2013-03", "2013-05"]]
     (hook, use_case), _ = served.call_args
     assert (hook.serving_conn_id, use_case) == ("flywheel_serving", USE_CASE)
@@ -351,7 +396,7 @@ def test_the_version_that_answers_has_to_score_what_is_later_and_not_scored(serv
 
 def test_nothing_to_score_is_an_empty_list(served, home):
     served.return_value = "2"
-    crown(home, USE_CASE, version="2", holdout_partition="2013-02")
+    crown(home, USE_CASE, version="2", known_up_to="2013-02")
     assert execute(confirm(), make_context()) == []
     months(home, "2013-01", "2013-02")
     assert execute(confirm(), make_context()) == []
@@ -361,7 +406,7 @@ def test_what_has_to_be_scored_comes_in_lists_of_at_most_so_many(served, home, m
     monkeypatch.setattr(deploy, "ANNOUNCED_AT_ONCE", 2)
     served.return_value = "2"
     months(home, *(f"2013-{number:02}" for number in range(1, 8)))
-    crown(home, USE_CASE, version="2", holdout_partition="2013-02")
+    crown(home, USE_CASE, version="2", known_up_to="2013-02")
     assert execute(confirm(), make_context()) == [
         ["2013-03", "2013-04"],
         ["2013-05", "2013-06"],

@@ -234,7 +234,7 @@ def test_without_a_champion_nothing_is_scored(stub, registry, home, run_type):
 def test_what_the_champion_has_learned_from_is_not_scored(stub, registry, home, holdout):
     double = stub("include.batch_predict.predict.predict_partition", PREDICTED)
     put(home, "features")
-    crown(home, USE_CASE, version="4", holdout_partition=holdout)
+    crown(home, USE_CASE, version="4", known_up_to=holdout)
     with pytest.raises(
         AirflowSkipException,
         match=f"Champion 4 was trained and tested on partitions up to {holdout}: scoring 2013-01 "
@@ -248,7 +248,7 @@ def test_of_what_a_person_asks_for_the_library_refuses_what_the_model_knows(stub
     refusal = DataContractError("model version 4 was trained on 2013-01")
     double = stub("include.batch_predict.predict.predict_partition", refusal)
     put(home, "features")
-    crown(home, USE_CASE, version="4", holdout_partition="2013-02")
+    crown(home, USE_CASE, version="4", known_up_to="2013-02")
     with pytest.raises(AirflowFailException, match="model version 4 was trained on 2013-01"):
         predict(make_context(key=KEY))
     double.side_effect, double.return_value = None, PREDICTED  # it did not use this partition

@@ -16,7 +16,7 @@ def test_a_new_home_gets_the_number_and_is_opened_again(settings):
 
     layout.check(settings)
 
-    assert (settings.home / "layout").read_text() == "3\n"
+    assert (settings.home / "layout").read_text() == "4\n"
 
 
 @pytest.mark.parametrize("left", ["airflow/airflow.db", "lake/flight_delays/raw/_delta_log"])
@@ -34,17 +34,17 @@ def test_a_home_without_a_number_is_of_the_first_layout(settings, left):
     assert "CHANGELOG.md, Upgrade" in str(told.value)
 
 
-@pytest.mark.parametrize("text", ["1", "2", "4", "", "two"])
+@pytest.mark.parametrize("text", ["1", "2", "3", "5", "", "two"])
 def test_another_number_is_refused(settings, text):
     (settings.home / "layout").write_text(text)
 
-    with pytest.raises(ConfigError, match="needs layout 3"):
+    with pytest.raises(ConfigError, match="needs layout 4"):
         layout.check(settings)
 
 
 def test_a_home_of_the_layout_before_is_refused_whole(settings):
     """As the version before left it: a number, a lake with rows, a promotion ledger, a database."""
-    (settings.home / "layout").write_text("2\n")
+    (settings.home / "layout").write_text("3\n")
     lake = Lake(str(settings.home / "lake"))
     schema = pa.schema([("a", pa.int64())])
     lake.table("flight_delays", "raw").publish(
@@ -65,7 +65,7 @@ def test_a_home_of_the_layout_before_is_refused_whole(settings):
     (settings.airflow_home / "airflow.db").write_bytes(b"")
     left = {path: path.read_bytes() for path in settings.home.rglob("*") if path.is_file()}
 
-    with pytest.raises(ConfigError, match=r"has layout 2, .* needs layout 3") as told:
+    with pytest.raises(ConfigError, match=r"has layout 3, .* needs layout 4") as told:
         Stack(settings, say=lambda line: None).up()
 
     assert f"{settings.home}.old/landing when you copy it to the new home" in str(told.value)

@@ -1,0 +1,81 @@
+"""All the rows that a training knew, the holdout too: what a refit learns from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from include.lake.schemas import PARTITION
+from include.lake.table import Lake
+from include.modelling.blocks import Blocks, blocks_of
+from include.modelling.labelled_rows import LABEL, LabelledRows
+from include.modelling.training_set import narrow
+from include.use_cases.schema import UseCase
+
+
+@dataclass(frozen=True, eq=False)
+class KnownRows:
+    """Rows in order of time.
+
+    Attributes
+    ----------
+    X : DataFrame of shape (n_rows, n_features)
+        Features, at most ``train.max_rows`` rows, the newest; as `narrow` makes them.
+    y : Series of shape (n_rows,) or None
+        Labels on the same index; None for clustering.
+    partitions : Series of shape (n_rows,)
+        Which partition each row is of, on the same index.
+    blocks : ndarray of int, shape (n_rows,)
+        Which rows belong together when chance is judged, see `include.modelling.blocks`.
+    """
+
+    X: pd.DataFrame
+    y: pd.Series[Any] | None
+    partitions: pd.Series[Any]
+    blocks: Blocks
+
+    @property
+    def learned_from(self) -> list[str]:
+        """The partitions of these rows, sorted."""
+        return sorted(self.partitions.unique())
+
+    def of(self, partitions: Sequence[str]) -> KnownRows:
+        """Return the rows of some of the partitions, numbered from 0."""
+        chosen = self.partitions.isin(partitions)
+        return KnownRows(
+            X=self.X[chosen].reset_index(drop=True),
+            y=None if self.y is None else self.y[chosen].reset_index(drop=True),
+            partitions=self.partitions[chosen].reset_index(drop=True),
+            blocks=self.blocks[chosen.to_numpy()],
+        )
+
+
+def load_known_rows(
+    use_case: UseCase, lake: Lake, versions: Mapping[str, int], partitions: Sequence[str]
+) -> KnownRows:
+    """Load the newest labelled rows of all partitions of a training.
+
+    Parameters
+    ----------
+    use_case : UseCase
+        Says the columns, the order of time, ``train.max_rows`` and ``deploy.resample_by``.
+    lake : Lake
+        Holds features and labels.
+    versions : mapping of str to int
+        Delta version to read by table name (``'flight_delays.features'``).
+    partitions : sequence of str
+        Sorted.
+    """
+    tables = LabelledRows.of(use_case, lake, versions)
+    rows = tables.newest(partitions, use_case.train.max_rows)
+    by, unit = use_case.train.split.by, use_case.deploy.resample_by
+    named = rows.select(list(dict.fromkeys([by, *({unit} - {"day", "rows"})])))
+    return KnownRows(
+        X=narrow(rows, use_case),
+        y=None if use_case.labels is None else rows[LABEL].to_pandas(),
+        partitions=pd.Series(rows[PARTITION].to_pylist(), dtype="str"),
+        blocks=blocks_of(unit, named.to_pandas(), by),
+    )
