@@ -17,7 +17,7 @@ from pathlib import Path
 
 from include.errors import FlywheelError
 from include.lake.table import Lake
-from include.replay.gate import gate
+from include.replay.gate import Gate
 from include.replay.known import History
 from include.replay.learn import learn
 from include.replay.picture import draw
@@ -28,13 +28,12 @@ from include.settings import Settings
 from include.use_cases.loader import get
 from include.use_cases.schema import UseCase
 
-GATES = {"gate": gate, "no gate": promote_all}
-
 
 def run(use_case: UseCase, lake: Lake, label_delay: int) -> Report:
     """Replay and compare."""
     history = History(use_case, lake, label_delay)
-    return report_on(use_case, replay(history, POLICIES, GATES, learn), label_delay)
+    gates = {"gate": Gate(), "no gate": promote_all}
+    return report_on(use_case, replay(history, POLICIES, gates, learn), label_delay)
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -29,6 +29,22 @@ class LookAheadError(DataContractError):
     """Something was asked for that had not come yet."""
 
 
+@dataclass(frozen=True, eq=False)
+class Outcomes:
+    """The labelled rows of a partition.
+
+    Attributes
+    ----------
+    rows : Judged
+        Those that the metric of the use case is computed on.
+    units : DataFrame
+        When each labelled row was, and what `deploy.resample_by` names.
+    """
+
+    rows: Judged
+    units: pd.DataFrame
+
+
 @dataclass(frozen=True)
 class History:
     """All that ever happened to a use case, as the lake holds it when the replay begins.
@@ -47,7 +63,7 @@ class History:
     use_case: UseCase
     lake: Lake
     label_delay: int = 1
-    _rows: dict[str, Judged] = field(default_factory=dict, repr=False)
+    _outcomes: dict[str, Outcomes] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
         if self.label_delay < 0:
@@ -82,17 +98,17 @@ class History:
             )
         return Known(self, moment)
 
-    def outcome(self, partition: str) -> Judged:
-        """Return labelled rows whenever they came: for the report on a replay, never for a policy.
-
-        They are those that the metric of the use case is computed on.
-        """
-        if partition not in self._rows:
+    def outcomes(self, partition: str) -> Outcomes:
+        """Return labelled rows, whenever they came: for the report, never for a policy."""
+        if partition not in self._outcomes:
+            use_case = self.use_case
             rows = self.tables.newest([partition])
-            X = to_pandas(rows.select(self.use_case.features.columns))
-            y = None if self.use_case.labels is None else rows[LABEL].to_pandas()
-            self._rows[partition] = judged(self.use_case, X, y)
-        return self._rows[partition]
+            X = to_pandas(rows.select(use_case.features.columns))
+            y = None if use_case.labels is None else rows[LABEL].to_pandas()
+            unit = {use_case.deploy.resample_by} - {"day", "rows"}
+            units = rows.select(list(dict.fromkeys([use_case.train.split.by, *unit]))).to_pandas()
+            self._outcomes[partition] = Outcomes(judged(use_case, X, y), units)
+        return self._outcomes[partition]
 
 
 @dataclass(frozen=True)
@@ -136,7 +152,7 @@ class Known:
         version = tables.versions[tables.features.name]
         return to_pandas(tables.features.read([partition], columns, version).select(columns))
 
-    def outcomes(self, partition: str) -> Judged:
+    def outcomes(self, partition: str) -> Outcomes:
         """Return a partition's labelled rows.
 
         Raises
@@ -145,7 +161,7 @@ class Known:
             Its labels had not come at this moment.
         """
         self._check(partition, self.labelled, "labels")
-        return self.history.outcome(partition)
+        return self.history.outcomes(partition)
 
     def training_set(self) -> TrainingSet:
         """Return what a training at this moment would use.

@@ -16,10 +16,12 @@ from include.errors import DataContractError
 from include.modelling.choice import choose
 from include.modelling.estimators import Params, dummy, linear
 from include.modelling.fit import fit
-from include.modelling.metrics import evaluate
+from include.modelling.metrics import evaluate, metric_of
 from include.modelling.out_of_fold import judged_rows, out_of_fold
+from include.modelling.scoring import score_rows
 from include.modelling.search import Trial, TrialDone, search
 from include.modelling.training_set import TrainingSet, wide
+from include.modelling.uncertainty import Estimate, estimate
 from include.replay.known import Known
 from include.use_cases.schema import UseCase
 
@@ -46,6 +48,8 @@ class Learned:
         The monitor compares later rows with it.
     partitions : list of str
         All that were used, the holdout included.
+    holdout_estimate : Estimate or None
+        The metric on the holdout, with what chance may have done; None for clustering.
     learned_until : str
         The newest that what serves has learned: the last one, or without a refit the last one
         before the holdout.
@@ -59,6 +63,7 @@ class Learned:
     values: dict[str, dict[str, float]]
     holdout_X: pd.DataFrame  # noqa: N815  scikit-learn's name
     partitions: list[str]
+    holdout_estimate: Estimate | None
     learned_until: str
 
     @cached_property
@@ -116,10 +121,21 @@ def learn(known: Known, training: TrainingSet) -> Learned:
         values=values,
         holdout_X=training.holdout_X,
         partitions=training.partitions,
+        holdout_estimate=_holdout_estimate(use_case, evaluated, training),
         learned_until=(
             training.partitions[-1] if use_case.deploy.refit else training.learned_from[-1]
         ),
     )
+
+
+def _holdout_estimate(
+    use_case: UseCase, evaluated: Pipeline, training: TrainingSet
+) -> Estimate | None:
+    if training.holdout_y is None:
+        return None
+    truth = training.holdout_y.to_numpy(dtype=np.float64)
+    score = score_rows(evaluated, training.holdout_X, use_case)
+    return estimate(metric_of(use_case), truth, score, training.holdout_blocks)
 
 
 def _configuration(use_case: UseCase, training: TrainingSet) -> tuple[str, Params]:

@@ -35,7 +35,7 @@ class Ruling:
     low: float | None = None
 
 
-Gate = Callable[[UseCase, Learned, Learned | None, TrainingSet, int], Ruling]
+Judge = Callable[[UseCase, Learned, Learned | None, TrainingSet, int], Ruling]
 """Judges a challenger against the champion on the training set's holdout, at its k-th look."""
 
 

@@ -12,7 +12,7 @@ from include.modelling.scoring import score_rows
 from include.modelling.training_set import TrainingSet
 from include.replay.known import History, Known
 from include.replay.learn import Learned
-from include.replay.policies import Gate, Policy
+from include.replay.policies import Judge, Policy
 from include.replay.watch import Watch
 from include.retrain_trigger.facts import Champion, Facts, Request, Window, rows_to_learn
 
@@ -88,17 +88,20 @@ class Replayed:
     values : dict of (str, str) to float
         The metric of a model (named by its moment) on a partition, for every model that was trained
         and all partitions that came later.
+    models : dict of str to Learned
+        These models, by their moment.
     """
 
     partitions: list[str]
     runs: list[Run]
     values: dict[tuple[str, str], float]
+    models: dict[str, Learned] = field(default_factory=dict, repr=False)
 
 
 def replay(
     history: History,
     policies: Mapping[str, Policy],
-    gates: Mapping[str, Gate],
+    gates: Mapping[str, Judge],
     learner: Learner,
 ) -> Replayed:
     """Replay a history under each policy with each gate.
@@ -128,7 +131,7 @@ def replay(
         if training.learned is not None:
             models[moment] = training.learned
         log.info("%s: %s replayed", history.use_case.name, moment)
-    return Replayed(history.partitions, runs, _values(history, models))
+    return Replayed(history.partitions, runs, _values(history, models), models)
 
 
 class _Training:
@@ -162,10 +165,13 @@ def _serve(run: Run, known: Known, watch: Watch, watches: bool) -> None:
     if run.champion is not None:
         run.scored_by[known.moment] = run.champion
     for partition, model in run.scored_by.items():
-        run.windows[partition] = watch.look(model, partition, known)
+        earlier = [
+            key for key, other in run.scored_by.items() if other is model and key < partition
+        ]
+        run.windows[partition] = watch.look(model, partition, known, earlier)
 
 
-def _train(run: Run, policy: Policy, gate: Gate, known: Known, training: _Training) -> None:
+def _train(run: Run, policy: Policy, gate: Judge, known: Known, training: _Training) -> None:
     """Let the policy decide, and the gate judge what was trained."""
     use_case = known.history.use_case
     facts = facts_at(run, known)
@@ -224,7 +230,7 @@ def _values(history: History, models: Mapping[str, Learned]) -> dict[tuple[str, 
     for as_of, model in models.items():
         for partition in history.partitions:
             if partition > as_of:
-                rows = history.outcome(partition)
+                rows = history.outcomes(partition).rows
                 score = score_rows(model.estimator, rows.X, use_case)
                 values[as_of, partition] = metric.compute(rows.truth, score)
     return values

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+
+import numpy as np
+import pandas as pd
 
 from include.drift_monitor.current import Current
 from include.drift_monitor.drift import PREDICTION, sample
 from include.drift_monitor.examine import examine
+from include.drift_monitor.outcomes import Outcomes
+from include.modelling.blocks import Blocks, blocks_of
 from include.modelling.scoring import score_rows
+from include.modelling.uncertainty import MIN_BLOCKS
 from include.registry.package import ServableModel
 from include.replay.known import Known
 from include.replay.learn import Learned
@@ -29,24 +36,43 @@ class Watch:
     use_case: UseCase
     _seen: dict[tuple[str, str, bool], Window] = field(default_factory=dict, repr=False)
 
-    def look(self, model: Learned, partition: str, known: Known) -> Window:
-        """Examine a partition that a model served, with its labels where they have come."""
+    def look(
+        self, model: Learned, partition: str, known: Known, earlier: Sequence[str] = ()
+    ) -> Window:
+        """Examine a partition that a model served, with its labels where they have come.
+
+        Parameters
+        ----------
+        model : Learned
+            What served.
+        partition : str
+            Which partition.
+        known : Known
+            What is known now.
+        earlier : sequence of str
+            Partitions that the same model served before, oldest first: their outcomes are taken
+            with those of a partition that has too few independent units.
+        """
         labelled = self.use_case.labels is not None and partition in known.labelled
         asked = (model.as_of, partition, labelled)
         if asked not in self._seen:
-            self._seen[asked] = self._examined(model, partition, known, labelled)
+            self._seen[asked] = self._examined(model, partition, known, earlier, labelled)
         return self._seen[asked]
 
-    def _examined(self, model: Learned, partition: str, known: Known, labelled: bool) -> Window:
+    def _examined(
+        self,
+        model: Learned,
+        partition: str,
+        known: Known,
+        earlier: Sequence[str],
+        labelled: bool,
+    ) -> Window:
         X = known.features(partition)
-        outcomes = known.outcomes(partition) if labelled else None
-        estimator = model.estimator
         current = Current(
             rows=len(X),
             model=_servable(self.use_case, model),
-            scored=X.assign(**{PREDICTION: score_rows(estimator, X, self.use_case)}),
-            y=None if outcomes is None else outcomes.truth,
-            score=None if outcomes is None else score_rows(estimator, outcomes.X, self.use_case),
+            scored=X.assign(**{PREDICTION: score_rows(model.estimator, X, self.use_case)}),
+            outcomes=self._outcomes(model, known, [*earlier, partition]) if labelled else None,
             inputs=(),
         )
         findings, _ = examine(self.use_case, current)
@@ -58,6 +84,25 @@ class Watch:
             model_version=model.as_of,
         )
 
+    def _outcomes(self, model: Learned, known: Known, partitions: Sequence[str]) -> Outcomes:
+        """Take the newest partitions, until there are enough independent units."""
+        use_case, count = self.use_case, 1
+        unit, by = use_case.deploy.resample_by, use_case.train.split.by
+
+        def blocks() -> Blocks:
+            units = [known.outcomes(key).units for key in partitions[-count:]]
+            return blocks_of(unit, pd.concat(units, ignore_index=True), by)
+
+        while len(np.unique(blocks())) < MIN_BLOCKS and count < len(partitions):
+            count += 1
+        rows = [known.outcomes(key).rows for key in partitions[-count:]]
+        return Outcomes(
+            y=np.concatenate([each.truth for each in rows]),
+            score=np.concatenate([score_rows(model.estimator, each.X, use_case) for each in rows]),
+            blocks=blocks(),
+            partitions=list(partitions[-count:]),
+        )
+
 
 def _servable(use_case: UseCase, model: Learned) -> ServableModel:
     """Make the package of a model, as far as the monitor reads it."""
@@ -66,6 +111,7 @@ def _servable(use_case: UseCase, model: Learned) -> ServableModel:
     # has numbers of its own.
     scored_by = model.estimator if use_case.task == "clustering" else model.evaluated
     scores = score_rows(scored_by, reference, use_case)
+    known = model.holdout_estimate
     return ServableModel(
         use_case=use_case,
         version=model.as_of,
@@ -77,6 +123,7 @@ def _servable(use_case: UseCase, model: Learned) -> ServableModel:
             "metrics": model.values["model"],
             "baselines": {name: model.values[name] for name in ("dummy", "linear")},
             "holdout_rows": len(model.holdout_X),
+            "holdout_estimate": None if known is None else asdict(known),
         },
         python=OwnPython(use_case.name, ()),
     )

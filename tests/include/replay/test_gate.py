@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from include.replay.gate import gate
+from include.modelling.fit import fit
+from include.replay.gate import Gate
 from include.replay.known import History
 from include.replay.learn import learn
 from include.replay.policies import POLICIES, promote_all
@@ -33,7 +34,7 @@ def models(history: History, champion: str, challenger: str):
 def test_the_first_model_is_judged_against_the_dummy(history):
     known = history.at("2024-04")
     training = known.training_set()
-    ruling = gate(history.use_case, learn(known, training), None, training, 1)
+    ruling = Gate()(history.use_case, learn(known, training), None, training, 1)
     assert ruling.promote
     assert ruling.low is None, "over no champion nothing is claimed"
     assert any(reason.startswith("dummy: ") for reason in ruling.reasons)
@@ -41,6 +42,7 @@ def test_the_first_model_is_judged_against_the_dummy(history):
 
 def test_a_model_that_knows_the_new_world_is_promoted_with_a_claim(history):
     old, new, training = models(history, "2024-04", "2024-07")
+    gate = Gate()
     ruling = gate(history.use_case, new, old, training, 1)
     assert ruling.promote
     assert ruling.low > 0.3, "the old one is worse than chance there"
@@ -53,13 +55,24 @@ def test_a_champion_that_learned_the_holdout_is_not_asked_for_freshness(history)
     known = history.at("2024-07")
     training = known.training_set()
     model = learn(known, training)
-    ruling = gate(history.use_case, replace(model, params={"C": 1e-6}), model, training, 1)
+    ruling = Gate()(history.use_case, replace(model, params={"C": 1e-6}), model, training, 1)
     assert not ruling.promote
     assert not any(reason.startswith("freshness") for reason in ruling.reasons)
 
 
+def test_a_refit_that_does_not_agree_may_not_serve(history):
+    """What would serve answers the opposite of what was judged."""
+    _, new, training = models(history, "2024-04", "2024-07")
+    upside_down = fit(
+        history.use_case, new.candidate, new.params, training.train_X, 1 - training.train_y
+    )
+    ruling = Gate()(history.use_case, replace(new, serve=lambda: upside_down), None, training, 1)
+    assert not ruling.promote
+    assert ruling.reasons[-1].startswith("refit: ")
+
+
 def test_with_the_gate_the_declared_policy_recovers_too(history):
-    gates = {"gate": gate, "no gate": promote_all}
+    gates = {"gate": Gate(), "no gate": promote_all}
     report = report_on(history.use_case, replay(history, POLICIES, gates, learn), 1)
     means = {(line.policy, line.gate): line.mean for line in report.lines}
     assert means["declared", "gate"] > means["never", "gate"] + 0.1

@@ -17,7 +17,7 @@ def test_rows_come_with_their_partition_and_labels_later(history):
     assert known.labelled == ["2024-01", "2024-02"]
     assert known.rows() == {"2024-01": 600, "2024-02": 600}
     assert len(known.features("2024-03")) == 600
-    assert len(known.outcomes("2024-02").truth) == 600
+    assert len(known.outcomes("2024-02").rows.truth) == 600
 
 
 def test_a_row_that_has_not_come_is_an_error(history):

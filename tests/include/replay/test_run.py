@@ -114,21 +114,36 @@ def test_looks_at_one_holdout_are_counted(tmp_path):
 
 def told(found: Replayed, up_to: str) -> list[tuple]:
     """Tell all that was decided and served up to a moment."""
-    return [
-        (
-            run.policy,
-            run.gate,
-            {key: model for key, model in run.served.items() if key <= up_to},
-            [key for key in run.trainings if key <= up_to],
-            [each for each in run.promotions if each.as_of <= up_to],
-            {key: window for key, window in run.windows.items() if key < up_to},
-        )
-        for run in found.runs
-    ] + [
-        (model, key, value)
-        for (model, key), value in found.values.items()
-        if model <= up_to and key <= up_to
-    ]
+    return (
+        [
+            (
+                run.policy,
+                run.gate,
+                {key: model for key, model in run.served.items() if key <= up_to},
+                [key for key in run.trainings if key <= up_to],
+                [each for each in run.promotions if each.as_of <= up_to],
+                {key: window for key, window in run.windows.items() if key < up_to},
+            )
+            for run in found.runs
+        ]
+        + [
+            (model, key, value)
+            for (model, key), value in found.values.items()
+            if model <= up_to and key <= up_to
+        ]
+        + [
+            (
+                key,
+                model.candidate,
+                model.params,
+                model.values,
+                model.partitions,
+                model.learned_until,
+            )
+            for key, model in found.models.items()
+            if key <= up_to
+        ]
+    )
 
 
 def test_a_planted_future_changes_nothing_before_it(tmp_path, year):
