@@ -23,13 +23,11 @@ from include.lake.table import Writer
 from include.modelling.estimators import make
 from include.modelling.scoring import score_rows
 from include.train_tune import reproduce as reproduction
-from include.train_tune.finish import finish
-from include.train_tune.prepare import prepare
 from include.train_tune.reproduce import reproduce
-from include.train_tune.trial import run_trial
 from tests.support.houses import House, make_house
 from tests.support.lakes import fill
 from tests.support.packages import tiny_rows
+from tests.support.trainings import train
 
 
 @pytest.fixture
@@ -38,14 +36,8 @@ def house(tmp_path) -> House:
 
 
 def _train(house: House, as_of: str = "2024-02") -> str:
-    prepared = prepare(house.use_case, as_of, house.lake, house.registry, f"run {as_of}")
-    for one in prepared.trials:
-        run_trial(
-            "tiny", prepared, one["candidate"], one["number"], house.lake, house.registry,
-            house.optuna,
-        )  # fmt: skip
-    done = finish("tiny", prepared, house.lake, house.registry, house.optuna, house.work)
-    return done.version
+    linear_only = house.use_case.task == "classification"
+    return train(house, as_of, f"run {as_of}", linear_only=linear_only).version
 
 
 def _refit(house: House, version: str) -> Refit:
