@@ -13,7 +13,6 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 from include.due.mixed import named_in_tags
 from include.errors import DataContractError
 from include.lake.table import Lake
-from include.modelling.blocks import days, grouped
 from include.modelling.choice import Choice, choose
 from include.modelling.estimators import Params, dummy, linear
 from include.modelling.fit import fit, threads
@@ -184,13 +183,12 @@ def _choose(
     use_case: UseCase, completed: Sequence[TrialDone], training: TrainingSet, kept: Path | None
 ) -> Choice:
     truth, positions = judged_rows(use_case, training)
-    blocks = grouped(days(training.train_times.iloc[positions]))
     return choose(
         use_case,
         completed,
         lambda trial: scores_of(use_case, trial, training, kept),
         truth,
-        blocks,
+        training.train_blocks[positions],
     )
 
 

@@ -74,9 +74,7 @@ class CompareModelsOperator(PhaseOperator):
             judged = self._judged(version)
             current = self.ledger.current()
             champion = current.version if current else None
-            same = current is not None and current.evaluated_version == judged
-            theirs = judged if same else champion
-            verdict = facts_of(compare(self.config, judged, theirs, self.lake, self.registry))
+            verdict = facts_of(compare(self.config, judged, champion, self.lake, self.registry))
         if self.override and champion != version:
             by = f"promoted by {person_of(context)} whatever the verdict: {self.override}"
             verdict |= {"promote": True, "reasons": [by, *verdict["reasons"]]}

@@ -1,7 +1,7 @@
 """`make demo`: lands flights month by month until a retrained model has replaced the first.
 
 Exit code 0 only if it really happened: rows were quarantined, drift was judged, the monitor asked
-for a retraining, and the gate promoted a better candidate. The stack stays up.
+for a retraining, the gate promoted one candidate and rejected another. The stack stays up.
 """
 
 from __future__ import annotations
@@ -51,6 +51,7 @@ class Demo:
         self._start()
         self._first_champion()
         self._turn_again()
+        self._ask_by_hand()
         self.seconds["total"] = round(time.monotonic() - started, 1)
         found = self._facts()
         report.write(self.settings.home / "demo.json", found)
@@ -73,7 +74,8 @@ class Demo:
             verify_key=self.settings.verify_key,
             cache=self.settings.home / "models",
         )
-        self.watch = Watch(AirflowApi(self.stack), say=lambda line: print(line, flush=True))
+        self.api = AirflowApi(self.stack)
+        self.watch = Watch(self.api, say=lambda line: print(line, flush=True))
 
     def _first_champion(self) -> None:
         print(
@@ -97,6 +99,24 @@ class Demo:
                 self.watch.until_at_rest(
                     lambda month=month: self._taken_in(month), f"{month} monitored"
                 )
+
+    def _ask_by_hand(self) -> None:
+        """Ask for what the gate has to reject: fewer trials, and no newer data."""
+        before = self.registry.versions(LEAD)
+        if any(self.registry.judged(LEAD, version) == "rejected" for version in before):
+            return  # the demo is run again
+        champion = self.registry.version_of(LEAD, "champion")
+        assert champion is not None  # noqa: S101  for mypy: it serves
+        as_of = self.registry.details(LEAD, champion)["tags"]["as_of"]
+        print(f"\n4. Asking by hand for a training of {LEAD} as of {as_of}, with fewer trials")
+
+        def judged() -> bool:
+            made = [each for each in self.registry.versions(LEAD) if each not in before]
+            return any(self.registry.judged(LEAD, each) for each in made)
+
+        with self._timed("training by hand"):
+            self.api.trigger(f"{LEAD}__train_tune", as_of, {"trials": 1})
+            self.watch.until_at_rest(judged, "the verdict on it")
 
     def _land(self, month: str, outcomes_of: str | None) -> None:
         """Land what has not landed yet: running the demo again goes on where it was."""

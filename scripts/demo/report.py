@@ -24,16 +24,16 @@ def told(found: dict[str, Any]) -> str:
     """Tell the facts: the table, the models, one prediction, the addresses."""
     return "\n".join(
         [
-            "\n4. What happened\n",
+            "\n5. What happened\n",
             *_table([HEADINGS, *(_row(p, found["metrics"]) for p in found["partitions"])]),
             *_asked(found["partitions"]),
-            "\n5. The models, beside a dummy and a linear one (on each model's own holdout)\n",
+            "\n6. The models, beside a dummy and a linear one (on each model's own holdout)\n",
             *_table(_models(found["models"])),
             *_gate(found["models"]),
-            "\n6. One prediction\n",
+            "\n7. One prediction\n",
             f"  $ {found['prediction']['command']}",
             f"  {json.dumps(found['prediction']['answer'])}",
-            "\n7. Look around (the stack is up; `make down` stops it)\n",
+            "\n8. Look around (the stack is up; `make down` stops it)\n",
             *(f"  {name:<8} {address}" for name, address in found["addresses"].items()),
             f"  Log in to Airflow as {found['login']['user']!r}; "
             f"the password is in {found['login']['password_file']}",
@@ -56,6 +56,9 @@ def missing(found: dict[str, Any], lead: str) -> list[str]:
         "two trainings asked for": len(asked) >= 2,
         "a second promotion by the gate": bool(champion and previous)
         and champion["verdict"] == "promoted",
+        "a challenger that the gate rejected": any(
+            m["verdict"] == "rejected" for m in found["models"][lead]
+        ),
         "a champion that has learned the newest labels": champion is not None
         and champion["refit_of"] is not None,
         "a champion better than the dummy": champion is not None

@@ -1,7 +1,10 @@
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 
+from include.modelling.blocks import blocks_of
 from include.modelling.estimators import defaults, make
 from include.modelling.folds import time_folds
 from include.modelling.metrics import metric_of
@@ -15,7 +18,10 @@ def training_of(use_case, rows=400) -> TrainingSet:
     X, y = frame[use_case.features.columns], None
     if use_case.labels is not None:
         y = frame["outcome"].astype("int64" if use_case.task == "classification" else "float64")
-    return TrainingSet(X, y, frame["at"], X, y, [], [], "2024-01", [])
+    blocks = blocks_of("day", frame, "at")
+    return TrainingSet(
+        X, y, frame["at"], X, y, frame["at"], blocks, blocks, [], [], ["2024-01"], []
+    )
 
 
 def test_scores_are_of_later_rows_than_those_learned_fold_after_fold():
@@ -45,10 +51,11 @@ def test_the_index_of_the_rows_does_not_matter():
     use_case = tiny_use_case()
     training = training_of(use_case)
     index = pd.Index(np.arange(400)[::-1] + 7)
-    moved = TrainingSet(
-        training.train_X.set_axis(index), training.train_y.set_axis(index), training.train_times,
-        training.holdout_X, training.holdout_y, [], [], "2024-01", [],
-    )  # fmt: skip
+    moved = replace(
+        training,
+        train_X=training.train_X.set_axis(index),
+        train_y=training.train_y.set_axis(index),
+    )
     for here, there in zip(
         judged_rows(use_case, training), judged_rows(use_case, moved), strict=True
     ):
