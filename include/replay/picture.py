@@ -44,9 +44,7 @@ def draw(report: Report, path: Path) -> Path:
             label=f"{line.policy}{', ' + line.gate if line.gate else ''}: {line.mean:.4f}",
         )
     axes.set_ylabel(f"{report.metric} of what served")
-    axes.set_title(
-        f"{report.use_case}: labels come {report.label_delay} partitions later", fontsize=10
-    )
+    axes.set_title(report.use_case, fontsize=10)
     axes.tick_params(axis="x", rotation=45)
     axes.legend(fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
     path.parent.mkdir(parents=True, exist_ok=True)

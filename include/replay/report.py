@@ -204,8 +204,7 @@ def text_of(report: Report) -> str:
     better = "higher" if report.greater_is_better else "lower"
     lines = [
         f"{report.use_case}: {report.metric} ({better} is better) of what served, mean of"
-        f" {len(report.partitions)} partitions, {first} to {last}; labels come"
-        f" {report.label_delay} partitions later",
+        f" {len(report.partitions)} partitions, {first} to {last}; {_delay(report)}",
         "",
         f"{'policy':<16}{'gate':<10}{report.metric:>10}{'trainings':>11}{'promotions':>12}"
         f"{'regret':>20}{'against every, no gate':>26}",
@@ -219,11 +218,18 @@ def text_of(report: Report) -> str:
     claimed = [(one.claimed, one.gain) for one in report.paid if one.claimed is not None]
     if claimed:
         lines += [
-            f"{len(claimed)} promotions that replaced a model: the gate vouched for"
-            f" {fmean(low for low, _ in claimed):+.4f} on average, the next partition brought"
+            f"Promotions that replaced a model: {len(claimed)}. The gate vouched for a gain above"
+            f" {fmean(low for low, _ in claimed):+.4f} on average; the next partition brought"
             f" {fmean(gain for _, gain in claimed):+.4f}."
         ]
     return "\n".join(lines)
+
+
+def _delay(report: Report) -> str:
+    if report.label_delay == 0:
+        return "labels come with their rows"
+    partitions = "partition" if report.label_delay == 1 else "partitions"
+    return f"labels come {report.label_delay} {partitions} later"
 
 
 def _said(difference: Difference) -> str:

@@ -114,8 +114,8 @@ def test_what_a_promotion_brought_on_the_next_partition():
     assert paid["declared", "03"].claimed == 0.05
     assert paid["every partition", "04"].gain == pytest.approx(-0.04)
     assert (
-        "1 promotions that replaced a model: the gate vouched for +0.0500 on average, the next"
-        " partition brought +0.0600." in text_of(report())
+        "Promotions that replaced a model: 1. The gate vouched for a gain above +0.0500 on average;"
+        " the next partition brought +0.0600." in text_of(report())
     )
 
 
@@ -144,8 +144,10 @@ def test_the_table_and_its_json_say_the_same():
     ]  # fmt: skip
     assert text.splitlines()[0] == (
         "tiny: roc_auc (higher is better) of what served, mean of 3 partitions, 03 to 05; labels"
-        " come 1 partitions later"
+        " come 1 partition later"
     )
+    assert "labels come with their rows" in text_of(replace(found, label_delay=0))
+    assert "labels come 2 partitions later" in text_of(replace(found, label_delay=2))
     again = json.loads(json.dumps(found.as_json()))
     assert again["lines"][1]["mean"] == pytest.approx(0.6933, abs=1e-4)
 

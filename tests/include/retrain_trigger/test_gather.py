@@ -460,14 +460,12 @@ def test_windows_are_of_partitions_that_are_new_to_the_champion(rows, windows):
     assert windows_of(champion, rows) == windows
 
 
-def test_what_a_champion_knows_ends_with_its_training_set_also_where_the_holdout_is_longer(
-    tmp_path: Path,
-):
-    """The ledger names the first partition of the holdout; a refit learned the whole of it."""
+def test_what_a_champion_knows_is_older_than_its_as_of_where_labels_come_late(tmp_path: Path):
+    """The ledger says it: the as-of partition had no labels yet, so it is in no training set."""
     world = make_world(tmp_path)
     for key in ("2024-01", "2024-02", "2024-03"):
         month(world, key)
-    world.crown(as_of="2024-04", holdout="2024-02", partitions=["2024-01", "2024-02", "2024-03"])
+    world.crown(as_of="2024-04", holdout="2024-03")
     facts = gather(world.use_case, "2024-04", world.lake, world.registry, world.ledger.current())
     assert facts.champion == Champion("1", as_of="2024-04", known_up_to="2024-03")
     assert (facts.rows, facts.new_rows) == (1200 - 300, 0)
