@@ -43,12 +43,15 @@ class Month:
         What `build_features` makes.
     y : Series of shape (n_rows,)
         The label.
+    times : Series of timestamp, shape (n_rows,)
+        The scheduled hour.
     day : ndarray of shape (n_rows,)
         Number of the UTC day of each row, from 0.
     """
 
     X: pd.DataFrame
     y: pd.Series[Any]
+    times: pd.Series[Any]
     day: npt.NDArray[np.intp]
 
 
@@ -79,8 +82,9 @@ def month(use_case: str, key: str) -> Month:
     frame = clean.merge(known, on=case.ingest.key, validate="one_to_one")
     frame = frame.sort_values(["time_hour", *case.ingest.key], ignore_index=True)
     X = build_features(frame.drop(columns=label), tables, case, python_of(case))
-    day, _ = pd.factorize(days(frame["time_hour"]), sort=True)
-    return Month(X, _label(frame[label], case.labels.rule), day)
+    times = frame["time_hour"]
+    day, _ = pd.factorize(days(times), sort=True)
+    return Month(X, _label(frame[label], case.labels.rule), times, day)
 
 
 def window(use_case: str, keys: list[str]) -> tuple[pd.DataFrame, pd.Series[Any]]:
@@ -99,13 +103,24 @@ def seeded(case: UseCase, random_state: int) -> UseCase:
     return case.model_copy(update={"train": train})
 
 
-def scores(
-    case: UseCase, candidate: str, params: dict[str, Any], known: list[str], asked: list[str]
-) -> list[Floats]:
-    """Fit one configuration on the months `known`, and score each of the months `asked`."""
-    X, y = window(case.name, known)
-    model = fit(case, candidate, params, X, y)
-    return [score_rows(model, month(case.name, key).X, case) for key in asked]
+def months_before(key: str, count: int) -> list[str]:
+    """Name so many months before one.
+
+    >>> months_before("2013-05", 3)
+    ['2013-02', '2013-03', '2013-04']
+    """
+    end = MONTHS.index(key)
+    return MONTHS[end - count : end]
+
+
+def fitted(case: UseCase, candidate: str, params: dict[str, Any], known: list[str]) -> Any:
+    """Fit one configuration on the months `known`."""
+    return fit(case, candidate, params, *window(case.name, known))
+
+
+def scored(model: Any, case: UseCase, key: str) -> Floats:
+    """Score a month."""
+    return score_rows(model, month(case.name, key).X, case)
 
 
 def _read(path: Path, columns: dict[str, Any]) -> pa.Table:

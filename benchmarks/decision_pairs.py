@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.stats import norm, rankdata
 
-from benchmarks.decision_flights import MONTHS, Floats, month, scores
+from benchmarks.decision_flights import Floats, fitted, month, months_before, scored
 from include.modelling.metrics import metric_of
 from include.modelling.uncertainty import estimate_gain
 from include.use_cases.loader import get
@@ -149,13 +149,12 @@ def main() -> int:
     for use_case, models in MODELS.items():
         found: dict[tuple[str, str], list[dict[str, float]]] = {pair: [] for pair in PAIRS}
         for key in JUDGED:
-            end, case = MONTHS.index(key), get(use_case)
+            case, known = get(use_case), months_before(key, KNOWN + 1)
             scored = {
-                name: scores(case, candidate, params, MONTHS[end - KNOWN : end], [key])[0]
-                for name, (candidate, params) in models.items()
+                name: scored(fitted(case, *model, known[1:]), case, key)
+                for name, model in models.items()
             }
-            before = MONTHS[end - 1 - KNOWN : end - 1]
-            scored["older"] = scores(case, *models["boosting"], before, [key])[0]
+            scored["older"] = scored(fitted(case, *models["boosting"], known[:-1]), case, key)
             for ours, theirs in PAIRS:
                 measured = measure_pair(use_case, key, scored[ours], scored[theirs])
                 found[ours, theirs].append(measured)

@@ -156,7 +156,9 @@ class MaeWorld:
         usual = math.sqrt(2 / math.pi) * _mean_scale(freedom) * math.exp(spread**2 / 2)
         # The dummy predicts 0; its MAE is the mean absolute value of the label.
         truth = rng.normal(0, DUMMY_MAE * math.sqrt(math.pi / 2), rows)
-        return Drawn(truth, [truth + each * mae / usual for each, mae in zip(error, maes)], day)
+        return Drawn(
+            truth, [truth + each * mae / usual for each, mae in zip(error, maes, strict=True)], day
+        )
 
     def _day_spread(self, freedom: float) -> float:
         """Give the standard deviation of a day's log scale that makes `difference_icc` true.
@@ -172,25 +174,25 @@ class MaeWorld:
 
 
 def auc_rho_02(kind: Kind) -> AucWorld:
-    """Scores and their difference have a day ICC of 0.02, and each class has its own days.
+    """Give scores and their difference a day ICC of 0.02, with days of each class by itself.
 
-    With days of each class by itself, the row bootstrap is as wrong as the issue's audit found it.
+    With common days, the row bootstrap would be less wrong than the audit found it.
     """
     return AucWorld(CORRELATION[kind], 0.02, 0.02, 0.0)
 
 
 def auc_as_flights(kind: Kind) -> AucWorld:
-    """All of it as measured."""
+    """Take all of it as measured."""
     return AucWorld(CORRELATION[kind], SCORE_ICC, DIFFERENCE_ICC[kind], CLASS_CORRELATION[kind])
 
 
 def mae_rho_02(kind: Kind) -> MaeWorld:
-    """The difference of absolute errors has a day ICC of 0.02."""
+    """Give the difference of absolute errors a day ICC of 0.02."""
     return MaeWorld(ERROR_CORRELATION[kind], ERROR_DAY_CORRELATION[kind], 0.02)
 
 
 def mae_as_flights(kind: Kind) -> MaeWorld:
-    """All of it as measured."""
+    """Take all of it as measured."""
     return MaeWorld(
         ERROR_CORRELATION[kind], ERROR_DAY_CORRELATION[kind], ERROR_DIFFERENCE_ICC[kind]
     )

@@ -1,0 +1,245 @@
+"""The questions put to the gate, in worlds in which the true answer is known.
+
+Each scenario plays one holdout and says what the gate did, and what it did before, on the same
+rows. A rate over many seeds is a row of the table.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+from scipy.stats import norm
+
+from benchmarks import decision_before as before
+from benchmarks.decision_worlds import (
+    CHAMPION_AUC,
+    CHAMPION_MAE,
+    DUMMY_MAE,
+    LINEAR_AUC,
+    LINEAR_MAE,
+    AucWorld,
+    Drawn,
+    MaeWorld,
+)
+from include.deploy.evidence import Evidence, Question
+from include.deploy.rule import Verdict, judge
+from include.modelling.metrics import METRICS_BY_TASK, Metric
+from include.modelling.uncertainty import Estimate, estimate_gain
+from include.use_cases.amounts import Amount
+from include.use_cases.schema import Deploy, Slices
+
+World = AucWorld | MaeWorld
+Sense = Literal["at most", "at least"]
+Floats = npt.NDArray[np.float64]
+
+AUC = METRICS_BY_TASK["classification"]["roc_auc"]
+MAE = METRICS_BY_TASK["regression"]["mae"]
+NOTHING = Amount.of(0)
+SLICES = 10
+SLICE = "slice"
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """One row of the table.
+
+    Attributes
+    ----------
+    name : str
+        Stable: it seeds the draws.
+    words : str
+        What is counted.
+    play : callable
+        ``play(rng)`` draws one holdout and returns whether it is counted, after and before.
+    limit : float or None
+        Of the share; None where it is only reported.
+    sense : {'at most', 'at least'}
+        How to read the limit.
+    """
+
+    name: str
+    words: str
+    play: Callable[[np.random.Generator], tuple[float, float]]
+    limit: float | None = None
+    sense: Sense = "at most"
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What a scenario draws: a world, how many rows, and how good the challenger truly is.
+
+    Attributes
+    ----------
+    gain : float
+        True gain over the champion: in the metric's unit, negative for a loss.
+    share : float
+        The same as a share of the champion's skill over the dummy, added to `gain`.
+    """
+
+    world: World
+    rows: int
+    gain: float = 0.0
+    share: float = 0.0
+
+    @property
+    def metric(self) -> Metric:
+        """ROC AUC or the mean absolute error."""
+        return AUC if isinstance(self.world, AucWorld) else MAE
+
+    def values(self, challengers: int = 1, champions: int = 1) -> list[float]:
+        """Give the true metrics: challengers, champions, linear."""
+        if isinstance(self.world, AucWorld):
+            champion, linear, dummy = CHAMPION_AUC, LINEAR_AUC, 0.5
+        else:
+            champion, linear, dummy = CHAMPION_MAE, LINEAR_MAE, DUMMY_MAE
+        gain = self.gain + self.share * abs(champion - dummy)
+        challenger = champion + (gain if self.metric.greater_is_better else -gain)
+        return [*[challenger] * challengers, *[champion] * champions, linear]
+
+    def draw(self, rng: np.random.Generator, challengers: int = 1, champions: int = 1) -> Drawn:
+        """Draw one holdout."""
+        return self.world.draw(rng, self.rows, self.values(challengers, champions))
+
+
+def question(metric: Metric, drawn: Drawn, ours: Floats, theirs: Floats) -> Question:
+    """Ask as the gate does."""
+    truth = drawn.truth
+    known = [metric.compute(truth, score) for score in (ours, theirs)]
+    values = [value if math.isfinite(value) else None for value in known]
+    return Question(*values, estimate_gain(metric, truth, ours, theirs, drawn.day))
+
+
+def evidence(
+    metric: Metric,
+    drawn: Drawn,
+    *,
+    ours: int = 0,
+    configuration: int | None = None,
+    freshness: int | None = None,
+    newer: bool = False,
+) -> Evidence:
+    """Gather the gate's evidence for score `ours` against those that the questions name."""
+
+    def against(number: int | None) -> Question | None:
+        if number is None:
+            return None
+        return question(metric, drawn, drawn.scores[ours], drawn.scores[number])
+
+    dummy = np.zeros(len(drawn.truth))
+    return Evidence(
+        metric=metric.name,
+        dummy=question(metric, drawn, drawn.scores[ours], dummy),
+        linear=question(metric, drawn, drawn.scores[ours], drawn.scores[-1]),
+        rows=len(drawn.truth),
+        holdout_partition="simulated",
+        configuration=against(configuration),
+        freshness=against(freshness),
+        same_configuration=configuration is None,
+        newer=newer,
+        champion="1",
+    )
+
+
+def configuration(
+    setting: Setting, min_effect: Amount, rng: np.random.Generator
+) -> tuple[float, float]:
+    """Ask whether another configuration is better; the champion has learned the holdout."""
+    drawn, metric = setting.draw(rng), setting.metric
+    verdict = judge(evidence(metric, drawn, configuration=1), Deploy(min_effect=min_effect))
+    return verdict.promote, _before(metric, drawn, min_effect)
+
+
+def both_questions(setting: Setting, rng: np.random.Generator) -> tuple[float, float]:
+    """Ask both questions: the champion has not learned the holdout, nor is it older."""
+    drawn, metric = setting.draw(rng, champions=2), setting.metric
+    gathered = evidence(metric, drawn, configuration=1, freshness=2)
+    return judge(gathered, Deploy(min_effect=NOTHING)).promote, _before(metric, drawn, NOTHING)
+
+
+def refresh(setting: Setting, rng: np.random.Generator) -> tuple[float, float]:
+    """Ask whether a model of the same configuration that knows newer data may serve."""
+    drawn, metric = setting.draw(rng), setting.metric
+    verdict = judge(evidence(metric, drawn, freshness=1, newer=True), Deploy())
+    return verdict.promote, _before(metric, drawn, Deploy().min_effect)
+
+
+def three_looks(setting: Setting, rng: np.random.Generator) -> tuple[float, float]:
+    """Judge three equal challengers on one holdout, until one is promoted."""
+    drawn, metric, deploy = (
+        setting.draw(rng, challengers=3),
+        setting.metric,
+        Deploy(min_effect=NOTHING),
+    )
+    after = any(
+        judge(evidence(metric, drawn, ours=one, configuration=3), deploy, look=one + 1).promote
+        for one in range(3)
+    )
+    return after, any(_before(metric, drawn, NOTHING, ours=one, theirs=3) for one in range(3))
+
+
+def few_positives(world: AucWorld, rng: np.random.Generator) -> tuple[float, float]:
+    """Count verdicts that do not say in words what the rows lack: 4 to 10 positives of 1,000."""
+    values = Setting(world, 1000, gain=0.15).values()
+    drawn = world.with_positives(rng, 1000, int(rng.integers(4, 11)), values)
+    verdict = judge(evidence(AUC, drawn, configuration=1), Deploy())
+    low = before.lower_bound(AUC, drawn.truth, drawn.scores[0], drawn.scores[1])
+    return not names_what_is_missing(verdict), math.isnan(low)
+
+
+def names_what_is_missing(verdict: Verdict) -> bool:
+    """Return whether a verdict refuses for want of data, in words, and has no bound that is NaN."""
+    said = " ".join(verdict.reasons)
+    missing = "not enough data" in said and "nan" not in said.lower()
+    return missing and not verdict.promote and verdict.confidence_low is None
+
+
+def slices(
+    world: AucWorld, rows: int, worse: bool, rng: np.random.Generator
+) -> tuple[float, float]:
+    """Return whether a slice blocks a challenger that is better by .02; one slice may be worse.
+
+    All else is made certain, so that nothing but a slice can refuse it. The slice that is worse
+    is so by twice `deploy.slices.max_drop`.
+    """
+    values = Setting(world, rows, gain=0.02).values()
+    drawn = world.draw(rng, rows, values)
+    which = rng.permutation(np.arange(rows) % SLICES)
+    deploy = Deploy(slices=Slices(columns=[SLICE]))
+    ours, theirs, _ = drawn.scores
+    if worse:
+        assert deploy.slices is not None  # noqa: S101  for mypy
+        drop = 2 * deploy.slices.max_drop.within(CHAMPION_AUC - 0.5)
+        ours = ours + (which == 0) * drawn.truth * (
+            _distance(CHAMPION_AUC - drop) - _distance(values[0])
+        )
+    asked = {}
+    for one in range(SLICES):
+        here = which == one
+        part = Drawn(drawn.truth[here], [], drawn.day[here])
+        asked[f"{SLICE}={one}"] = question(AUC, part, ours[here], theirs[here])
+    gathered = evidence(AUC, drawn, configuration=1)
+    certain = Estimate(0.02, 1e-9, 30)
+    surely = {
+        name: replace(getattr(gathered, name), gain=certain)
+        for name in ("dummy", "linear", "configuration")
+    }
+    verdict = judge(replace(gathered, **surely, slices=asked), deploy)
+    return not verdict.promote, before.blocks(AUC, drawn.truth, ours, theirs, which)
+
+
+def _before(
+    metric: Metric, drawn: Drawn, min_effect: Amount, ours: int = 0, theirs: int = 1
+) -> bool:
+    truth, pair = drawn.truth, [drawn.scores[ours], drawn.scores[theirs]]
+    dummy = metric.compute(truth, np.zeros(len(truth)))
+    needed = min_effect.within(metric.compute(truth, pair[1]) - dummy)
+    return before.promotes(metric, truth, pair[0], pair[1], needed)
+
+
+def _distance(auc: float) -> float:
+    return math.sqrt(2) * float(norm.ppf(auc))
