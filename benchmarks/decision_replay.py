@@ -48,6 +48,7 @@ def replay_rows(path: Path | None = None) -> Iterator[Row]:
         sense="at least",
         share=False,
         n=0 if found is None else len(found["partitions"]),
+        n_before=0,
         code="" if found is None else found.get("code", "unknown"),
     )
     yield _claims(found)
@@ -74,6 +75,7 @@ def _claims(found: dict[str, Any] | None) -> Row:
         sense="at least",
         share=False,
         n=len(beyond),
+        n_before=0,
         code="" if found is None else found.get("code", "unknown"),
     )
 

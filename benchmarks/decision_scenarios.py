@@ -45,6 +45,22 @@ SLICE = "slice"
 
 
 @dataclass(frozen=True)
+class Outcome:
+    """Whether one holdout is counted.
+
+    Attributes
+    ----------
+    now : bool
+        By the gate.
+    before : callable
+        By the method before, which takes most of the time: called for some of the seeds.
+    """
+
+    now: bool
+    before: Callable[[], bool]
+
+
+@dataclass(frozen=True)
 class Scenario:
     """One row of the table.
 
@@ -55,7 +71,7 @@ class Scenario:
     words : str
         What is counted.
     play : callable
-        ``play(rng)`` draws one holdout and returns whether it is counted, after and before.
+        ``play(rng)`` draws one holdout and decides.
     limit : float or None
         Of the share; None where it is only reported.
     sense : {'at most', 'at least'}
@@ -64,7 +80,7 @@ class Scenario:
 
     name: str
     words: str
-    play: Callable[[np.random.Generator], tuple[float, float]]
+    play: Callable[[np.random.Generator], Outcome]
     limit: float | None = None
     sense: Sense = "at most"
 
@@ -145,50 +161,54 @@ def evidence(
     )
 
 
-def configuration(
-    setting: Setting, min_effect: Amount, rng: np.random.Generator
-) -> tuple[float, float]:
+def configuration(setting: Setting, min_effect: Amount, rng: np.random.Generator) -> Outcome:
     """Ask whether another configuration is better; the champion has learned the holdout."""
     drawn, metric = setting.draw(rng), setting.metric
     verdict = judge(evidence(metric, drawn, configuration=1), Deploy(min_effect=min_effect))
-    return verdict.promote, _before(metric, drawn, min_effect)
+    return Outcome(verdict.promote, lambda: _before(metric, drawn, min_effect))
 
 
-def both_questions(setting: Setting, rng: np.random.Generator) -> tuple[float, float]:
+def both_questions(setting: Setting, rng: np.random.Generator) -> Outcome:
     """Ask both questions: the champion has not learned the holdout, nor is it older."""
     drawn, metric = setting.draw(rng, champions=2), setting.metric
     gathered = evidence(metric, drawn, configuration=1, freshness=2)
-    return judge(gathered, Deploy(min_effect=NOTHING)).promote, _before(metric, drawn, NOTHING)
+    verdict = judge(gathered, Deploy(min_effect=NOTHING))
+    return Outcome(verdict.promote, lambda: _before(metric, drawn, NOTHING))
 
 
-def refresh(setting: Setting, rng: np.random.Generator) -> tuple[float, float]:
+def refresh(setting: Setting, rng: np.random.Generator) -> Outcome:
     """Ask whether a model of the same configuration that knows newer data may serve."""
     drawn, metric = setting.draw(rng), setting.metric
     verdict = judge(evidence(metric, drawn, freshness=1, newer=True), Deploy())
-    return verdict.promote, _before(metric, drawn, Deploy().min_effect)
+    return Outcome(verdict.promote, lambda: _before(metric, drawn, Deploy().min_effect))
 
 
-def three_looks(setting: Setting, rng: np.random.Generator) -> tuple[float, float]:
+def three_looks(setting: Setting, rng: np.random.Generator) -> Outcome:
     """Judge three equal challengers on one holdout, until one is promoted."""
     drawn, metric, deploy = (
         setting.draw(rng, challengers=3),
         setting.metric,
         Deploy(min_effect=NOTHING),
     )
-    after = any(
+    now = any(
         judge(evidence(metric, drawn, ours=one, configuration=3), deploy, look=one + 1).promote
         for one in range(3)
     )
-    return after, any(_before(metric, drawn, NOTHING, ours=one, theirs=3) for one in range(3))
+    return Outcome(
+        now, lambda: any(_before(metric, drawn, NOTHING, ours=one, theirs=3) for one in range(3))
+    )
 
 
-def few_positives(world: AucWorld, rng: np.random.Generator) -> tuple[float, float]:
+def few_positives(world: AucWorld, rng: np.random.Generator) -> Outcome:
     """Count verdicts that do not say in words what the rows lack: 4 to 10 positives of 1,000."""
     values = Setting(world, 1000, gain=0.15).values()
     drawn = world.with_positives(rng, 1000, int(rng.integers(4, 11)), values)
     verdict = judge(evidence(AUC, drawn, configuration=1), Deploy())
-    low = before.lower_bound(AUC, drawn.truth, drawn.scores[0], drawn.scores[1])
-    return not names_what_is_missing(verdict), math.isnan(low)
+    pair = drawn.scores[:2]
+    return Outcome(
+        not names_what_is_missing(verdict),
+        lambda: math.isnan(before.lower_bound(AUC, drawn.truth, *pair)),
+    )
 
 
 def names_what_is_missing(verdict: Verdict) -> bool:
@@ -198,9 +218,7 @@ def names_what_is_missing(verdict: Verdict) -> bool:
     return missing and not verdict.promote and verdict.confidence_low is None
 
 
-def slices(
-    world: AucWorld, rows: int, worse: bool, rng: np.random.Generator
-) -> tuple[float, float]:
+def slices(world: AucWorld, rows: int, worse: bool, rng: np.random.Generator) -> Outcome:
     """Return whether a slice blocks a challenger that is better by .02; one slice may be worse.
 
     All else is made certain, so that nothing but a slice can refuse it. The slice that is worse
@@ -229,7 +247,9 @@ def slices(
         for name in ("dummy", "linear", "configuration")
     }
     verdict = judge(replace(gathered, **surely, slices=asked), deploy)
-    return not verdict.promote, before.blocks(AUC, drawn.truth, ours, theirs, which)
+    return Outcome(
+        not verdict.promote, lambda: before.blocks(AUC, drawn.truth, ours, theirs, which)
+    )
 
 
 def _before(

@@ -152,6 +152,7 @@ def _promotions(judged: Sequence[Sequence[tuple[Judged, Judged]]], seeds: int) -
         sense="at most",
         share=True,
         n=sum(map(len, judged)),
+        n_before=sum(map(len, judged)),
         code=code_version(),
     )
 
@@ -160,14 +161,14 @@ def _gains(judged: Sequence[Sequence[tuple[Judged, Judged]]]) -> Iterator[Row]:
     """Say what the promoted ones gained then, and in the next month; months as units."""
     for name, words in (("gain", "on the holdout"), ("next_gain", "in the next month")):
         figures: list[float | None] = []
-        count = 0
+        counts = []
         for which in (0, 1):
             means = [
                 fmean(getattr(pair[which], name) for pair in pairs if pair[which].promoted)
                 for pairs in judged
                 if any(pair[which].promoted for pair in pairs)
             ]
-            count = count if which else len(means)
+            counts.append(len(means))
             figures += [fmean(means) if means else None, _error(means) if means[1:] else None]
         yield Row(
             f"{NAME}/{name}",
@@ -176,7 +177,8 @@ def _gains(judged: Sequence[Sequence[tuple[Judged, Judged]]]) -> Iterator[Row]:
             limit=None,
             sense="at least",
             share=False,
-            n=count,
+            n=counts[0],
+            n_before=counts[1],
             code=code_version(),
         )
 

@@ -35,7 +35,7 @@ class Row:
         How to read the limit.
     share : bool
         Whether the figures are shares, shown in per cent.
-    n : int
+    n, n_before : int
         Cases, or independent groups of them.
     code : str
         The commit that was measured.
@@ -51,6 +51,7 @@ class Row:
     sense: str
     share: bool
     n: int
+    n_before: int
     code: str
 
     @property
@@ -77,7 +78,8 @@ class Row:
 def share_row(
     name: str,
     words: str,
-    outcomes: Sequence[tuple[float, float]],
+    now: Sequence[bool],
+    before: Sequence[bool],
     limit: float | None,
     sense: str,
     code: str,
@@ -87,13 +89,12 @@ def share_row(
     The standard error is binomial, with two cases of either kind added, so that 0 of 200 is not
     taken for certain (Agresti & Coull, American Statistician 52, 1998, 119-126).
     """
-    n = len(outcomes)
     figures: list[float] = []
-    for column in zip(*outcomes, strict=True):
-        count = sum(map(bool, column))
+    for cases in (now, before):
+        count, n = sum(cases), len(cases)
         p = (count + 2) / (n + 4)
         figures += [count / n, math.sqrt(p * (1 - p) / (n + 4))]
-    return Row(name, words, *figures, limit, sense, True, n, code)
+    return Row(name, words, *figures, limit, sense, True, len(now), len(before), code)
 
 
 def markdown(rows: Sequence[Row]) -> str:
