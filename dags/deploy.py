@@ -1,9 +1,15 @@
 """### Deploy
 
-Scores champion and challenger on the same rows. The challenger is promoted only if it is better by
-more than chance (`deploy.confidence`) and by at least `deploy.min_effect`, and in no slice worse by
-more than `deploy.slices.max_drop`. The first champion must beat the dummy model by the same rules,
-without slices. Then waits until the serving application answers with it.
+Judges a challenger on the newest labelled rows, which it has not learned from. Whole days are the
+unit of chance (`deploy.resample_by`), and every bound holds at `deploy.confidence`, which repeated
+looks at one holdout share. Two questions are asked where they can be: is its *configuration* better
+than the champion's, both fitted again at `deploy.origins` moments of the holdout; and is it, being
+*fresher*, better than the champion as it serves. It is promoted when it is surely better by more
+than `deploy.min_effect`, or knows newer data and surely loses less than `deploy.margin`; in any
+case it must surely beat the dummy, and not be surely worse than the linear baseline, nor in a slice
+by more than `deploy.slices.max_drop`. A first champion may pass on the point estimate against the
+dummy where the data are too few to be sure; the reasons say so. Then waits until the serving
+application answers with it.
 
 **Runs** for each `<use case>.candidate`; by hand with a form or by REST with the as-of partition as
 partition key, or by "materialize" on the champion. **Produces** `<use case>.champion`, one event
@@ -13,7 +19,7 @@ for each partition that the new champion has to score.
 start the Dag again with the same key. `confirm_serving` fails when the serving application does not
 load the champion within an hour; its `/health` says why; clear the task afterwards. To roll back,
 name the model version and the reason in the form, with the version's as-of partition as key.
-**Expected skips**: a challenger that is not better is rejected with reasons, and `promote` and what
+**Expected skips**: a challenger that fails is rejected with reasons, and `promote` and what
 follows are skipped.
 """
 

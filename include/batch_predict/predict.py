@@ -133,7 +133,8 @@ def predict_partition(
 
 def _refuse_what_it_knows(model: ServableModel, partition: str) -> None:
     if partition in model.facts["partitions"]:
-        held_out = partition == model.facts["holdout_partition"]
+        facts = model.facts
+        held_out = partition in (facts.get("holdout_partitions") or [facts["holdout_partition"]])
         raise DataContractError(
             f"{model.use_case.name}: model version {model.version} was "
             f"{'judged by' if held_out else 'trained on'} {partition}, so scoring it would "

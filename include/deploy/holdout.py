@@ -1,81 +1,69 @@
-"""The rows that models are compared on: one holdout, and of it the features of each model."""
+"""The rows of a challenger's training, and of them the features of each model."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import pandas as pd
+import pyarrow as pa
 
 from include.errors import DataContractError
 from include.lake.frames import arrow_schema, to_pandas
-from include.lake.pins import pinned_versions
+from include.lake.schemas import PARTITION
 from include.lake.table import Lake
 from include.model_features import features_for
-from include.modelling.labelled_rows import LABEL
 from include.registry.package import ServableModel
 from include.use_cases.schema import UseCase
 
 
 @dataclass(frozen=True, eq=False)
-class Holdout:
-    """The last partition of a challenger's training, as the lake was then.
+class NamedRows:
+    """Some rows, as the lake was when the challenger was trained.
 
     Attributes
     ----------
     use_case : UseCase
         The challenger's.
-    partition : str
-        Its key.
-    keys : DataFrame of shape (n_rows, n_key)
-        Which rows, sorted. Every model is judged on these.
-    y : Series or None
-        Labels on the index of `keys`; None for clustering.
+    keys : DataFrame of shape (n_rows, 1 + n_key)
+        Which rows, in order of time: their partition and their key.
     features_version : int
         Delta version of the `features` table: models with another definition build their features
         from what this version was made from.
     """
 
     use_case: UseCase
-    partition: str
     keys: pd.DataFrame
-    y: pd.Series[Any] | None
     features_version: int
 
+    @classmethod
+    def of(cls, rows: pa.Table, use_case: UseCase, features_version: int) -> NamedRows:
+        """Name the rows of a table that `LabelledRows.newest` has read."""
+        types = {name: use_case.ingest.columns[name] for name in use_case.ingest.key}
+        keys = rows.select(list(types)).cast(arrow_schema(types))
+        frame = to_pandas(keys).assign(**{PARTITION: rows[PARTITION].to_pylist()})
+        return cls(use_case, frame, features_version)
+
     def features_of(self, model: ServableModel, lake: Lake) -> pd.DataFrame:
-        """Give a model its own features of these rows, on the index of `keys`.
+        """Give a model its own features of these rows, in their order.
 
         Raises
         ------
         DataContractError
             What the model needs is gone.
         """
-        at = self.features_version
-        frame = features_for(model, self.partition, lake, at, named_by=self.use_case).frame
+        frames = [
+            features_for(
+                model, partition, lake, self.features_version, named_by=self.use_case
+            ).frame.assign(**{PARTITION: partition})
+            for partition in sorted(self.keys[PARTITION].unique())
+        ]
         key = list(self.keys.columns)
+        frame = pd.concat(frames, ignore_index=True)
         rows = self.keys.merge(frame, on=key, how="inner", validate="one_to_one")  # in this order
         if len(rows) != len(self.keys):
             raise DataContractError(
                 f"{model.use_case.name}: model version {model.version} must have features of all "
-                f"{len(self.keys)} rows of {self.partition}, got {len(rows)}. Run feature for it."
+                f"{len(self.keys)} rows of {frame[PARTITION].iloc[0]} to "
+                f"{frame[PARTITION].iloc[-1]}, got {len(rows)}. Run feature for them."
             )
         return rows[model.use_case.features.columns]
-
-
-def holdout_of(challenger: ServableModel, lake: Lake) -> Holdout:
-    """Read which rows a challenger is judged on: those of its holdout that have a label."""
-    use_case, facts = challenger.use_case, challenger.facts
-    key, partition = list(use_case.ingest.key), facts["partitions"][-1]
-    versions = pinned_versions(lake, facts["inputs"])
-    features = lake.table(use_case.name, "features")
-    version = versions[features.name]
-    types = {name: use_case.ingest.columns[name] for name in key}
-    rows = to_pandas(features.read([partition], arrow_schema(types), version))
-    if use_case.labels is not None:
-        labels = lake.table(use_case.name, "labels")
-        wanted = arrow_schema({**types, LABEL: "float64"})
-        outcomes = labels.read([partition], wanted, versions[labels.name])
-        rows = rows.merge(to_pandas(outcomes), on=key, how="inner", validate="one_to_one")
-    rows = rows.sort_values(key, kind="stable", ignore_index=True)
-    y = None if use_case.labels is None else rows[LABEL].astype("float64")
-    return Holdout(use_case, partition, rows[key], y, version)

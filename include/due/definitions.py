@@ -139,7 +139,7 @@ def _monitoring(use_case: UseCase) -> Parts:
 def _decisions(use_case: UseCase) -> Parts:
     return {
         "retrain": _plain(use_case.retrain),
-        "train.min_partitions": use_case.train.min_partitions,
+        "train.min_partitions": use_case.partitions_needed,
     }
 
 

@@ -17,13 +17,14 @@ def model_text(lineage: ModelLineage) -> str:
     """Write a model's lineage: what it is, what it learned from, what it made."""
     tags, prepared = lineage.tags, lineage.prepared
     partitions = prepared["partitions"]
+    held_out = prepared.get("holdout_partitions") or partitions[-1:]
     blocks = [
         [
             f"{lineage.use_case}, model version {lineage.version}: {tags.get('candidate', '?')}",
             f"  registered  {_moment(lineage.registered_at)}, package sha256 "
             f"{_short(tags.get('package_sha256'))}",
-            f"  trained     as of {prepared['as_of']}, on {_span(partitions[:-1])}, "
-            f"judged on {prepared['holdout_partition']}",
+            f"  trained     as of {prepared['as_of']}, on {_span(partitions[: -len(held_out)])}, "
+            f"judged on {_span(held_out)}",
             f"  by          MLflow run {prepared['run_id']}, code {tags.get('code_version', '?')}, "
             f"lock {tags.get('lock_hash', '?')}",
             f"  verdict     {tags.get('verdict', 'none yet')}",

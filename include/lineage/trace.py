@@ -218,7 +218,8 @@ def _learned(commits: Commits, partition: str, registry: Registry) -> list[Learn
         except DataContractError:
             continue  # of an earlier release: it does not say which partitions it used
         if partition in prepared.partitions:
-            part = "holdout" if partition == prepared.holdout_partition else "training"
+            held_out = prepared.holdout_partitions or [prepared.holdout_partition]
+            part = "holdout" if partition in held_out else "training"
             as_it_is = _as_it_is(commits, partition, prepared)
             found.append(Learned(version, part, prepared.as_of, as_it_is))
     return found

@@ -29,7 +29,7 @@ KEPT_S = 7 * 24 * 3600
 """A training that left its files behind is over after so many seconds."""
 
 # No column of the lake begins so.
-_LABEL, _TIME = "#label", "#time"
+_LABEL, _TIME, _BLOCK = "#label", "#time", "#block"
 
 
 def keep(training: TrainingSet, folder: Path) -> None:
@@ -39,11 +39,24 @@ def keep(training: TrainingSet, folder: Path) -> None:
         if old == folder or time.time() - old.stat().st_mtime > KEPT_S:
             forget(old)
     draft = Path(tempfile.mkdtemp(prefix="draft-", dir=folder.parent))
-    _write(draft / "train.arrow", training.train_X, training.train_y, training.train_times)
-    _write(draft / "holdout.arrow", training.holdout_X, training.holdout_y)
+    _write(
+        draft / "train.arrow",
+        training.train_X,
+        {_LABEL: training.train_y, _TIME: training.train_times, _BLOCK: training.train_blocks},
+    )
+    _write(
+        draft / "holdout.arrow",
+        training.holdout_X,
+        {
+            _LABEL: training.holdout_y,
+            _TIME: training.holdout_times,
+            _BLOCK: training.holdout_blocks,
+        },
+    )
     facts = {
         "partitions": training.partitions,
         "learned_from": training.learned_from,
+        "holdout_partitions": training.holdout_partitions,
         "inputs": [asdict(one) for one in training.inputs],
     }
     (draft / "facts.json").write_text(json.dumps(facts), encoding="utf-8")
@@ -54,22 +67,26 @@ def load_kept(folder: Path, load: Callable[[], TrainingSet]) -> TrainingSet:
     """Read what `keep` wrote into a folder; where that is not possible, load it."""
     try:
         facts = json.loads((folder / "facts.json").read_text(encoding="utf-8"))
-        train_X, train_y, times = _read(folder / "train.arrow")
-        holdout_X, holdout_y, _ = _read(folder / "holdout.arrow")
+        holdout_partitions = facts["holdout_partitions"]
+        train_X, train = _read(folder / "train.arrow")
+        holdout_X, holdout = _read(folder / "holdout.arrow")
     except FileNotFoundError:
         return load()
-    except (OSError, ValueError, pa.ArrowException) as error:
+    except (OSError, ValueError, KeyError, pa.ArrowException) as error:
         log.warning("%s cannot be read (%s): the lake is read again", folder, error)
         return load()
     return TrainingSet(
         train_X=train_X,
-        train_y=train_y,
-        train_times=times,
+        train_y=_named(train.get(_LABEL), "label"),
+        train_times=train[_TIME],
+        train_blocks=train[_BLOCK].to_numpy(),
         holdout_X=holdout_X,
-        holdout_y=holdout_y,
+        holdout_y=_named(holdout.get(_LABEL), "label"),
+        holdout_times=holdout[_TIME],
+        holdout_blocks=holdout[_BLOCK].to_numpy(),
         partitions=facts["partitions"],
         learned_from=facts["learned_from"],
-        holdout_partition=facts["partitions"][-1],
+        holdout_partitions=holdout_partitions,
         inputs=[Input(**one) for one in facts["inputs"]],
     )
 
@@ -79,20 +96,16 @@ def forget(folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def _write(
-    path: Path, X: pd.DataFrame, y: pd.Series[Any] | None, times: pd.Series[Any] | None = None
-) -> None:
-    extra = {name: one for name, one in ((_LABEL, y), (_TIME, times)) if one is not None}
+def _write(path: Path, X: pd.DataFrame, beside: dict[str, Any]) -> None:
+    extra = {name: one for name, one in beside.items() if one is not None}
     table = pa.Table.from_pandas(X.assign(**extra), preserve_index=False)
     feather.write_feather(table, path, compression="uncompressed")
 
 
-def _read(path: Path) -> tuple[pd.DataFrame, pd.Series[Any] | None, Any]:
+def _read(path: Path) -> tuple[pd.DataFrame, dict[str, pd.Series[Any]]]:
     """Map the file into memory: trials that run side by side share its pages."""
     frame = feather.read_table(path, memory_map=True).to_pandas(split_blocks=True)
-    extra = {name: frame.pop(name) for name in (_LABEL, _TIME) if name in frame}
-    times = extra.get(_TIME)
-    return frame, _named(extra.get(_LABEL), "label"), times
+    return frame, {name: frame.pop(name) for name in (_LABEL, _TIME, _BLOCK) if name in frame}
 
 
 def _named(column: pd.Series[Any] | None, name: str) -> pd.Series[Any] | None:

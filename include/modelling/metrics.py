@@ -1,4 +1,4 @@
-"""The metrics of each task, and how sure one can be of the difference between two models."""
+"""The metrics of each task, and the rows that models are judged on."""
 
 from __future__ import annotations
 
@@ -17,10 +17,6 @@ from include.modelling.scoring import score_rows
 from include.use_cases.schema import Task, UseCase
 
 Floats = npt.NDArray[np.float64]
-
-RESAMPLES = 300
-MAX_RESAMPLED_ROWS = 50_000
-"""More rows cost seconds and move the bound by less than its own noise."""
 
 
 @dataclass(frozen=True)
@@ -125,10 +121,10 @@ class Judged:
     truth: Floats
 
 
-def judged(
-    use_case: UseCase, X: pd.DataFrame, y: pd.Series[Any] | None, max_rows: int | None = None
-) -> Judged:
+def judged(use_case: UseCase, X: pd.DataFrame, y: pd.Series[Any] | None) -> Judged:
     """Choose the rows models are judged on: the same for every model, whatever the process.
+
+    All of them, but for clustering: of these 2,000 at most, drawn with a fixed seed.
 
     Parameters
     ----------
@@ -138,16 +134,13 @@ def judged(
         Features.
     y : Series or None
         Labels; None for clustering.
-    max_rows : int, optional
-        At most so many, drawn with a fixed seed. Clustering has a limit of its own, 2,000.
     """
-    limit = len(X) if max_rows is None else max_rows
-    limit = min(limit, clusters.MAX_ROWS) if y is None else limit
-    if limit < len(X):
-        chosen = np.sort(np.random.default_rng(0).choice(len(X), limit, replace=False))
-        X, y = X.iloc[chosen], None if y is None else y.iloc[chosen]
-    truth = clusters.space(X, use_case) if y is None else y.to_numpy(dtype=np.float64)
-    return Judged(X, truth)
+    if y is not None:
+        return Judged(X, y.to_numpy(dtype=np.float64))
+    if len(X) > clusters.MAX_ROWS:
+        drawn = np.random.default_rng(0).choice(len(X), clusters.MAX_ROWS, replace=False)
+        X = X.iloc[np.sort(drawn)]
+    return Judged(X, clusters.space(X, use_case))
 
 
 def evaluate(
@@ -195,46 +188,3 @@ def by_slice(
             if math.isfinite(found):
                 slices[f"{column}={value}"] = {"rows": len(positions), "value": found}
     return slices
-
-
-def bootstrap(
-    metric: Metric,
-    truth: Floats,
-    scores: Sequence[Floats],
-    resamples: int = RESAMPLES,
-    random_state: int = 0,
-) -> Floats:
-    """Compute the metric of several models on the same resamples of the rows.
-
-    Paired: what the models have in common (hard rows, easy rows) cancels out of their difference.
-    Rows are drawn with replacement (Efron, Annals of Statistics 7, 1979).
-
-    Parameters
-    ----------
-    metric : Metric
-        What to compute.
-    truth : ndarray
-        As in `Judged`.
-    scores : sequence of ndarray, each of shape (rows,)
-        One for each model.
-    resamples : int
-        How many.
-    random_state : int
-        Seed: the same rows give the same answer.
-
-    Returns
-    -------
-    ndarray, shape (resamples, models)
-    """
-    rows = len(truth)
-    rng = np.random.default_rng(random_state)
-    means = None if metric.per_row is None else [metric.per_row(truth, each) for each in scores]
-    values = np.empty((resamples, len(scores)))
-    for resample in range(resamples):
-        drawn = np.bincount(rng.integers(0, rows, rows), minlength=rows).astype(np.float64)
-        for model, score in enumerate(scores):
-            if means is not None:
-                values[resample, model] = drawn @ means[model] / rows
-            else:
-                values[resample, model] = metric.compute(truth, score, drawn)
-    return values

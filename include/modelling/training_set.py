@@ -14,8 +14,10 @@ import pyarrow as pa
 
 from include.errors import DataContractError
 from include.lake.frames import to_pandas
+from include.lake.pins import pinned_versions
 from include.lake.schemas import PARTITION
 from include.lake.table import Input, Lake
+from include.modelling.blocks import Blocks, blocks_of
 from include.modelling.label_coverage import label_coverage
 from include.modelling.labelled_rows import LABEL, LabelledRows
 from include.use_cases.schema import UseCase
@@ -25,23 +27,25 @@ _SHARE_OF_RANGE = 1e-6
 
 @dataclass(frozen=True, eq=False)
 class TrainingSet:
-    """Training rows in order of time, and the held-out last partition.
+    """Training rows in order of time, and the held-out last partitions.
 
     Attributes
     ----------
     train_X : DataFrame
         Features in order of time, at most `train.max_rows`, the newest; as `narrow` makes them.
     holdout_X : DataFrame
-        Features in order of time, all of the partition, in the types of `build_features`.
+        Features in order of time, all of the partitions, in the types of `build_features`.
     train_y, holdout_y : Series or None
         Labels on the same index; None for clustering.
-    train_times : Series
-        When each training row was: `train.split.by`.
+    train_times, holdout_times : Series
+        When each row was: `train.split.by`.
+    train_blocks, holdout_blocks : ndarray of int
+        Which rows are not independent of each other: see `deploy.resample_by`.
     partitions : list of str
-        All of them, the last is the holdout.
+        All of them, the holdout's at the end.
     learned_from : list of str
         The partitions of the training rows: the newest, until `train.max_rows` was full.
-    holdout_partition : str
+    holdout_partitions : list of str
         Later than every training row.
     inputs : list of Input
         Tables, their versions and ids that were read.
@@ -52,10 +56,18 @@ class TrainingSet:
     train_times: pd.Series[Any]
     holdout_X: pd.DataFrame  # noqa: N815  as above
     holdout_y: pd.Series[Any] | None
+    holdout_times: pd.Series[Any]
+    train_blocks: Blocks
+    holdout_blocks: Blocks
     partitions: list[str]
     learned_from: list[str]
-    holdout_partition: str
+    holdout_partitions: list[str]
     inputs: list[Input]
+
+    @property
+    def holdout_partition(self) -> str:
+        """The newest partition that the model is trained or judged on."""
+        return self.holdout_partitions[-1]
 
 
 def labelled_partitions(use_case: UseCase, lake: Lake, as_of: str) -> list[str]:
@@ -80,6 +92,7 @@ def load_training_set(
     as_of: str,
     versions: Mapping[str, int] | None = None,
     partitions: Sequence[str] | None = None,
+    held_out: int | None = None,
 ) -> TrainingSet:
     """Load what was known up to and with the as-of partition.
 
@@ -98,25 +111,29 @@ def load_training_set(
         Delta version to read by table name (``'flight_delays.features'``); the newest by default.
     partitions : sequence of str, optional
         Exactly these, as an earlier call gave them; all labelled ones up to `as_of` by default.
+    held_out : int, optional
+        How many of these, the last, are held out; `UseCase.held_out` by default.
 
     Raises
     ------
     DataContractError
-        If there are fewer labelled partitions than ``train.min_partitions``, or a partition's rows
-        and labels have no key in common.
+        If there are fewer labelled partitions than `UseCase.partitions_needed`, or a partition's
+        rows and labels have no key in common.
     """
     chosen = list(partitions or labelled_partitions(use_case, lake, as_of))
-    needed = use_case.train.min_partitions
+    held_out = held_out or use_case.held_out
+    needed = max(use_case.train.min_partitions, held_out + 1)
     if len(chosen) < needed:
         what = "partitions" if use_case.labels is None else "labelled partitions"
         raise DataContractError(
             f"{use_case.name}: training needs at least {needed} {what} up to {as_of} "
-            f"(train.min_partitions, the last is held out), got {len(chosen)}: {chosen}. "
+            f"(train.min_partitions, and one more than the {held_out} held out), got "
+            f"{len(chosen)}: {chosen}. "
             "Wait for more to land, or choose a later as-of partition."
         )
     tables = LabelledRows.of(use_case, lake, versions or {})
-    train = tables.newest(chosen[:-1], use_case.train.max_rows)
-    holdout = tables.newest(chosen[-1:])
+    train = tables.newest(chosen[:-held_out], use_case.train.max_rows)
+    holdout = tables.newest(chosen[-held_out:])
     for which, part in (("training", train), ("holdout", holdout)):
         if part.num_rows == 0:
             raise DataContractError(
@@ -127,13 +144,36 @@ def load_training_set(
         train_X=narrow(train, use_case),
         train_y=_label(train, use_case),
         train_times=train[use_case.train.split.by].to_pandas(),
+        train_blocks=_blocks(train, use_case),
+        holdout_times=holdout[use_case.train.split.by].to_pandas(),
+        holdout_blocks=_blocks(holdout, use_case),
         # As wide as a request's features: what is judged here is what will answer.
         holdout_X=to_pandas(holdout.select(use_case.features.columns)),
         holdout_y=_label(holdout, use_case),
         partitions=chosen,
         learned_from=sorted(train[PARTITION].unique().to_pylist()),
-        holdout_partition=chosen[-1],
+        holdout_partitions=chosen[-held_out:],
         inputs=tables.inputs,
+    )
+
+
+def load_as_then(use_case: UseCase, lake: Lake, facts: Mapping[str, Any]) -> TrainingSet:
+    """Load the training set of a model again, as its facts pin it.
+
+    Parameters
+    ----------
+    use_case : UseCase
+        As it was then.
+    lake : Lake
+        Holds features and labels.
+    facts : mapping
+        `as_of`, `inputs`, `partitions` and `holdout_partitions` of the training. A model of before
+        the last of these was trained with one partition held out.
+    """
+    versions = pinned_versions(lake, facts["inputs"])
+    held_out = len(facts.get("holdout_partitions") or [facts["partitions"][-1]])
+    return load_training_set(
+        use_case, lake, facts["as_of"], versions, facts["partitions"], held_out
     )
 
 
@@ -161,6 +201,12 @@ def wide(X: pd.DataFrame) -> pd.DataFrame:
     A k-means that was fitted in float32 refuses float64, and linear models fitted in it stop early.
     """
     return X.astype(dict.fromkeys(X.columns[X.dtypes == np.float32], "float64"))
+
+
+def _blocks(rows: pa.Table, use_case: UseCase) -> Blocks:
+    by, unit = use_case.train.split.by, use_case.deploy.resample_by
+    needed = dict.fromkeys([by, *({unit} - {"day", "rows"})])
+    return blocks_of(unit, rows.select(list(needed)).to_pandas(), by)
 
 
 def _label(rows: pa.Table, use_case: UseCase) -> pd.Series[Any] | None:

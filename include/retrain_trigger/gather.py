@@ -94,7 +94,7 @@ def decide(
     seen = lake.table(use_case.name, "monitoring").partition_versions([as_of]).get(as_of)
     facts = gather(use_case, as_of, lake, registry, champion, decisions, active)
     grain = use_case.ingest.partition.grain
-    decision = decide_from(facts, use_case.retrain, use_case.train.min_partitions, grain)
+    decision = decide_from(facts, use_case.retrain, use_case.partitions_needed, grain)
     return replace(decision, seen=seen)
 
 

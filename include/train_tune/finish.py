@@ -125,6 +125,7 @@ def finish(
         }
     facts = _facts(use_case, prepared, candidate, params, mean, values)
     facts["holdout_rows"] = len(training.holdout_X)
+    facts["learned_from"] = training.learned_from
     facts["slices"] = _slices(use_case, estimator, training)
     python = prepared.own_python(use_case_name)
     version = _register(use_case, python, estimator, training, facts, lake, registry, work_dir)
@@ -187,7 +188,8 @@ def _facts(
     values: dict[str, dict[str, float]],
 ) -> dict[str, Any]:
     lineage = (
-        "run_id", "as_of", "partitions", "holdout_partition", "inputs", "mixed_definitions"
+        "run_id", "as_of", "partitions", "holdout_partition", "holdout_partitions", "inputs",
+        "mixed_definitions",
     )  # fmt: skip
     return {
         **{name: getattr(prepared, name) for name in lineage},
@@ -230,6 +232,7 @@ def _register(
     tags = {
         "as_of": facts["as_of"],
         "holdout_partition": facts["holdout_partition"],
+        "holdout_from": facts["holdout_partitions"][0],
         "candidate": facts["candidate"],
         facts["metric"]: f"{facts['metrics'][facts['metric']]:.6g}",
         "code_version": facts["code_version"],

@@ -13,10 +13,9 @@ from typing import Any
 from include.due.definitions import DEFINITION
 from include.due.mixed import check_definitions, named_in_tags
 from include.errors import DataContractError
-from include.lake.pins import pinned_versions
 from include.lake.table import Lake
 from include.modelling.kept_training_set import keep, load_kept
-from include.modelling.training_set import TrainingSet, load_training_set
+from include.modelling.training_set import TrainingSet, load_as_then, load_training_set
 from include.provenance import code_version, lock_hash
 from include.registry import signing
 from include.registry.client import Registry
@@ -44,7 +43,7 @@ class Prepared:
     as_of : str
         The last partition that may be used.
     partitions : list of str
-        All that are used; the last is the holdout.
+        All that are used; the holdout's are the last.
     holdout_partition : str
         The last of them.
     inputs : list of dict
@@ -65,6 +64,8 @@ class Prepared:
     mixed_definitions : list of str
         What it learns from that another definition than today's has made; see
         `include.due.mixed`.
+    holdout_partitions : list of str
+        What the models are judged on. Empty in trainings of before: only the last one was.
     """
 
     run_id: str
@@ -78,6 +79,7 @@ class Prepared:
     python: list[list[str]]
     definitions: dict[str, dict[str, list[str]]]
     mixed_definitions: list[str] = field(default_factory=list)
+    holdout_partitions: list[str] = field(default_factory=list)
 
     def use_case(self, name: str) -> UseCase:
         """Return the use case as it was when the training was prepared."""
@@ -230,8 +232,7 @@ def load_pinned(
     """
 
     def load() -> TrainingSet:
-        versions = pinned_versions(lake, prepared.inputs)
-        return load_training_set(use_case, lake, prepared.as_of, versions, prepared.partitions)
+        return load_as_then(use_case, lake, vars(prepared))
 
     return load() if kept_in is None else load_kept(kept_in / prepared.run_id, load)
 
@@ -263,6 +264,7 @@ def _prepared(
         python=[list(file) for file in python_of(use_case).files],
         definitions=_definitions(use_case, lake, training.partitions),
         mixed_definitions=mixed,
+        holdout_partitions=training.holdout_partitions,
     )
 
 

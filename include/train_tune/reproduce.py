@@ -16,12 +16,12 @@ import pandas as pd
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from include.errors import DataContractError
-from include.lake.pins import pin_of, pinned_versions, table_of
+from include.lake.pins import pin_of, table_of
 from include.lake.table import Input, Lake
 from include.modelling.fit import fit, threads
 from include.modelling.metrics import evaluate
 from include.modelling.scoring import predictions, score_rows
-from include.modelling.training_set import TrainingSet, load_training_set
+from include.modelling.training_set import TrainingSet, load_as_then
 from include.provenance import environment
 from include.registry.client import Registry
 from include.registry.package import ServableModel
@@ -142,8 +142,7 @@ def _training_of(use_case: UseCase, facts: Mapping[str, Any], lake: Lake) -> Tra
     # The clean rows are not fitted: a model whose package learned the ranges of requests from rows
     # that are gone can still be fitted again.
     pins = [pin for pin in facts["inputs"] if not pin["table"].endswith(".clean")]
-    versions = pinned_versions(lake, pins)
-    return load_training_set(use_case, lake, facts["as_of"], versions, facts["partitions"])
+    return load_as_then(use_case, lake, {**facts, "inputs": pins})
 
 
 def _is_left(use_case: UseCase, pin: Input, partition: str, lake: Lake) -> bool:

@@ -47,6 +47,8 @@ Duration = Annotated[
     PlainSerializer(_duration_text, return_type=str),
 ]
 Count = Annotated[int, Field(ge=1)]
+HELD_OUT_DAYS = 10
+"""So many independent days the gate needs: `include.modelling.uncertainty.MIN_BLOCKS`."""
 Columns = dict[str, ColumnType]
 Share = Annotated[float, Field(ge=0, le=1)]
 # Under the landing root, so neither absolute nor with `..`: a use case reads only what landed.
@@ -218,7 +220,7 @@ class Features(Strict):
 
 
 class Split(Strict):
-    """How rows are split: the last labelled partition is held out, the others give folds."""
+    """How rows are split: the newest labelled rows are held out, the others give folds."""
 
     by: str = Field(description="The timestamp column that orders rows.")
     holdout: Literal["last_partition"] = "last_partition"
@@ -247,7 +249,9 @@ class Train(Strict):
     tuning: Tuning = Tuning()
     min_partitions: Annotated[int, Field(ge=2)] = Field(
         default=2,
-        description="Labelled partitions needed before a first training: the last is held out.",
+        description="Labelled partitions needed before a first training. Held out are the last "
+        "one, or the last ten days where partitions are days and deploy.resample_by is 'day': then "
+        "a first training needs eleven.",
     )
     max_rows: Annotated[int, Field(ge=1000)] = Field(
         default=200_000, description="At most so many training rows, the newest first."
@@ -384,6 +388,17 @@ class UseCase(Strict):
         """The input that says when a row was: it is joined with references as they were then."""
         times = (self.train.split.by, self.ingest.partition.column)
         return next((name for name in times if name in self.features.inputs), None)
+
+    @property
+    def held_out(self) -> int:
+        """How many partitions are held out: enough for the gate to have independent days."""
+        daily = self.ingest.partition.grain == "day" and self.deploy.resample_by == "day"
+        return HELD_OUT_DAYS if daily else 1
+
+    @property
+    def partitions_needed(self) -> int:
+        """How many labelled partitions a training needs."""
+        return max(self.train.min_partitions, self.held_out + 1)
 
     def landing_of(self, table: str) -> str | None:
         """Where the files of a table land; None for the labels of a use case without any.

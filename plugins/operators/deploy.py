@@ -30,12 +30,13 @@ ANNOUNCED_AT_ONCE = 50
 
 
 class CompareModelsOperator(PhaseOperator):
-    """Score champion and challenger on the same rows and reach a verdict.
+    """Judge a challenger against the champion and the baselines, on the challenger's holdout.
 
+    Configurations are fitted again at several origins of the holdout, so this takes a few fits.
     Judged is the newest model version that was trained as of the run's partition key, or the one
     that the form names. A verdict of no is a result: nothing fails. Started by an event, it is
-    skipped when the version has been judged. **Idempotent**: reads only. **XCom**: version,
-    promote, reasons, metrics. **Retries**: when MLflow or the lake does not answer.
+    skipped when the version has been judged. **Idempotent**: reads only. **XCom**: version and
+    the verdict with its reasons. **Retries**: when MLflow or the lake does not answer.
 
     :param partition: partition key (templated; by default the run's)
     :param version: model version (templated; empty for the newest as of the key)

@@ -40,7 +40,7 @@ train:
     - estimator: logistic_regression
   tuning: {trials: 2, sampler: random}
   max_rows: 10000
-deploy: {min_effect: 0.0}
+deploy: {min_effect: 0.0, resample_by: part}
 monitor: {min_rows: 30, sample_rows: 1000}
 retrain: {when: [drift, performance], monthly_budget: 30}
 """

@@ -79,12 +79,13 @@ def tiny_rows(
     colour = rng.choice(["red", "green", "blue"], rows)
     outcome = 1.0 * (x + (colour == "red") + rng.normal(0, 0.5, rows) > 0.5)
     start = pd.Timestamp(f"{month}-01", tz="UTC")
+    apart = pd.Timedelta(days=27) / max(rows, 1)  # days are the gate's independent units
     return pd.DataFrame(
         {
             "id": np.arange(rows, dtype=np.int64),
-            "at": (start + pd.to_timedelta(np.arange(rows), unit="min")).astype(
-                "datetime64[us, UTC]"
-            ),
+            "at": (start + pd.to_timedelta(np.arange(rows) * apart.total_seconds(), unit="s"))
+            .floor("s")
+            .astype("datetime64[us, UTC]"),
             "x": x,
             "z": rng.normal(0, 1, rows),
             "colour": pd.Series(colour, dtype="str"),
@@ -151,6 +152,7 @@ def make_package(
         "as_of": "2024-01",
         "partitions": list(partitions),
         "holdout_partition": partitions[-1],
+        "holdout_partitions": [partitions[-1]],
         "inputs": [],
         "run_id": run_id,
         "code_version": "test",

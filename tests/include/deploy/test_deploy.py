@@ -1,24 +1,24 @@
-"""Verdicts on scores made by hand, then with real models in a registry."""
+"""Verdicts on real models in a registry, and what becomes of them."""
 
 import json
 import shutil
 from dataclasses import asdict
 from pathlib import Path
 
-import numpy as np
-import pandas as pd
 import pytest
 
 from include import model_features
 from include.deploy.apply import promote, reject
-from include.deploy.compare import Verdict, compare, decide
+from include.deploy.compare import compare, learned_until
+from include.deploy.rule import Verdict
 from include.errors import ConfigError, DataContractError
 from include.feature.build import build_partition
 from include.lake.table import Writer
-from include.modelling.estimators import defaults, make
-from include.modelling.metrics import Judged
+from include.modelling.estimators import defaults
+from include.modelling.fit import fit
 from include.modelling.training_set import load_training_set
 from include.registry.package import write_package
+from include.use_cases.amounts import Amount
 from include.use_cases.loader import python_of
 from include.use_cases.schema import UseCase
 from tests.support.houses import House, make_house
@@ -26,171 +26,41 @@ from tests.support.lakes import fill, publish
 from tests.support.packages import TINY, tiny_rows, tiny_use_case
 from tests.support.registries import ledger_of, make_champion
 
-ROWS = 2_000
-RNG = np.random.default_rng(0)
-Y = (RNG.random(ROWS) < 0.3).astype(float)
-COLOUR = np.where(np.arange(ROWS) % 4 == 0, "red", "green")
-X = pd.DataFrame({"x": 0.0, "z": 0.0, "colour": COLOUR})
-NOISE = RNG.normal(size=ROWS)
-
-
-def _scores(signal: float) -> np.ndarray:
-    """Scores that tell the classes apart the better the stronger the signal."""
-    return 1 / (1 + np.exp(-(signal * Y + NOISE)))
-
-
-def _decide(challenger, champion=None, deploy=None, task="classification"):
-    use_case = tiny_use_case(task, deploy={"min_effect": 0.0, **(deploy or {})})
-    scores = {"challenger": challenger, "dummy": np.full(ROWS, 0.3)}
-    scores |= {} if champion is None else {"champion": champion}
-    version = None if champion is None else "7"
-    return decide(use_case, Judged(X, Y), scores, "2024-02", version, [])
-
-
-# The rule
-
-
-def test_a_clearly_better_challenger_is_promoted_with_its_numbers():
-    verdict = _decide(_scores(2.0), _scores(1.0))
-
-    assert verdict.promote
-    assert 0 < verdict.confidence_low < verdict.effect
-    assert verdict.effect == pytest.approx(verdict.challenger - verdict.champion)
-    assert verdict.reasons == [
-        f"better: roc_auc {verdict.challenger:.4f} against {verdict.champion:.4f} of the champion "
-        f"(version 7), gain {verdict.effect:+.4f}, at least {verdict.confidence_low:+.4f} at 95%"
-    ]
-    assert (verdict.rows, verdict.champion_version) == (ROWS, "7")
-
-
-def test_a_worse_challenger_is_not():
-    verdict = _decide(_scores(1.0), _scores(2.0))
-
-    assert not verdict.promote
-    assert verdict.effect < 0
-    assert verdict.reasons[0].startswith(
-        f"not surely better: roc_auc {verdict.challenger:.4f} against"
-    )
-    assert f"{verdict.effect:+.4f} of 0.0000 needed" in verdict.reasons[1]
-
-
-def test_an_equal_challenger_is_not():
-    verdict = _decide(_scores(1.0), _scores(1.0))
-    assert (verdict.promote, verdict.effect, verdict.confidence_low) == (False, 0.0, 0.0)
-
-
-def test_a_gain_that_chance_could_give_is_not_enough():
-    """The point estimate is better; resampled, it often is not."""
-    champion = _scores(1.0)
-    challenger = champion + 0.02 * np.random.default_rng(4).normal(size=ROWS) + 0.002 * Y
-    verdict = _decide(challenger, champion)
-    assert verdict.effect > 0
-    assert verdict.confidence_low <= 0
-    assert not verdict.promote
-    assert len(verdict.reasons) == 1
-
-
-def test_a_sure_gain_below_min_effect_is_not_enough():
-    sure = _decide(_scores(1.1), _scores(1.0), {"min_effect": 0.0})
-    needed = _decide(_scores(1.1), _scores(1.0), {"min_effect": 0.05})
-
-    assert sure.promote
-    assert sure.confidence_low > 0
-    assert not needed.promote
-    assert needed.reasons == [
-        f"too small a gain: roc_auc {needed.challenger:.4f} against {needed.champion:.4f} of the "
-        f"champion (version 7), {needed.effect:+.4f} of 0.0500 needed"
-    ]
-
-
-def test_more_confidence_asks_for_more():
-    low = [
-        _decide(_scores(1.2), _scores(1.0), {"confidence": c}).confidence_low for c in (0.8, 0.99)
-    ]
-    assert low[0] > low[1]
-
-
-def test_a_slice_that_gets_worse_stops_a_challenger_that_is_better_overall():
-    champion = _scores(1.0)
-    challenger = np.where(COLOUR == "red", RNG.random(ROWS), _scores(3.0))
-    slices = {"columns": ["colour"], "max_drop": 0.05, "min_rows": 100}
-
-    verdict = _decide(challenger, champion, {"slices": slices})
-
-    assert _decide(challenger, champion).promote
-    assert not verdict.promote
-    assert len(verdict.reasons) == 1
-    assert verdict.reasons[0].startswith("worse in slice colour=red (500 rows): roc_auc 0.")
-    assert verdict.reasons[0].endswith("0.0500 allowed")
-
-
-def test_a_slice_too_small_to_tell_is_left_out():
-    challenger = np.where(COLOUR == "red", RNG.random(ROWS), _scores(3.0))
-    slices = {"columns": ["colour"], "max_drop": 0.05, "min_rows": 501}
-    assert _decide(challenger, _scores(1.0), {"slices": slices}).promote
-
-
-def test_the_first_model_must_beat_the_dummy():
-    good, bad = _decide(_scores(1.0)), _decide(RNG.random(ROWS))
-
-    assert good.promote
-    assert good.champion is None
-    assert good.effect == pytest.approx(good.challenger - 0.5)
-    assert "of the dummy" in good.reasons[0]
-    assert not bad.promote
-
-
-def test_where_less_is_better_a_gain_is_less():
-    near, far = Y + 0.1, Y + 0.2
-    verdict = _decide(near, far, task="regression")
-    assert verdict.promote
-    assert verdict.effect == pytest.approx(0.1)
-    assert not _decide(far, near, task="regression").promote
-
-
-def test_a_champion_that_cannot_be_judged_gives_way_to_the_dummy():
-    use_case = tiny_use_case("clustering")
-    places = RNG.normal(size=(300, 2))
-    scores = {
-        "challenger": (places[:, 0] > 0).astype(float),
-        "dummy": RNG.integers(0, 2, 300).astype(float),
-        "champion": np.zeros(300),
-    }
-    verdict = decide(use_case, Judged(X.head(300), places), scores, "2024-02", "7", [])
-
-    assert verdict.promote
-    assert verdict.champion is None
-    assert (
-        verdict.reasons[0]
-        == "silhouette of the champion is not defined here: compared with the dummy"
-    )
-    json.dumps(asdict(verdict), allow_nan=False)
-
-
-# With models
-
 
 @pytest.fixture
 def house(tmp_path: Path) -> House:
     return make_house(tmp_path)
 
 
-def _register(house: House, name: str, noise: float = 0.0, columns=None, as_of="2024-02") -> str:
-    """Register a model; `noise` is the share of its training labels that are wrong."""
+def _register(
+    house: House,
+    name: str,
+    columns=None,
+    as_of="2024-02",
+    params=None,
+    learned_from=None,
+    tags=None,
+) -> str:
+    """Register a model of today's rows."""
     changes = {} if columns is None else {"features": {"inputs": columns, "numeric": columns}}
     use_case = tiny_use_case(house.use_case.task, **changes)
     training = load_training_set(house.use_case, house.lake, as_of)
-    y = training.train_y
-    if y is not None and noise:
-        wrong = np.random.default_rng(1).random(len(y)) < noise
-        y = y.where(~wrong, 1 - y)
     space = use_case.train.candidates[0]
-    model = make(use_case, space.estimator, defaults(space))
-    model.fit(training.train_X[use_case.features.columns], y)
+    params = params or defaults(space)
+    seen = training.train_X[use_case.features.columns]
+    model = fit(use_case, space.estimator, params, seen, training.train_y)
     run_id = house.registry.run("tiny", name, name, {})
+    metric = use_case.train.metric
     facts = {
         "as_of": as_of,
+        "candidate": space.estimator,
+        "params": params,
+        "metrics": {metric: 0.8},
+        "baselines": {"dummy": {metric: 0.5}, "linear": {metric: 0.7}},
         "partitions": training.partitions,
+        "holdout_partition": training.holdout_partition,
+        "holdout_partitions": training.holdout_partitions,
+        "learned_from": learned_from or training.learned_from,
         "inputs": [{"table": read.table, "version": read.version} for read in training.inputs],
     }
     folder = house.work / name
@@ -205,8 +75,15 @@ def _register(house: House, name: str, noise: float = 0.0, columns=None, as_of="
         run_id=run_id,
         signing_key=house.registry.signing_key,
     )
-    tags = {"as_of": as_of, "holdout_partition": training.holdout_partition}
-    return house.registry.register("tiny", run_id, folder, tags)
+    about = {
+        "as_of": as_of,
+        "holdout_partition": training.holdout_partition,
+        "holdout_from": training.holdout_partitions[0],
+    }
+    return house.registry.register("tiny", run_id, folder, {**about, **(tags or {})})
+
+
+BAD = {"C": 1e-5}
 
 
 def _champion(house: House) -> str | None:
@@ -258,13 +135,14 @@ def test_the_first_challenger_becomes_champion_and_deploying_again_changes_nothi
 
 
 def test_a_worse_challenger_is_rejected_with_reasons_and_again(house):
-    good, bad = _register(house, "good"), _register(house, "bad", noise=0.48)
+    good, bad = _register(house, "good"), _register(house, "bad", params=BAD)
     _deploy(house, good)
 
     verdict, champion = _deploy(house, bad)
 
     assert (verdict.promote, champion) == (False, good)
     assert verdict.challenger < verdict.champion
+    assert verdict.look == 2, "the champion was judged on this holdout"
     aliases, tags = _state(house, bad)
     assert aliases == [None, good, None]
     assert tags["verdict"] == "rejected"
@@ -274,14 +152,88 @@ def test_a_worse_challenger_is_rejected_with_reasons_and_again(house):
 
 
 def test_a_better_challenger_takes_over_and_the_champion_is_kept_as_previous(house):
-    bad, good = _register(house, "bad", noise=0.45), _register(house, "good")
-    _deploy(house, bad)
-    assert house.registry.version_of("tiny", "champion") == bad
+    bad, good = _register(house, "bad", columns=["z"]), _register(house, "good")
+    make_champion(house.registry, house.lake, bad)
 
     verdict, champion = _deploy(house, good)
 
-    assert (verdict.promote, champion) == (True, good)
+    assert (verdict.promote, champion, verdict.grounds) == (True, good, "better")
+    assert [reason.split(":")[0] for reason in verdict.reasons[:2]] == [
+        "configuration",
+        "freshness",
+    ]
     assert _state(house, good)[0] == [None, good, bad]
+
+
+def test_the_same_configuration_of_the_same_data_is_nothing_to_compare(house):
+    one, two = _register(house, "one"), _register(house, "two")
+    _deploy(house, one)
+    verdict = _compare(house, two)
+    assert not verdict.promote
+    assert verdict.reasons[0].startswith(f"freshness: there is nothing to compare, champion {one}")
+
+
+def test_a_refresh_of_the_same_configuration_takes_over_without_being_better(house):
+    old = _register(house, "old")
+    _deploy(house, old)
+    fill(house.lake, house.use_case, "2024-03")
+    new = _register(house, "new", as_of="2024-03")
+    wide = house.use_case.deploy.model_copy(update={"margin": Amount.of("50%")})
+
+    verdict = _compare(house, new, house.use_case.model_copy(update={"deploy": wide}))
+
+    assert (verdict.promote, verdict.grounds, verdict.look) == (True, "refresh", 1)
+    assert verdict.confidence_low < 0.01
+    assert verdict.reasons[1] == (
+        "refresh: the challenger knows newer data, with the same configuration"
+    )
+
+
+def test_corrected_outcomes_are_newer_data_and_a_new_table_version_alone_is_not(house):
+    old = _register(house, "old")
+    _deploy(house, old)
+    fill(house.lake, house.use_case, "2024-03")
+    again = _register(house, "again")
+    assert "knows no newer data" in _compare(house, again).reasons[0]
+
+    fill(house.lake, house.use_case, "2024-01", tiny_rows(month="2024-01", seed=77))
+    corrected = _register(house, "corrected")
+
+    assert _compare(house, corrected).reasons[0].startswith("freshness: roc_auc ")
+
+
+def test_a_champion_that_has_learned_the_holdout_is_compared_by_its_configuration(house):
+    learned = ["2024-01", "2024-02"]
+    champion = _register(house, "champion", params=BAD, learned_from=learned)
+    make_champion(house.registry, house.lake, champion)
+
+    verdict = _compare(house, _register(house, "challenger"))
+
+    assert [reason.split(":")[0] for reason in verdict.reasons[:1]] == ["configuration"]
+    assert not [reason for reason in verdict.reasons if reason.startswith("freshness")]
+    same = _compare(house, _register(house, "same", params=BAD))
+    assert "nothing to compare" in same.reasons[0]
+
+
+def test_a_champion_fitted_again_stands_for_its_version(house):
+    evaluated = _register(house, "evaluated")
+    refit = _register(house, "refit", tags={"refit_of": evaluated})
+    make_champion(house.registry, house.lake, refit)
+
+    verdict = _compare(house, evaluated)
+
+    assert not verdict.promote
+    assert verdict.reasons == [
+        f"version {evaluated} is champion already, fitted again as {refit}: nothing to do"
+    ]
+    assert (verdict.challenger, verdict.effect) == (0.8, pytest.approx(0.3))
+
+
+def test_what_a_model_has_learned_ends_before_its_holdout_unless_it_says_more():
+    facts = {"partitions": ["a", "b", "c", "d"]}
+    assert learned_until(facts) == "c"
+    assert learned_until({**facts, "holdout_partitions": ["c", "d"]}) == "b"
+    assert learned_until({**facts, "learned_from": ["b", "c", "d"]}) == "d"
 
 
 def test_the_holdout_is_that_of_the_lake_the_challenger_was_trained_on(house):
@@ -308,8 +260,8 @@ def test_a_champion_of_columns_that_are_gone_is_compared_by_the_dummy(house):
     assert verdict.champion is None
     assert verdict.champion_version == old
     assert verdict.reasons[0].startswith(
-        f"champion (version {old}) cannot score these rows and is replaced by the dummy: tiny: "
-        f"features of 2024-02 cannot be built as model version {old} needs them: "
+        f"champion {old} cannot score these rows, so the challenger is judged as if nothing "
+        f"served: tiny: features of 2024-02 cannot be built as model version {old} needs them: "
     )
     assert "were published without ['z']" in verdict.reasons[0]
 
@@ -326,7 +278,10 @@ def test_a_champion_whose_features_the_use_case_has_no_more_is_compared_by_its_o
     verdict = _compare(house, new, use_case)
 
     assert verdict.champion == before.challenger
-    assert verdict.reasons[0].startswith("not surely better")
+    assert [reason.split(":")[0] for reason in verdict.reasons[:2]] == [
+        "configuration",
+        "freshness",
+    ]
 
 
 def _fill_again(house: House, use_case: UseCase) -> None:
@@ -371,24 +326,10 @@ def test_an_edited_features_py_changes_nothing_in_the_champions_figures(house, f
 
 
 def test_where_nothing_was_edited_the_gate_builds_nothing(house, monkeypatch):
-    old, new = _register(house, "old"), _register(house, "new")
+    old, new = _register(house, "old"), _register(house, "new", params=BAD)
     _deploy(house, old)
     monkeypatch.setattr(model_features, "build_features", _dies)
     assert _compare(house, new).champion is not None
-
-
-def test_a_champion_that_may_have_seen_the_holdout_is_noted(house):
-    fill(house.lake, house.use_case, "2024-03")
-    later = _register(house, "later", as_of="2024-03")
-    _deploy(house, later)
-    earlier = _register(house, "earlier", as_of="2024-02")
-
-    verdict = _compare(house, earlier)
-
-    assert verdict.reasons[0] == (
-        f"champion (version {later}) was trained as of 2024-03, after the challenger (2024-02): "
-        "it may know these rows"
-    )
 
 
 # Promoting and rejecting, in the ledger
@@ -505,11 +446,11 @@ def test_the_champion_compared_with_is_the_one_named_and_not_the_alias(two):
     """Aliases may lag behind the ledger, or have been moved by somebody."""
     house, first, second = two
     make_champion(house.registry, house.lake, first)
-    bad = _register(house, "bad", noise=0.48)
+    bad = _register(house, "bad", params=BAD)
     house.registry.client.set_registered_model_alias("tiny", "champion", bad)
 
     verdict = compare(house.use_case, second, first, house.lake, house.registry)
 
     assert verdict.champion_version == first
-    assert verdict.champion == verdict.challenger, "two models of the same rows"
+    assert "nothing to compare, champion 1 has the same" in verdict.reasons[0]
     assert not verdict.promote

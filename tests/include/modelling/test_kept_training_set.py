@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -26,12 +27,14 @@ def test_what_is_kept_is_what_was_loaded(tmp_path, task):
     found = load_kept(tmp_path / "trainings" / "run", never)
     for name in ("train_X", "holdout_X"):
         pd.testing.assert_frame_equal(getattr(found, name), getattr(loaded, name))
-    for name in ("train_y", "holdout_y", "train_times"):
+    for name in ("train_y", "holdout_y", "train_times", "holdout_times"):
         if (expected := getattr(loaded, name)) is None:
             assert getattr(found, name) is None
         else:
             pd.testing.assert_series_equal(getattr(found, name), expected, check_names=False)
-    for name in ("partitions", "learned_from", "holdout_partition", "inputs"):
+    for name in ("train_blocks", "holdout_blocks"):
+        np.testing.assert_array_equal(getattr(found, name), getattr(loaded, name))
+    for name in ("partitions", "learned_from", "holdout_partitions", "inputs"):
         assert getattr(found, name) == getattr(loaded, name)
 
 

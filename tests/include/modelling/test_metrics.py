@@ -14,7 +14,6 @@ from include.modelling import clusters, estimators
 from include.modelling.metrics import (
     METRICS_BY_TASK,
     better,
-    bootstrap,
     by_slice,
     evaluate,
     judged,
@@ -169,9 +168,9 @@ def test_clusterings_are_judged_on_the_same_two_thousand_rows():
 
 def test_few_enough_rows_are_all_judged():
     rows = tiny_rows(300)
-    found = judged(tiny_use_case(), rows[["x", "z", "colour"]], rows["outcome"], max_rows=300)
+    found = judged(tiny_use_case(), rows[["x", "z", "colour"]], rows["outcome"])
     np.testing.assert_array_equal(found.truth, rows["outcome"])
-    assert len(judged(tiny_use_case(), rows[["x"]], rows["outcome"], max_rows=100).X) == 100
+    assert len(judged(tiny_use_case("clustering"), rows[["x", "z"]], None).X) == 300
 
 
 def test_slices_are_those_with_rows_enough_and_both_classes():
@@ -183,34 +182,6 @@ def test_slices_are_those_with_rows_enough_and_both_classes():
     found = by_slice(CLASSES["roc_auc"], rows, score, ["colour"], min_rows=3)
 
     assert found == {"colour=red": {"rows": 4, "value": 0.75}}  # green has one class, blue two rows
-
-
-def test_the_bootstrap_has_the_standard_error_of_a_mean():
-    """Closed form: the mean of n errors varies by their spread over the root of n."""
-    rng = np.random.default_rng(0)
-    y, score = np.zeros(400), rng.normal(size=400)
-
-    values = bootstrap(VALUES["mae"], y, [score], resamples=2_000)[:, 0]
-
-    error = np.abs(score)
-    assert values.mean() == pytest.approx(error.mean(), abs=0.005)
-    assert values.std() == pytest.approx(error.std() / math.sqrt(400), rel=0.08)
-
-
-@pytest.mark.parametrize("name", ["rmse", "mae"])
-def test_the_bootstrap_is_paired(name):
-    """Worse by the same little on every row is surely worse, however hard the rows."""
-    y = np.random.default_rng(0).normal(0, 100, 500)
-    values = bootstrap(VALUES[name], np.abs(y), [np.zeros(500), np.full(500, -0.01)])
-    assert (values[:, 0] < values[:, 1]).all()
-    assert values[:, 0].std() > 1
-
-
-def test_the_bootstrap_repeats_itself():
-    y, score = np.array([0.0, 1.0] * 50), np.random.default_rng(0).random(100)
-    first, second = (bootstrap(CLASSES["roc_auc"], y, [score], resamples=20) for _ in range(2))
-    np.testing.assert_array_equal(first, second)
-    assert first.std() > 0
 
 
 def test_the_metric_that_decides_is_the_use_cases():

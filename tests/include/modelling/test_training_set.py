@@ -10,9 +10,11 @@ from include.modelling.scoring import score_rows
 from include.modelling.training_set import (
     fingerprint,
     labelled_partitions,
+    load_as_then,
     load_training_set,
     wide,
 )
+from include.modelling.uncertainty import MIN_BLOCKS
 from tests.support.lakes import fill, publish, tiny_lake
 from tests.support.packages import TINY, tiny_rows, tiny_use_case
 
@@ -255,3 +257,70 @@ def test_labels_are_joined_whose_key_was_not_retyped_yet(lake, use_case):
 def test_an_as_of_that_is_no_month_is_refused(lake, use_case):
     with pytest.raises(ConfigError, match="must be a month like '2013-06', got '2024-1'"):
         labelled_partitions(use_case, lake, "2024-1")
+
+
+# What is independent, and how much is held out
+
+
+def _daily(**deploy):
+    ingest = {**TINY["ingest"], "partition": {"column": "at", "grain": "day"}}
+    return tiny_use_case(ingest=ingest, deploy=deploy)
+
+
+def _days(lake, use_case, count: int) -> list[str]:
+    rows = tiny_rows(rows=40 * 27)
+    by_day = dict(list(rows.groupby(rows["at"].dt.strftime("%Y-%m-%d"))))
+    for day in sorted(by_day)[:count]:
+        fill(lake, use_case, day, by_day[day])
+    return sorted(by_day)[:count]
+
+
+def test_of_daily_partitions_ten_independent_days_are_held_out(tmp_path):
+    use_case = _daily()
+    lake = tiny_lake(tmp_path, use_case, ())
+    days = _days(lake, use_case, 12)
+
+    training = load_training_set(use_case, lake, days[-1])
+
+    assert training.holdout_partitions == days[2:]
+    assert training.learned_from == days[:2]
+    assert training.holdout_partition == days[-1]
+    assert len(np.unique(training.holdout_blocks)) == MIN_BLOCKS == use_case.held_out
+    assert training.train_times.max() < training.holdout_times.min()
+    with pytest.raises(DataContractError, match=r"at least 11 .* one more than the 10 held out"):
+        load_training_set(use_case, lake, days[9])
+
+
+def test_where_days_are_not_the_unit_the_last_partition_is_enough(tmp_path):
+    use_case = _daily(resample_by="id")
+    lake = tiny_lake(tmp_path, use_case, ())
+    days = _days(lake, use_case, 2)
+
+    training = load_training_set(use_case, lake, days[-1])
+
+    assert training.holdout_partitions == days[1:]
+    assert len(np.unique(training.holdout_blocks)) == len(training.holdout_X) == 40
+
+
+def test_blocks_are_days_of_the_column_that_orders_rows(lake, use_case):
+    training = load_training_set(use_case, lake, "2024-02")
+    day = training.holdout_times.dt.day
+    np.testing.assert_array_equal(training.holdout_blocks, day - 1)
+    assert len(np.unique(training.train_blocks)) == 27
+
+
+def test_a_model_of_before_is_loaded_with_the_one_partition_that_was_held_out(tmp_path):
+    use_case = _daily()
+    lake = tiny_lake(tmp_path, use_case, ())
+    days = _days(lake, use_case, 12)
+    training = load_training_set(use_case, lake, days[-1])
+    facts = {
+        "as_of": days[-1],
+        "partitions": days,
+        "inputs": [{"table": pin.table, "version": pin.version} for pin in training.inputs],
+    }
+    then = load_as_then(use_case, lake, facts)
+    now = load_as_then(use_case, lake, {**facts, "holdout_partitions": days[2:]})
+
+    assert then.holdout_partitions == days[-1:]
+    assert now.holdout_partitions == days[2:]

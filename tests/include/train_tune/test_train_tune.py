@@ -85,6 +85,7 @@ def test_the_lake_is_read_once_a_training_and_elsewhere_gives_the_same_rows(hous
         return load_training_set(*arguments)
 
     monkeypatch.setattr("include.train_tune.prepare.load_training_set", counted)
+    monkeypatch.setattr("include.modelling.training_set.load_training_set", counted)
     prepared = prepare(house.use_case, "2024-02", house.lake, house.registry, "once", kept_in=kept)
     here = run_trial(
         "tiny", prepared, "logistic_regression", 0, house.lake, house.registry, house.optuna, kept

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pytest
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException, TaskDeferred
 
-from include.deploy.compare import Verdict
+from include.deploy.rule import Verdict
 from include.due.definitions import DEFINITION, definition_of
 from include.errors import DataContractError, ServiceUnavailable
 from include.lake.table import Lake, Writer
@@ -38,7 +38,7 @@ VERDICT = Verdict(
     champion=0.3,
     dummy=0.0,
     effect=float("nan"),
-    confidence_low=float("nan"),
+    confidence_low=None,
     rows=2000,
     holdout_partition="2013-02",
     champion_version="1",

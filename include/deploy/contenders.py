@@ -1,0 +1,65 @@
+"""Two models and their rows, in memory: what evidence is gathered from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from include.modelling.blocks import Blocks
+from include.modelling.estimators import Params
+from include.use_cases.schema import UseCase
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """The rows that models learn from and are judged on, in order of time.
+
+    Attributes
+    ----------
+    train_y, holdout_y : Series or None
+        Labels; None for clustering.
+    times : Series
+        When each row of the holdout was.
+    blocks : ndarray of int
+        Which of these are not independent: see `deploy.resample_by`.
+    holdout_partition : str
+        The newest partition among these.
+    """
+
+    train_y: pd.Series[Any] | None
+    holdout_y: pd.Series[Any] | None
+    times: pd.Series[Any]
+    blocks: Blocks
+    holdout_partition: str
+
+
+@dataclass(frozen=True, eq=False)
+class Contender:
+    """A model and its configuration, with the rows as it sees them.
+
+    Attributes
+    ----------
+    version : str
+        Its model version, for words.
+    use_case : UseCase
+        As it was when the model was trained: task, feature columns, seed.
+    candidate, params : str, dict
+        Its configuration.
+    estimator : fitted estimator
+        The model that was registered. A challenger's has learned the training rows and no other.
+    train_X : DataFrame or None
+        Features of the training rows; None where they cannot be had: then the configuration cannot
+        be fitted again.
+    holdout_X : DataFrame
+        Features of the holdout.
+    """
+
+    version: str
+    use_case: UseCase
+    candidate: str
+    params: Params
+    estimator: Any
+    train_X: pd.DataFrame | None  # noqa: N815  scikit-learn's name
+    holdout_X: pd.DataFrame  # noqa: N815  as above

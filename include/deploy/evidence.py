@@ -1,0 +1,221 @@
+"""What a verdict rests on: fitted, scored and estimated here; nothing is decided.
+
+In memory, without registry or lake: a replay of history and the benchmarks call it as the gate
+does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
+from include.deploy.contenders import Contender, Rows
+from include.deploy.origins import origins, scores_at_origins
+from include.modelling.blocks import Blocks
+from include.modelling.estimators import dummy, linear
+from include.modelling.fit import fit, threads
+from include.modelling.metrics import Judged, Metric, judged, metric_of
+from include.modelling.scoring import score_rows
+from include.modelling.training_set import wide
+from include.modelling.uncertainty import Estimate, estimate_gain
+from include.use_cases.schema import UseCase
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Question:
+    """Two models on the same rows.
+
+    Attributes
+    ----------
+    ours, theirs : float or None
+        The metric of each; None where it is not defined.
+    gain : Estimate
+        By how much ours is better.
+    """
+
+    ours: float | None
+    theirs: float | None
+    gain: Estimate
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """The questions that were asked, and their answers.
+
+    Attributes
+    ----------
+    metric : str
+        What they are answered in.
+    dummy, linear : Question
+        The evaluated challenger against the baselines, on the whole holdout.
+    configuration : Question or None
+        The challenger's configuration against the champion's, both at the origins; None where they
+        are the same or the champion's cannot be fitted.
+    freshness : Question or None
+        The challenger's configuration at the origins against the champion as it serves; None where
+        the champion has learned rows of the holdout.
+    slices : dict of str to Question
+        By name (`origin=JFK`): as `freshness`, or else as `configuration`.
+    same_configuration, newer : bool
+        Whether the two share the configuration, and whether the challenger knows newer data.
+    champion : str or None
+        Its version; None where there is none that could be judged.
+    rows : int
+        Judged on so many.
+    holdout_partition : str
+        The newest of these rows.
+    notes : list of str
+        What a reader must know beside.
+    """
+
+    metric: str
+    dummy: Question
+    linear: Question
+    rows: int
+    holdout_partition: str
+    configuration: Question | None = None
+    freshness: Question | None = None
+    slices: dict[str, Question] = field(default_factory=dict)
+    same_configuration: bool = False
+    newer: bool = False
+    champion: str | None = None
+    notes: list[str] = field(default_factory=list)
+
+
+def evidence_of(
+    use_case: UseCase,
+    rows: Rows,
+    challenger: Contender,
+    champion: Contender | None = None,
+    *,
+    same_configuration: bool = False,
+    newer: bool = False,
+    knows_holdout: bool = False,
+    notes: Sequence[str] = (),
+) -> Evidence:
+    """Gather what there is for and against a challenger.
+
+    Parameters
+    ----------
+    use_case : UseCase
+        Gives the metric, the origins and the slices.
+    rows : Rows
+        What is learned from and judged on.
+    challenger : Contender
+        Who asks to serve.
+    champion : Contender, optional
+        Who serves; None before the first promotion.
+    same_configuration : bool
+        Whether both have one candidate, parameters and features: then only data differ.
+    newer : bool
+        Whether the challenger knows newer data than the champion.
+    knows_holdout : bool
+        Whether the champion has learned any row of the holdout: its own scores say nothing then.
+    notes : sequence of str
+        Passed on to the verdict.
+    """
+    metric, said = metric_of(use_case), list(notes)
+    seen = judged(challenger.use_case, challenger.holdout_X.reset_index(drop=True), rows.holdout_y)
+    at = seen.X.index.to_numpy()  # a clustering is judged on some of the rows
+    blocks = rows.blocks[at]
+
+    def question(ours: Floats, theirs: Floats) -> Question:
+        return _question(metric, seen.truth, ours[at], theirs[at], blocks)
+
+    own = score_rows(challenger.estimator, challenger.holdout_X, challenger.use_case)
+    with_dummy, with_linear = (question(own, score) for score in _baseline_scores(challenger, rows))
+    found: dict[str, Any] = {}
+    fixed = None
+    if champion is not None and not knows_holdout:
+        fixed = score_rows(champion.estimator, champion.holdout_X, champion.use_case)
+        if question(own, fixed).theirs is None:
+            # A clustering may find one cluster only in rows it has never seen.
+            said.append(f"{metric.name} of champion {champion.version} is not defined here")
+            champion = None
+    nothing_differs = same_configuration and not newer
+    if champion is not None and not nothing_differs:
+        again = not same_configuration and champion.train_X is not None
+        ours = _at_origins(use_case, challenger, rows) if fixed is not None or again else own
+        theirs = _at_origins(use_case, champion, rows, fitted=False) if again else None
+        found["freshness"] = None if fixed is None else question(ours, fixed)
+        found["configuration"] = None if theirs is None else question(ours, theirs)
+        against = theirs if fixed is None else fixed
+        if against is not None and use_case.deploy.slices is not None:
+            found["slices"] = {
+                name: _question(metric, seen.truth[i], ours[at][i], against[at][i], blocks[i])
+                for name, i in _slices(use_case, seen)
+            }
+    return Evidence(
+        metric=metric.name,
+        dummy=with_dummy,
+        linear=with_linear,
+        rows=len(at),
+        holdout_partition=rows.holdout_partition,
+        same_configuration=same_configuration,
+        newer=newer,
+        champion=None if champion is None else champion.version,
+        notes=said,
+        **found,
+    )
+
+
+def _baseline_scores(challenger: Contender, rows: Rows) -> Iterator[Floats]:
+    """Fit dummy and linear on what the challenger has learned from, and score the holdout."""
+    assert challenger.train_X is not None  # noqa: S101  for mypy: a challenger's are always there
+    X, y = wide(challenger.train_X), rows.train_y
+    for baseline in (dummy, linear):
+        with threadpool_limits(threads()):
+            model = baseline(challenger.use_case).fit(X, y)
+        yield score_rows(model, challenger.holdout_X, challenger.use_case)
+
+
+def _at_origins(use_case: UseCase, one: Contender, rows: Rows, *, fitted: bool = True) -> Floats:
+    """Score the holdout by a configuration; `fitted`: its model has learned the training rows.
+
+    Clusters have no numbers that hold from one fit to the next, so a clustering has one origin.
+    """
+    assert one.train_X is not None  # noqa: S101  for mypy: asked only where it is there
+    if rows.train_y is None or rows.holdout_y is None:
+        model = (
+            one.estimator
+            if fitted
+            else fit(one.use_case, one.candidate, one.params, one.train_X, None)
+        )
+        return score_rows(model, one.holdout_X, one.use_case)
+    return scores_at_origins(
+        one.use_case,
+        one.candidate,
+        one.params,
+        (one.train_X, rows.train_y),
+        (one.holdout_X, rows.holdout_y),
+        origins(rows.times, use_case.deploy.origins),
+        one.estimator if fitted else None,
+    )
+
+
+def _question(
+    metric: Metric, truth: Floats, ours: Floats, theirs: Floats, blocks: Blocks
+) -> Question:
+    here, there = (
+        value if np.isfinite(value := metric.compute(truth, score)) else None
+        for score in (ours, theirs)
+    )
+    return Question(here, there, estimate_gain(metric, truth, ours, theirs, blocks))
+
+
+def _slices(use_case: UseCase, seen: Judged) -> Iterator[tuple[str, npt.NDArray[np.intp]]]:
+    """Give each slice that is large enough, and which of the judged rows it has."""
+    wanted = use_case.deploy.slices
+    for column in wanted.columns if wanted else []:
+        if column not in seen.X:
+            continue  # the challenger was trained without it
+        for value, positions in seen.X.groupby(column, sort=True, observed=True).indices.items():
+            if wanted is not None and len(positions) >= wanted.min_rows:
+                yield f"{column}={value}", np.asarray(positions, dtype=np.intp)
