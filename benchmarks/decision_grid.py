@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
+from benchmarks.decision_monitor import no_change
 from benchmarks.decision_scenarios import (
     NOTHING,
     Scenario,
@@ -43,6 +44,7 @@ def scenarios() -> list[Scenario]:
         *_non_inferiority(),
         *_effects(),
         *_rare(),
+        *_decay(),
         Scenario(
             "looks/3",
             "three equal challengers judged on one holdout of 5,000: one is promoted",
@@ -190,4 +192,23 @@ def _rare() -> list[Scenario]:
             f"{worse}, 20,000 rows, 23 % positives: caught",
             partial(slices, usual, 20_000, True),
         ),
+    ]
+
+
+def _decay() -> list[Scenario]:
+    """Give the monitor a model that does as well as on its holdout."""
+    worlds = (
+        ("AUC/5000", "AUC, n = 5,000, day ICC .02", Setting(auc_rho_02("settings"), 5_000)),
+        ("AUC/flights", "AUC, days as on flights", Setting(auc_as_flights("older"), FLIGHT_ROWS)),
+        ("MAE/5000", "MAE, n = 5,000, day ICC .02", Setting(mae_rho_02("settings"), 5_000)),
+        ("MAE/flights", "MAE, days as on flights", Setting(mae_as_flights("older"), FLIGHT_ROWS)),
+    )
+    return [
+        Scenario(
+            f"decay/{name}",
+            f"monitor, nothing has changed, no drop is allowed, {words}: called decay",
+            partial(no_change, setting),
+            LEVEL,
+        )
+        for name, words, setting in worlds
     ]

@@ -5,13 +5,14 @@
     python -m benchmarks.decisions --smoke         # a few seeds of the small rows, seconds
     python -m benchmarks.decisions --only looks/3  # some rows
 
-Each figure stands beside that of the method before, on the same simulated rows (the first 200
+Each figure stands beside that of the method before, on the same simulated rows (the first 100
 seeds: its resamples take most of the time). The exit code is 1 when one is not within its limit.
 """
 
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 import time
 import zlib
@@ -30,7 +31,7 @@ from include.settings import REPO
 from scripts.stack.settings import StackSettings
 
 SEEDS, FULL_SEEDS, SMOKE_SEEDS = 200, 1_000, 40
-BEFORE_SEEDS = 200
+BEFORE_SEEDS = 100
 PROCESSES = 2
 CHUNK = 25
 """Seeds that a process plays at a time."""
@@ -97,6 +98,8 @@ def main(arguments: list[str] | None = None) -> int:
     size.add_argument("--smoke", action="store_true", help=f"{SMOKE_SEEDS} seeds of small rows")
     parser.add_argument("--only", nargs="+", default=[], metavar="ROW", help="some rows")
     options = parser.parse_args(arguments)
+    # Interrupted as by a person, so that the two processes end with this one.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     seeds = FULL_SEEDS if options.full else SMOKE_SEEDS if options.smoke else SEEDS
     wanted = options.only or (SMOKE if options.smoke else [])
     target = RESULTS if options.full else StackSettings.from_env().home / "decisions.json"
