@@ -21,12 +21,13 @@ venv: $(INSTALLED)  ## Install what requirements.txt locks into .venv (again onl
 install: venv  ## The same as venv
 
 # uv installs the lock, and uv stands in the lock itself: pip installs that block alone, hashes checked.
-# Later it brings itself, too, to what the lock says.
+# Later it brings itself, too, to what the lock says. Compiled once here, or every process that is not allowed to
+# write bytecode compiles Airflow and MLflow again: seconds each.
 $(INSTALLED): requirements.txt
 	@[ -x $(BIN)/python ] || { $(CHECK_PYTHON) && $(PYTHON) -m venv $(VENV); }
 	@[ -x $(BIN)/uv ] || { awk '/^[^ #]/ {inside = /^uv==/} inside && !/^ *#/' $< > $(VENV)/uv.txt && \
 	  $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $(VENV)/uv.txt; }
-	$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes $<
+	$(BIN)/uv pip sync --quiet --compile-bytecode --python $(BIN)/python --require-hashes $<
 	@touch $@
 
 lock: venv  ## Resolve requirements.in into requirements.txt, with hashes, for every platform

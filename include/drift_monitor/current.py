@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
+from include.drift_monitor.outcomes import MODEL_VERSION, Outcomes, measured, outcomes_of
 from include.errors import DataContractError
 from include.lake.frames import arrow_schema, to_pandas
 from include.lake.table import Input, Lake
@@ -16,9 +15,6 @@ from include.model_features import features_for
 from include.registry.client import Registry
 from include.registry.package import ServableModel
 from include.use_cases.schema import UseCase
-
-MODEL_VERSION = "model_version"
-"""Column of `predictions` that its partitions are sliced by."""
 
 
 @dataclass(frozen=True)
@@ -33,8 +29,8 @@ class Current:
         Which made the predictions.
     scored : DataFrame
         Its features with the column `prediction`: probability of class 1, value, or cluster.
-    y, score : ndarray of shape (n_labelled_rows,) or None
-        Outcomes and the predictions made for them; None when no outcomes have come.
+    outcomes : Outcomes or None
+        With the predictions made for them; None when no outcomes have come.
     inputs : sequence of Input
         What was read, for the commit.
     """
@@ -42,8 +38,7 @@ class Current:
     rows: int
     model: ServableModel
     scored: pd.DataFrame
-    y: npt.NDArray[np.float64] | None
-    score: npt.NDArray[np.float64] | None
+    outcomes: Outcomes | None
     inputs: Sequence[Input]
 
 
@@ -77,13 +72,13 @@ def read_current(use_case: UseCase, partition: str, lake: Lake, registry: Regist
     if partition in labels.partitions():
         landed, read = labels.read_input(partition, arrow_schema(key | {"label": "float64"}))
         inputs.append(read)
-        outcomes = _outcomes(use_case, predictions, to_pandas(landed))
+        own = _outcomes(use_case, predictions, to_pandas(landed))
+        outcomes = outcomes_of(use_case, partition, own, model.version, lake)
     return Current(
         rows=len(features.frame),
         model=model,
         scored=_joined(use_case, features.frame, predictions),
-        y=None if outcomes is None else outcomes["label"].to_numpy(dtype=np.float64),
-        score=None if outcomes is None else outcomes["prediction"].to_numpy(dtype=np.float64),
+        outcomes=outcomes,
         inputs=inputs,
     )
 
@@ -98,21 +93,15 @@ def _model_version(use_case: UseCase, partition: str, predictions: pd.DataFrame)
     return str(versions[0])
 
 
-def _as_measured(use_case: UseCase, predictions: pd.DataFrame) -> pd.DataFrame:
-    """Return key and `prediction` as the model's reference has it: of a classifier the score."""
-    column = "score" if use_case.task == "classification" else "prediction"
-    return predictions[[*use_case.ingest.key, column]].rename(columns={column: "prediction"})
-
-
 def _joined(use_case: UseCase, features: pd.DataFrame, predictions: pd.DataFrame) -> pd.DataFrame:
     """Features that were scored, with their predictions."""
     return features.merge(
-        _as_measured(use_case, predictions), on=use_case.ingest.key, validate="one_to_one"
+        measured(use_case, predictions), on=use_case.ingest.key, validate="one_to_one"
     )
 
 
 def _outcomes(use_case: UseCase, predictions: pd.DataFrame, labels: pd.DataFrame) -> pd.DataFrame:
     key = use_case.ingest.key
-    return _as_measured(use_case, predictions).merge(
+    return measured(use_case, predictions).merge(
         labels[[*key, "label"]], on=key, validate="one_to_one"
     )

@@ -10,6 +10,7 @@ from include.drift_monitor.current import Current
 from include.drift_monitor.performance import Performance, measure
 from include.drift_monitor.rows import Findings
 from include.modelling.metrics import METRICS_BY_TASK
+from include.modelling.uncertainty import Estimate, estimate
 from include.registry.package import ServableModel
 from include.use_cases.schema import Monitor, UseCase
 
@@ -40,12 +41,12 @@ def examine(use_case: UseCase, current: Current) -> tuple[Findings, Any | None]:
         rate, effect = limits.max_false_alarm_rate, limits.min_effect
         sides = drift.make_sides(reference, sampled, numeric, categorical)
         snapshot, shifts = drift.compare(sides, max_false_alarm_rate=rate, min_effect=effect)
-    performance, performance_verdict = _performance(use_case, current, model)
+    performance, performance_verdict, problem = _performance(use_case, current, model)
     findings = Findings(
         verdict=_verdict(shifts, performance_verdict),
         reasons=[
             _of_drift(limits, shifts, len(sampled), len(reference)),
-            *_of_performance(use_case, current, performance, performance_verdict),
+            *_of_performance(use_case, current, performance, problem),
         ],
         rows=current.rows,
         model_version=model.version,
@@ -58,7 +59,7 @@ def examine(use_case: UseCase, current: Current) -> tuple[Findings, Any | None]:
         performance_verdict=performance_verdict,
         worst_allowed=_worst_allowed(use_case, model, performance),
         rows_holdout=_holdout_rows(model),
-        rows_labelled=None if current.y is None else len(current.y),
+        rows_labelled=None if current.outcomes is None else len(current.outcomes.y),
     )
     return findings, snapshot
 
@@ -77,25 +78,42 @@ def _holdout_rows(model: ServableModel) -> int:
 
 def _performance(
     use_case: UseCase, current: Current, model: ServableModel
-) -> tuple[Performance | None, str | None]:
-    limits, name = use_case.monitor, use_case.train.metric
+) -> tuple[Performance | None, str | None, str | None]:
+    """Return what was measured, the verdict, and where there is none to speak of why."""
+    limits, name, outcomes = use_case.monitor, use_case.train.metric, current.outcomes
     if use_case.labels is None:
-        return None, None
-    if current.y is None or current.score is None:
-        return None, "no_labels"
-    if len(current.y) < limits.min_rows:
-        return None, "too_few_rows"
+        return None, None, None
+    if outcomes is None:
+        return None, "no_labels", "no outcomes have come yet"
+    if len(outcomes.y) < limits.min_rows:
+        words = f"too few outcomes: {len(outcomes.y)}, {limits.min_rows} needed"
+        return None, "too_few_rows", words
+    metric = METRICS_BY_TASK[use_case.task][name]
+    now = estimate(metric, outcomes.y, outcomes.score, outcomes.blocks)
+    holdout = _holdout(model, name)
     performance = measure(
-        METRICS_BY_TASK[use_case.task][name],
-        current.y,
-        current.score,
-        reference=float(model.facts["metrics"][name]),
-        reference_rows=_holdout_rows(model),
+        metric,
+        now,
+        holdout,
         max_drop=_allowed_drop(use_case, model),
         max_false_alarm_rate=limits.max_false_alarm_rate,
-        sample_rows=limits.sample_rows,
     )
-    return performance, performance.verdict if performance else "undefined"
+    if performance is not None:
+        return performance, performance.verdict, None
+    if now.problem:
+        words = f"{name} on {len(outcomes.y)} outcomes cannot be judged: {now.problem}"
+    else:
+        words = f"{name} on the holdout cannot be compared with: {holdout.problem}"
+    return None, "undefined", words
+
+
+def _holdout(model: ServableModel, metric: str) -> Estimate:
+    """Return the metric on the model's holdout, as its training estimated it."""
+    known = model.facts.get("holdout_estimate")
+    if known is None or model.use_case.train.metric != metric:
+        problem = f"the model does not say how sure its {metric} is. Train again"
+        return Estimate(float(model.facts["metrics"][metric]), None, 0, problem)
+    return Estimate(**known)
 
 
 def _allowed_drop(use_case: UseCase, model: ServableModel) -> float:
@@ -149,18 +167,17 @@ def _of_drift(
 
 
 def _of_performance(
-    use_case: UseCase, current: Current, performance: Performance | None, verdict: str | None
+    use_case: UseCase, current: Current, performance: Performance | None, problem: str | None
 ) -> list[str]:
-    rows, name = 0 if current.y is None else len(current.y), use_case.train.metric
-    if performance is None:
-        said = {
-            "no_labels": "no outcomes have come yet",
-            "too_few_rows": f"too few outcomes: {rows}, {use_case.monitor.min_rows} needed",
-            "undefined": f"{name} is not defined on these {rows} outcomes",
-        }
-        return [said[verdict]] if verdict else []
+    if performance is None or current.outcomes is None:
+        return [problem] if problem else []
+    outcomes, rate = current.outcomes, use_case.monitor.max_false_alarm_rate
+    where = ""
+    if len(outcomes.partitions) > 1:
+        where = f" of {outcomes.partitions[0]} to {outcomes.partitions[-1]}"
     return [
-        f"{name} {performance.value:.4g} on {rows} outcomes, {performance.reference:.4g} on the"
-        f" holdout: worse by {performance.drop:.4g}, surely by {performance.drop_low:.4g};"
+        f"{use_case.train.metric} {performance.value:.4g} on {len(outcomes.y)} outcomes{where},"
+        f" {performance.reference:.4g} on the holdout: worse by {performance.drop:.4g}, at"
+        f" {100 * (1 - rate):g} % by at least {performance.drop_low:.4g};"
         f" {_allowed_drop(use_case, current.model):.4g} is allowed"
     ]

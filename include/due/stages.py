@@ -64,8 +64,9 @@ _FILES = (
     "include.ingest_label.files",
     "include.ingest_label.gathering",
     "include.ingest_label.ingest",
+    "include.ingest_label.intake",
     "include.ingest_label.inventory",
-    "include.ingest_label.ledger",
+    "include.ingest_label.landed",
     "include.lake.corrections",
 )
 _JUDGED = (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,12 +12,10 @@ import pyarrow.compute as pc
 
 from include.errors import DataContractError, bounded
 from include.ingest_label.files import parse
+from include.ingest_label.intake import Intake
 from include.ingest_label.inventory import FILE, Inventory
+from include.ingest_label.landed import Content, fingerprint
 from include.ingest_label.landing import Landing
-from include.ingest_label.ledger import Content, fingerprint
-from include.lake.evolution import Migration
-from include.lake.table import LakeTable
-from include.use_cases.schema import Columns
 
 log = logging.getLogger(__name__)
 
@@ -44,22 +42,7 @@ class Gathered:
     gone: list[str]
 
 
-Made = Callable[[pa.Table, str], pa.Table]
-"""Turns the rows of one landed file into rows of the lake; the path is for messages."""
-
-
-def gather(
-    partition: str,
-    landed: str,
-    inventory: Inventory,
-    landing: Landing,
-    table: LakeTable,
-    columns: Columns,
-    key: Sequence[str],
-    schema: pa.Schema,
-    make: Made,
-    migrations: Sequence[Migration] = (),
-) -> Gathered:
+def gather(intake: Intake, inventory: Inventory, landing: Landing) -> Gathered:
     """Read the files that are there; take the rows of those that are gone from the table.
 
     Only a retraction removes rows: a file that a lifecycle rule deletes, or that somebody clears
@@ -68,22 +51,10 @@ def gather(
 
     Parameters
     ----------
-    partition, landed : str
-        The partition in the table, and in the inventory (`WHOLE` for a reference).
+    intake : Intake
+        Which partition of which table, and what is made of a file.
     inventory, landing : Inventory, Landing
         What has landed, and where.
-    table : LakeTable
-        What was made so far.
-    columns : dict of str to ColumnType
-        What is read of a file.
-    key : sequence of str
-        The columns that name a row.
-    schema : Schema
-        Of the rows in the table, with `FILE`.
-    make : callable
-        From a file's rows to the table's, without `FILE`.
-    migrations : sequence of Migration
-        By which rows that are kept get the types of today.
 
     Raises
     ------
@@ -92,15 +63,16 @@ def gather(
     FileUnavailable
         A file cannot be read, or changed since it was looked at.
     """
-    contents = inventory.of(landed, f"{table.name} from {landing.uri}")
-    held = _held(table, partition, schema, contents, migrations)
+    table, partition = intake.table, intake.partition
+    contents = inventory.of(intake.landed, f"{table.name} from {landing.uri}")
+    held = _held(intake, contents)
     pieces = [
-        _read(content, landing, columns, schema, make)
+        _read(content, landing, intake)
         if content.file is not None
         else held.filter(pc.fill_null(pc.equal(held[FILE], content.file_id), False))
         for content in contents
     ]
-    pieces.insert(0, _of_unknown_files(held, pa.concat_tables(pieces), key, table.name, partition))
+    pieces.insert(0, _of_unknown_files(held, pa.concat_tables(pieces), intake))
     gone = [path for content in contents if content.file is None for path in content.paths]
     if gone:
         log.warning(
@@ -114,25 +86,19 @@ def gather(
     return Gathered(rows, fingerprint(contents), len(contents), gone)
 
 
-def _read(
-    content: Content, landing: Landing, columns: Columns, schema: pa.Schema, make: Made
-) -> pa.Table:
+def _read(content: Content, landing: Landing, intake: Intake) -> pa.Table:
     if content.file is None:
         raise AssertionError("only what is there is read")
     path = content.file.path
-    rows = make(parse(landing.read(content.file, content.sha256), path, columns), path)
+    parsed = parse(landing.read(content.file, content.sha256), path, intake.columns)
+    rows = intake.make(parsed, path)
     files = pa.repeat(pa.scalar(content.file_id, pa.string()), rows.num_rows)
-    return rows.append_column(FILE, files).cast(schema)
+    return rows.append_column(FILE, files).cast(intake.schema)
 
 
-def _held(
-    table: LakeTable,
-    partition: str,
-    schema: pa.Schema,
-    contents: Sequence[Content],
-    migrations: Sequence[Migration],
-) -> pa.Table:
+def _held(intake: Intake, contents: Sequence[Content]) -> pa.Table:
     """Rows of the table whose file is gone or unknown, in the schema of today."""
+    table, partition, schema = intake.table, intake.partition, intake.schema
     if partition not in table.partitions():
         return schema.empty_table()
     gone = pa.array([one.file_id for one in contents if one.file is None], pa.string())
@@ -142,7 +108,7 @@ def _held(
             return schema.empty_table()
     try:
         # What was dropped from the table, and is declared again, is what the rows hold of it.
-        return table.read([partition], schema, migrations=migrations)
+        return table.read([partition], schema, migrations=intake.use_case.migrations)
     except DataContractError as error:
         raise DataContractError(
             f"{table.name}, partition {partition}: rows of files that are gone must fit the "
@@ -151,22 +117,19 @@ def _held(
         ) from error
 
 
-def _of_unknown_files(
-    held: pa.Table, landed: pa.Table, key: Sequence[str], name: str, partition: str
-) -> pa.Table:
+def _of_unknown_files(held: pa.Table, landed: pa.Table, intake: Intake) -> pa.Table:
     """Rows that an earlier Flywheel ingested and that no file brings again, in their order."""
+    key = list(intake.key)
     unknown = held.filter(pc.is_null(held[FILE]))
     for column in key:
         unknown = unknown.filter(pc.is_valid(unknown[column]))
     if unknown.num_rows == 0:
         return unknown
-    numbered = unknown.select(list(key)).append_column(
-        "_row", pa.array(np.arange(unknown.num_rows))
-    )
-    alone = numbered.join(landed.select(list(key)), list(key), join_type="left anti")
+    numbered = unknown.select(key).append_column("_row", pa.array(np.arange(unknown.num_rows)))
+    alone = numbered.join(landed.select(key), key, join_type="left anti")
     if alone.num_rows:
         log.warning(
             "%s, partition %s: %d rows are in no landed file, and are kept.",
-            name, partition, alone.num_rows,
+            intake.table.name, intake.partition, alone.num_rows,
         )  # fmt: skip
     return unknown.take(alone["_row"].combine_chunks().sort())

@@ -12,22 +12,20 @@ import pyarrow.compute as pc
 from include.due.definitions import DEFINITION, definition_of
 from include.due.stages import ALL, LANDING, REFERENCE, tables_of
 from include.due.wanted import Wanted
-from include.errors import ConfigError, DataContractError, bounded
-from include.ingest_label.files import ARROW_TYPES
+from include.errors import DataContractError, bounded
 from include.ingest_label.gathering import Gathered, gather
+from include.ingest_label.intake import Intake, labels_intake, reference_intake, rows_intake
 from include.ingest_label.inventory import FILE, Inventory, look, take
-from include.ingest_label.landing import WHOLE, Landing
-from include.ingest_label.outcomes import check_keys, labels_schema, make_labels, with_outcome
+from include.ingest_label.landing import Landing
+from include.ingest_label.outcomes import with_outcome
 from include.lake.corrections import standing
 from include.lake.records import Fact
-from include.lake.table import Lake, LakeTable, Published, Writer
-from include.partitions import end_of, start_of
-from include.use_cases.schema import Columns, Partition, UseCase
+from include.lake.table import Lake, Published, Writer
+from include.use_cases.schema import UseCase
 
 log = logging.getLogger(__name__)
 
 SHOWN = 20
-_FILE_FIELD = pa.field(FILE, pa.string())
 
 
 @dataclass(frozen=True)
@@ -108,28 +106,9 @@ def ingest_rows(
     DataContractError
         A file is not as declared, or rows are of another partition. Nothing is published then.
     """
-    ingest = use_case.ingest
-
-    def check(rows: pa.Table, path: str) -> pa.Table:
-        subject = f"{use_case.name}: rows of {partition} in {path}"
-        _check_partition(rows, ingest.partition, partition, subject)
-        return rows
-
-    table, schema = lake.table(use_case.name, "raw"), _schema(ingest.columns)
-    landed = inventory or take(use_case, "raw", landing, lake, writer, partition)
-    gathered = gather(
-        partition,
-        partition,
-        landed,
-        landing,
-        table,
-        ingest.columns,
-        ingest.key,
-        schema,
-        check,
-        use_case.migrations,
-    )
-    published = _publish(use_case, "raw", table, partition, gathered, gathered.rows, writer)
+    intake = rows_intake(use_case, partition, lake)
+    gathered = _gathered(intake, landing, lake, writer, inventory)
+    published = _publish(intake, gathered, gathered.rows, writer)
     rows = gathered.rows.num_rows
     log.info("%s: %d rows of %s from %d files", use_case.name, rows, partition, gathered.files)
     return RowsIngested(
@@ -163,43 +142,20 @@ def ingest_labels(
         A file is not as declared, a key is incomplete, or repeated within a file, or rows are of
         another partition.
     """
-    labels, ingest = use_case.labels, use_case.ingest
-    if labels is None:
-        raise ConfigError(f"{use_case.name}: a {use_case.task} use case has no labels to ingest.")
-    subject = f"{use_case.name}: outcomes of {partition}"
-
-    def make(outcomes: pa.Table, path: str) -> pa.Table:
-        if ingest.partition.column in labels.columns:
-            _check_partition(outcomes, ingest.partition, partition, f"{subject} in {path}")
-        return make_labels(outcomes, use_case, labels, f"{subject} in {path}")
-
-    table = lake.table(use_case.name, "labels")
-    schema = labels_schema(use_case, labels).append(_FILE_FIELD)
-    landed = inventory or take(use_case, "labels", landing, lake, writer, partition)
-    gathered = gather(
-        partition,
-        partition,
-        landed,
-        landing,
-        table,
-        labels.columns,
-        ingest.key,
-        schema,
-        make,
-        use_case.migrations,
-    )
+    intake, labels = labels_intake(use_case, partition, lake), use_case.labels
+    assert labels is not None  # noqa: S101  for mypy: the intake refuses it
+    gathered = _gathered(intake, landing, lake, writer, inventory)
     if gathered.gone:
-        _check_rule(use_case, partition, table, gathered.gone)
-    by = ingest.corrections.column
+        _check_rule(intake, gathered.gone)
+    by = use_case.ingest.corrections.column
     rows = gathered.rows.take(
-        standing(gathered.rows, ingest.key, by if by in labels.columns else None)
+        standing(gathered.rows, intake.key, by if by in labels.columns else None)
     )
-    made = with_outcome(rows, labels, subject).combine_chunks()
+    made = with_outcome(rows, labels, intake.subject).combine_chunks()
     without = rows.num_rows - made.num_rows
-    facts: dict[str, Fact] = {"without_outcome": without}
-    published = _publish(use_case, "labels", table, partition, gathered, made, writer, facts)
+    published = _publish(intake, gathered, made, writer, {"without_outcome": without})
     share = None if labels.rule is None else float(pc.mean(made["label"]).as_py())
-    log.info("%s: %d labels, %d rows without outcome", subject, made.num_rows, without)
+    log.info("%s: %d labels, %d rows without outcome", intake.subject, made.num_rows, without)
     return LabelsIngested(
         partition,
         made.num_rows,
@@ -228,34 +184,11 @@ def ingest_reference(
     DataContractError
         A file is not as declared, or a key is incomplete, or repeated within a file.
     """
-    reference, stage = use_case.ingest.references[name], f"reference_{name}"
-    within = reference.partitioned and use_case.ingest.partition.column in reference.columns
-    subject = f"{use_case.name}: reference {name!r}, partition {partition!r}"
-
-    def check(rows: pa.Table, path: str) -> pa.Table:
-        check_keys(rows, reference.unique, f"{subject} in {path}")
-        if within:
-            _check_partition(rows, use_case.ingest.partition, partition, f"{subject} in {path}")
-        return rows
-
-    table, schema = lake.table(use_case.name, stage), _schema(reference.columns)
-    wanted = WHOLE if partition == ALL else partition
-    landed = inventory or take(use_case, stage, landing, lake, writer, wanted)
-    gathered = gather(
-        partition,
-        wanted,
-        landed,
-        landing,
-        table,
-        reference.columns,
-        reference.unique,
-        schema,
-        check,
-        use_case.migrations,
-    )
-    rows = gathered.rows.take(standing(gathered.rows, reference.unique)).combine_chunks()
-    published = _publish(use_case, stage, table, partition, gathered, rows, writer)
-    log.info("%s: %d rows", subject, rows.num_rows)
+    intake = reference_intake(use_case, name, partition, lake)
+    gathered = _gathered(intake, landing, lake, writer, inventory)
+    rows = gathered.rows.take(standing(gathered.rows, intake.key)).combine_chunks()
+    published = _publish(intake, gathered, rows, writer)
+    log.info("%s: %d rows", intake.subject, rows.num_rows)
     return ReferenceIngested(
         name,
         partition,
@@ -266,29 +199,34 @@ def ingest_reference(
     )
 
 
+def _gathered(
+    intake: Intake, landing: Landing, lake: Lake, writer: Writer, inventory: Inventory | None
+) -> Gathered:
+    looked = (intake.use_case, intake.stage, landing, lake, writer, intake.landed)
+    return gather(intake, inventory or take(*looked), landing)
+
+
 def _publish(
-    use_case: UseCase,
-    stage: str,
-    table: LakeTable,
-    partition: str,
+    intake: Intake,
     gathered: Gathered,
     rows: pa.Table,
     writer: Writer,
     facts: Mapping[str, Fact] | None = None,
 ) -> Published:
-    return table.publish(
+    definition = definition_of(intake.use_case, intake.stage)
+    return intake.table.publish(
         rows,
-        partition=partition,
+        partition=intake.partition,
         schema=rows.schema,
         writer=writer,
-        consumed={LANDING: gathered.fingerprint, DEFINITION: definition_of(use_case, stage)},
+        consumed={LANDING: gathered.fingerprint, DEFINITION: definition},
         facts={"files": gathered.files, "files_gone": len(gathered.gone), **(facts or {})},
         origin=[FILE],
-        migrations=use_case.migrations,
+        migrations=intake.use_case.migrations,
     )
 
 
-def _check_rule(use_case: UseCase, partition: str, table: LakeTable, gone: list[str]) -> None:
+def _check_rule(intake: Intake, gone: list[str]) -> None:
     """Refuse to put labels of two rules side by side: outcomes that are gone cannot be read again.
 
     Raises
@@ -296,37 +234,12 @@ def _check_rule(use_case: UseCase, partition: str, table: LakeTable, gone: list[
     DataContractError
         The labels that are there were made by another definition.
     """
-    made = table.made_from({partition: [DEFINITION]})[partition][DEFINITION]
-    if made not in (None, definition_of(use_case, "labels")):
+    name, partition = intake.use_case.name, intake.partition
+    made = intake.table.made_from({partition: [DEFINITION]})[partition][DEFINITION]
+    if made not in (None, definition_of(intake.use_case, intake.stage)):
         raise DataContractError(
-            f"{use_case.name}: labels of {partition} must be made by one rule, but the rule has "
+            f"{name}: labels of {partition} must be made by one rule, but the rule has "
             f"changed, and {len(gone)} of the landed files are gone: "
             f"{bounded(', '.join(gone), 500)}. Restore these files, or retract the partition and "
             "land its outcomes again."
-        )
-
-
-def _schema(columns: Columns) -> pa.Schema:
-    fields = [pa.field(name, ARROW_TYPES[kind]) for name, kind in columns.items()]
-    return pa.schema([*fields, _FILE_FIELD])
-
-
-def _check_partition(rows: pa.Table, declared: Partition, partition: str, subject: str) -> None:
-    """Refuse rows that belong elsewhere: they would be counted twice, or never."""
-    first, end = (edge(partition, declared.grain) for edge in (start_of, end_of))
-    times = rows[declared.column]
-    kind = times.type
-    within = pc.and_(
-        pc.greater_equal(times, pa.scalar(first, kind)), pc.less(times, pa.scalar(end, kind))
-    )
-    outside = pc.invert(pc.fill_null(within, False))
-    count = pc.sum(outside, min_count=0).as_py()
-    if count:
-        row = pc.index(outside, True).as_py()
-        raise DataContractError(
-            f"{subject}: {declared.column!r} must be from {first:%Y-%m-%dT%H:%MZ} until before "
-            f"{end:%Y-%m-%dT%H:%MZ}, but {count} of {rows.num_rows} rows are outside, first "
-            "data row "
-            f"{row + 1} with {times[row].as_py()}. Land them in the folder of their own "
-            "partition (UTC)."
         )

@@ -14,8 +14,7 @@ import pyarrow.compute as pc
 from include.due.stages import ALL
 from include.errors import DataContractError, FileUnavailable, bounded
 from include.ingest_label.files import MAX_FILE_BYTES
-from include.ingest_label.landing import Landing, as_seen
-from include.ingest_label.ledger import (
+from include.ingest_label.landed import (
     LANDED,
     UNCERTAIN,
     Content,
@@ -27,6 +26,7 @@ from include.ingest_label.ledger import (
     updated,
     write_entries,
 )
+from include.ingest_label.landing import Landing, as_seen
 from include.ingest_label.listing import LandedFile, Listing, StillChanging
 from include.ingest_label.stillness import STILL_S, Stillness
 from include.lake.table import Lake, LakeTable, Writer

@@ -10,8 +10,8 @@ from typing import Any
 from include.due.definitions import DEFINITION
 from include.due.stages import ALL, LANDING
 from include.errors import DataContractError
+from include.ingest_label.landed import LANDED
 from include.ingest_label.landing import WHOLE
-from include.ingest_label.ledger import LANDED
 from include.lake.pins import table_of
 from include.lake.records import Input
 from include.lake.table import Lake

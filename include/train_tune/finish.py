@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from include.modelling.fit import fit, threads
 from include.modelling.metrics import by_slice, evaluate, judged, metric_of
 from include.modelling.scoring import score_rows
 from include.modelling.training_set import TrainingSet, wide
+from include.modelling.uncertainty import estimate
 from include.provenance import environment
 from include.registry.client import Registry
 from include.registry.package import write_package
@@ -126,6 +127,11 @@ def finish(
     facts = _facts(use_case, prepared, candidate, params, mean, values)
     facts["holdout_rows"] = len(training.holdout_X)
     facts["learned_from"] = training.learned_from
+    if training.holdout_y is not None:  # what the monitor compares outcomes with
+        score = score_rows(estimator, training.holdout_X, use_case)
+        truth = training.holdout_y.to_numpy(dtype=np.float64)
+        known = estimate(metric_of(use_case), truth, score, training.holdout_blocks)
+        facts["holdout_estimate"] = asdict(known)
     facts["slices"] = _slices(use_case, estimator, training)
     python = prepared.own_python(use_case_name)
     version = _register(use_case, python, estimator, training, facts, lake, registry, work_dir)

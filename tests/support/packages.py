@@ -146,6 +146,7 @@ def make_package(
         "metric": metric,
         "metrics": {metric: 0.75},
         "baselines": {"dummy": {metric: 0.5}},
+        "holdout_estimate": {"value": 0.75, "standard_error": 0.01, "groups": 27, "problem": None},
         "slices": {},
         "candidate": name,
         "params": {},

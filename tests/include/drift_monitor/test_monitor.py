@@ -221,7 +221,11 @@ def test_outcomes_of_one_class_have_no_roc_auc(world: World):
     assert (found.verdict, found.performance, found.performance_verdict) == (
         "stable", None, "undefined",
     )  # fmt: skip
-    assert found.reasons[1] == "roc_auc is not defined on these 400 outcomes"
+    assert (
+        found.reasons[1]
+        == "roc_auc on 400 outcomes cannot be judged: not enough data: 0 rows of class 1, 20 are "
+        "needed"
+    )
 
 
 def test_rows_without_an_outcome_are_left_out(world: World):

@@ -25,8 +25,8 @@ from include.ingest_label.ingest import (
     wanted_of,
 )
 from include.ingest_label.inventory import Inventory, look, take
+from include.ingest_label.landed import natural
 from include.ingest_label.landing import Landing
-from include.ingest_label.ledger import natural
 from include.ingest_label.listing import LandedFile, Listing, StillChanging
 from include.ingest_label.patterns import Pattern
 from include.ingest_label.retract import retract
