@@ -5,15 +5,14 @@ from __future__ import annotations
 from functools import partial
 
 from benchmarks.decision_monitor import no_change
+from benchmarks.decision_rare import few_positives, slices
 from benchmarks.decision_scenarios import (
     NOTHING,
     Scenario,
     Setting,
     both_questions,
     configuration,
-    few_positives,
     refresh,
-    slices,
     three_looks,
 )
 from benchmarks.decision_worlds import (

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import norm
 
 from benchmarks import decision_before as before
 from benchmarks.decision_worlds import (
@@ -27,11 +26,11 @@ from benchmarks.decision_worlds import (
     MaeWorld,
 )
 from include.deploy.evidence import Evidence, Question
-from include.deploy.rule import Verdict, judge
+from include.deploy.rule import judge
 from include.modelling.metrics import METRICS_BY_TASK, Metric
-from include.modelling.uncertainty import Estimate, estimate_gain
+from include.modelling.uncertainty import estimate_gain
 from include.use_cases.amounts import Amount
-from include.use_cases.schema import Deploy, Slices
+from include.use_cases.schema import Deploy
 
 World = AucWorld | MaeWorld
 Sense = Literal["at most", "at least"]
@@ -41,8 +40,6 @@ AUC = METRICS_BY_TASK["classification"]["roc_auc"]
 MAE = METRICS_BY_TASK["regression"]["mae"]
 NOTHING = Amount.of(0)
 BASELINE_ROWS = 5_000
-SLICES = 10
-SLICE = "slice"
 
 
 @dataclass(frozen=True)
@@ -174,7 +171,7 @@ def configuration(setting: Setting, min_effect: Amount, rng: np.random.Generator
     """Ask whether another configuration is better; the champion has learned the holdout."""
     drawn, metric = setting.draw(rng), setting.metric
     verdict = judge(evidence(metric, drawn, configuration=1), Deploy(min_effect=min_effect))
-    return Outcome(verdict.promote, lambda: _before(metric, drawn, min_effect))
+    return Outcome(verdict.promote, lambda: by_before(metric, drawn, min_effect))
 
 
 def both_questions(setting: Setting, rng: np.random.Generator) -> Outcome:
@@ -182,14 +179,14 @@ def both_questions(setting: Setting, rng: np.random.Generator) -> Outcome:
     drawn, metric = setting.draw(rng, champions=2), setting.metric
     gathered = evidence(metric, drawn, configuration=1, freshness=2)
     verdict = judge(gathered, Deploy(min_effect=NOTHING))
-    return Outcome(verdict.promote, lambda: _before(metric, drawn, NOTHING))
+    return Outcome(verdict.promote, lambda: by_before(metric, drawn, NOTHING))
 
 
 def refresh(setting: Setting, rng: np.random.Generator) -> Outcome:
     """Ask whether a model of the same configuration that knows newer data may serve."""
     drawn, metric = setting.draw(rng), setting.metric
     verdict = judge(evidence(metric, drawn, freshness=1, newer=True), Deploy())
-    return Outcome(verdict.promote, lambda: _before(metric, drawn, Deploy().min_effect))
+    return Outcome(verdict.promote, lambda: by_before(metric, drawn, Deploy().min_effect))
 
 
 def three_looks(setting: Setting, rng: np.random.Generator) -> Outcome:
@@ -204,71 +201,15 @@ def three_looks(setting: Setting, rng: np.random.Generator) -> Outcome:
         for one in range(3)
     )
     return Outcome(
-        now, lambda: any(_before(metric, drawn, NOTHING, ours=one, theirs=3) for one in range(3))
+        now, lambda: any(by_before(metric, drawn, NOTHING, ours=one, theirs=3) for one in range(3))
     )
 
 
-def few_positives(world: AucWorld, rng: np.random.Generator) -> Outcome:
-    """Count verdicts that do not say in words what the rows lack: 4 to 10 positives of 1,000."""
-    values = Setting(world, 1000, gain=0.15).values()
-    drawn = world.with_positives(rng, 1000, int(rng.integers(4, 11)), values)
-    verdict = judge(evidence(AUC, drawn, configuration=1), Deploy())
-    pair = drawn.scores[:2]
-    return Outcome(
-        not names_what_is_missing(verdict),
-        lambda: math.isnan(before.lower_bound(AUC, drawn.truth, *pair)),
-    )
-
-
-def names_what_is_missing(verdict: Verdict) -> bool:
-    """Return whether a verdict refuses for want of data, in words, and has no bound that is NaN."""
-    said = " ".join(verdict.reasons)
-    missing = "not enough data" in said and "nan" not in said.lower()
-    return missing and not verdict.promote and verdict.confidence_low is None
-
-
-def slices(world: AucWorld, rows: int, worse: bool, rng: np.random.Generator) -> Outcome:
-    """Return whether a slice blocks a challenger that is better by .02; one slice may be worse.
-
-    All else is made certain, so that nothing but a slice can refuse it. The slice that is worse
-    is so by twice `deploy.slices.max_drop`.
-    """
-    values = Setting(world, rows, gain=0.02).values()
-    drawn = world.draw(rng, rows, values)
-    which = rng.permutation(np.arange(rows) % SLICES)
-    deploy = Deploy(slices=Slices(columns=[SLICE]))
-    ours, theirs, _ = drawn.scores
-    if worse:
-        assert deploy.slices is not None  # noqa: S101  for mypy
-        drop = 2 * deploy.slices.max_drop.within(CHAMPION_AUC - 0.5)
-        ours = ours + (which == 0) * drawn.truth * (
-            _distance(CHAMPION_AUC - drop) - _distance(values[0])
-        )
-    asked = {}
-    for one in range(SLICES):
-        here = which == one
-        part = Drawn(drawn.truth[here], [], drawn.day[here])
-        asked[f"{SLICE}={one}"] = question(AUC, part, ours[here], theirs[here])
-    gathered = evidence(AUC, drawn, configuration=1)
-    certain = Estimate(0.02, 1e-9, 30)
-    surely = {
-        name: replace(getattr(gathered, name), gain=certain)
-        for name in ("dummy", "linear", "configuration")
-    }
-    verdict = judge(replace(gathered, **surely, slices=asked), deploy)
-    return Outcome(
-        not verdict.promote, lambda: before.blocks(AUC, drawn.truth, ours, theirs, which)
-    )
-
-
-def _before(
+def by_before(
     metric: Metric, drawn: Drawn, min_effect: Amount, ours: int = 0, theirs: int = 1
 ) -> bool:
+    """Decide as the gate did before."""
     truth, pair = drawn.truth, [drawn.scores[ours], drawn.scores[theirs]]
     dummy = metric.compute(truth, np.zeros(len(truth)))
     needed = min_effect.within(metric.compute(truth, pair[1]) - dummy)
     return before.promotes(metric, truth, pair[0], pair[1], needed)
-
-
-def _distance(auc: float) -> float:
-    return math.sqrt(2) * float(norm.ppf(auc))

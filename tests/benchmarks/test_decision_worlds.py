@@ -11,7 +11,7 @@ from benchmarks import decision_worlds as worlds
 from benchmarks.decision_flights import month
 from benchmarks.decision_pairs import intraclass_correlation
 
-ROWS, DRAWS = 20_000, 25
+ROWS, DRAWS = 20_000, 12
 
 
 def drawn(world, values):
@@ -23,7 +23,7 @@ def drawn(world, values):
 def test_scores_have_the_true_area_and_share_their_days_as_measured(kind):
     found = drawn(worlds.auc_as_flights(kind), [0.73, 0.71])
     areas = [[roc_auc_score(each.truth, score) for score in each.scores] for each in found]
-    assert np.mean(areas, axis=0) == pytest.approx([0.73, 0.71], abs=0.012)
+    assert np.mean(areas, axis=0) == pytest.approx([0.73, 0.71], abs=0.016)
     zeros = [
         (
             each.scores[0][each.truth == 0],

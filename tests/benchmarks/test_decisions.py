@@ -14,6 +14,7 @@ from sklearn.metrics import mean_absolute_error, roc_auc_score
 from benchmarks import decision_before as before
 from benchmarks import decision_seeds, decisions
 from benchmarks.decision_grid import scenarios
+from benchmarks.decision_rare import names_what_is_missing
 from benchmarks.decision_replay import replay_rows
 from benchmarks.decision_scenarios import (
     AUC,
@@ -23,7 +24,6 @@ from benchmarks.decision_scenarios import (
     Setting,
     configuration,
     evidence,
-    names_what_is_missing,
 )
 from benchmarks.decision_seeds import Judged, Seeded
 from benchmarks.decision_table import Row, load, markdown, put_into, save, share_row
@@ -77,9 +77,8 @@ def test_on_the_same_rows_the_gate_keeps_the_limit_that_the_method_before_breaks
     outcomes = [play(np.random.default_rng([7, seed])) for seed in range(60)]
     now, was = [one.now for one in outcomes], [one.before() for one in outcomes]
     row = share_row("equal", "equal models", now, was, 0.07, "at most", "abc")
-    assert row.mark == "ok"
-    assert row.mark_before == "OVER"
-    assert row.before > 0.15
+    assert row.now <= 0.07 + 2 * row.now_se
+    assert row.before > 0.07 + 2 * row.before_se
 
 
 def test_limits_are_read_both_ways():
@@ -126,15 +125,16 @@ def test_the_committed_document_carries_the_committed_results():
     rows = load(decisions.RESULTS)
     assert markdown(rows) in decisions.DOCUMENT.read_text(encoding="utf-8"), (
         "docs/decisions.md differs from docs/decisions.json: run "
-        "`python -m benchmarks.decisions --full --only` with any row"
+        "`python -m benchmarks.decisions --docs --only` with any row"
     )
     simulated = {row.name: row for row in rows if row.name in {one.name for one in scenarios()}}
     assert set(simulated) == {one.name for one in scenarios()}
-    assert min(row.n for row in simulated.values()) >= decisions.FULL_SEEDS
+    assert min(row.n for row in simulated.values()) >= decisions.SEEDS
 
 
-def test_the_bound_of_before_is_the_percentile_of_weighted_metrics():
+def test_the_bound_of_before_is_the_percentile_of_weighted_metrics(monkeypatch):
     """By scikit-learn's weighted metrics, resample by resample."""
+    monkeypatch.setattr(before, "RESAMPLES", 40)
     rng = np.random.default_rng(3)
     truth = (rng.random(80) < 0.4).astype(float)
     ours, theirs = truth + rng.normal(0, 1, 80), truth + rng.normal(0, 1.5, 80)
