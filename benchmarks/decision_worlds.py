@@ -49,8 +49,9 @@ ERROR_DIFFERENCE_ICC: dict[Kind, float] = {"settings": 0.052, "kinds": 0.049, "o
 EXCESS_KURTOSIS = 3.8
 CHAMPION_MAE, DUMMY_MAE = 8.0, 69.3
 """Minutes."""
-LINEAR_MAE = 12.0
-"""As `LINEAR_AUC`. On flights it is 8.6."""
+LINEAR_MAE = 20.0
+"""As `LINEAR_AUC`; on flights it is 8.6. Corrected once after a first run, against the gate: at 12
+the baseline refused every challenger that loses the whole margin, so that row said nothing."""
 
 
 @dataclass(frozen=True, eq=False)
