@@ -60,7 +60,7 @@ EDITS: dict[str, tuple[str, str, str, set[str]]] = {
     # Ingestion and labels.
     "a further column": (YAML, COLUMNS, f"age: int64, {COLUMNS}", ROWS),
     "a column's type": (YAML, TIMES, "plan: string, calls: float64", ROWS),
-    "grain": (YAML, "grain: day", "grain: month", {"raw"}),
+    "grain": (YAML, "grain: day", "grain: month", {"raw", "decisions"}),
     "key": (
         YAML,
         "  key: [customer]\n",
@@ -99,7 +99,8 @@ EDITS: dict[str, tuple[str, str, str, set[str]]] = {
     "monitor": (YAML, "", "monitor: {max_metric_drop: 0.05}\n", {"monitoring"}),
     "retrain": (YAML, "[drift, performance]", "[drift]", {"decisions"}),
     "cooldown": (YAML, "performance]}", "performance], cooldown: 3d}", {"decisions"}),
-    "partitions needed": (YAML, SPLIT, f"  min_partitions: 3\n{SPLIT}", {"decisions"}),
+    "partitions needed": (YAML, SPLIT, f"  min_partitions: 12\n{SPLIT}", {"decisions"}),
+    "fewer than are held out": (YAML, SPLIT, f"  min_partitions: 3\n{SPLIT}", set()),
 }
 
 #: These need something beside them that is not the edit: what is put there before, and the edit.
