@@ -67,7 +67,7 @@ def test_the_mild_world_has_the_issues_day_icc():
 def test_errors_have_the_true_mean_heavy_tails_and_days(world, icc):
     found = drawn(world, [8.0, 9.0])
     errors = [[mean_absolute_error(each.truth, score) for score in each.scores] for each in found]
-    assert np.mean(errors, axis=0) == pytest.approx([8.0, 9.0], rel=0.02)
+    assert np.mean(errors, axis=0) == pytest.approx([8.0, 9.0], rel=0.04)
     both = [[each.truth - score for score in each.scores] for each in found]
     alike = np.mean([np.corrcoef(*pair)[0, 1] for pair in both])
     assert alike == pytest.approx(world.correlation, abs=0.02)
@@ -75,7 +75,7 @@ def test_errors_have_the_true_mean_heavy_tails_and_days(world, icc):
         intraclass_correlation(np.abs(a) - np.abs(b) * 8 / 9, each.day)
         for (a, b), each in zip(both, found, strict=True)
     ]
-    assert np.mean(shared) == pytest.approx(icc, rel=0.2)
+    assert np.mean(shared) == pytest.approx(icc, rel=0.3)
     assert np.median([kurtosis(a) for a, _ in both]) > 1.5
     dummy = np.mean([np.abs(each.truth).mean() for each in found])
     assert dummy == pytest.approx(worlds.DUMMY_MAE, rel=0.02)

@@ -66,6 +66,7 @@ def test_a_known_bad_method_is_flagged(monkeypatch, capsys):
     """The row bootstrap of before, put in the gate's place, and the exit code that it earns."""
     scenario = Scenario("bad", "equal models: promoted", bad, 0.07)
     monkeypatch.setattr(decisions, "scenarios", lambda: [scenario])
+    monkeypatch.setattr(decisions, "SEEDS", 40)
     assert decisions.main(["--only", "bad"]) == 1
     said = capsys.readouterr()
     assert "OVER" in said.out
@@ -74,7 +75,7 @@ def test_a_known_bad_method_is_flagged(monkeypatch, capsys):
 
 def test_on_the_same_rows_the_gate_keeps_the_limit_that_the_method_before_breaks():
     play = partial(configuration, BAD, NOTHING)
-    outcomes = [play(np.random.default_rng([7, seed])) for seed in range(60)]
+    outcomes = [play(np.random.default_rng([7, seed])) for seed in range(40)]
     now, was = [one.now for one in outcomes], [one.before() for one in outcomes]
     row = share_row("equal", "equal models", now, was, 0.07, "at most", "abc")
     assert row.now <= 0.07 + 2 * row.now_se
