@@ -9,7 +9,8 @@ CHECK_PYTHON = $(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(v < (3, 
 CODE := include plugins dags scripts tests benchmarks
 
 .DEFAULT_GOAL := help
-.PHONY: help venv install up down status outdated logs demo lineage reproduce replay test test-faults check lint bench bench-memory lock \
+.PHONY: help venv install up down status outdated logs demo lineage reproduce replay test test-faults check lint bench \
+  bench-decisions bench-memory lock \
   audit licences sbom schema clean
 .DELETE_ON_ERROR:
 
@@ -77,6 +78,9 @@ test-faults: venv  ## The faults alone: killed parts, damaged files, requests wi
 
 bench: venv  ## Measure the figures of README.md
 	@$(BIN)/python -m benchmarks
+
+bench-decisions: venv  ## Measure how often the gate and the monitor are wrong, where the truth is known (15 minutes)
+	@$(BIN)/python -m benchmarks.decisions
 
 bench-memory: venv  ## Measure memory and time of 10 million rows, and 10,000 appends (10 minutes, 8 GiB of disk)
 	@$(BIN)/python -m benchmarks.memory
