@@ -80,9 +80,10 @@ def judge(evidence: Evidence, deploy: Deploy, look: int = 1) -> Verdict:
     ``deploy.slices.max_drop``, and one of:
 
     - nothing serves yet;
-    - freshness: it is surely better than the champion as it serves, by ``deploy.min_effect``;
     - configuration: it is surely better than the champion's by ``deploy.min_effect``, and, where
       freshness can be asked, surely loses less than ``deploy.margin``;
+    - freshness: where no configuration can be compared, it is surely better than the champion as it
+      serves, by ``deploy.min_effect``;
     - it knows newer data, and surely loses less than ``deploy.margin`` against the champion as it
       serves (a test of non-inferiority).
 
@@ -149,7 +150,8 @@ def _found(evidence: Evidence, deploy: Deploy, alpha: float) -> _Found:
         words.append(f"configuration: {settings.words('configuration at the same origins')}")
     if fresh is not None:
         words.append(f"freshness: {fresh.words('model as it serves')}")
-    if fresh is not None and fresh.better:
+    # One question alone may say "better": two would have twice the chance of error.
+    if settings is None and fresh is not None and fresh.better:
         return _Found("better", fresh.asked, words)
     if settings is not None and settings.better and (fresh is None or fresh.not_inferior):
         return _Found("better", settings.asked, words)

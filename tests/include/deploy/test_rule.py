@@ -45,7 +45,8 @@ def _evidence(**changes) -> Evidence:
         ({"configuration": SURE, "freshness": FINE}, False, True, "better"),
         ({"configuration": SURE, "freshness": WORSE}, True, False, None),
         ({"configuration": BAD, "freshness": FINE}, True, True, "refresh"),
-        ({"configuration": BAD, "freshness": SURE}, False, True, "better"),
+        ({"configuration": BAD, "freshness": SURE}, False, False, None),
+        ({"configuration": BAD, "freshness": SURE}, True, True, "refresh"),
         ({"configuration": MAYBE, "freshness": MAYBE}, False, False, None),
     ],
 )
