@@ -1,16 +1,13 @@
 """### Deploy
 
-Judges a challenger on the newest labelled rows, which it has not learned from. Whole days are the
-unit of chance (`deploy.resample_by`), and every bound holds at `deploy.confidence`, which repeated
-looks at one holdout share. Two questions are asked where they can be: is its *configuration* better
-than the champion's, both fitted again at `deploy.origins` moments of the holdout; and is it, being
-*fresher*, better than the champion as it serves. It is promoted when it is surely better by more
-than `deploy.min_effect`, or knows newer data and surely loses less than `deploy.margin`; in any
-case it must surely beat the dummy, and not be surely worse than the linear baseline, nor in a slice
-by more than `deploy.slices.max_drop`. A first champion may pass on the point estimate against the
-dummy where the data are too few to be sure; the reasons say so. What is accepted is fitted again on
-all labelled partitions, the holdout included (`deploy.refit`): this refit is a model version of its
-own, and serves. Then waits until the serving
+Judges a challenger on the newest labelled rows, which it has not learned from. It is promoted when
+nothing serves yet, when its *configuration* is surely better than the champion's, or when it is
+*fresher*: it knows newer data, and surely loses less than `deploy.margin` against the champion as
+it serves. In any case it must beat the dummy, and not be surely worse than the linear baseline, nor
+in a slice. docs/operations.md, *Promoted*, has the whole rule and its keys.
+
+What is accepted is fitted again on all labelled partitions, the holdout included (`deploy.refit`).
+This refit is a model version of its own; it is promoted, and the Dag waits until the serving
 application answers with it.
 
 **Runs** for each `<use case>.candidate`; by hand with a form or by REST with the as-of partition as
@@ -22,8 +19,8 @@ start the Dag again with the same key. `confirm_serving` fails when the serving 
 load the champion within an hour; its `/health` says why; clear the task afterwards. To roll back,
 name the model version and the reason in the form, with the version's as-of partition as key.
 **Expected skips**: a challenger that fails is rejected with reasons, and `refit_model` and what
-follows are skipped. So it is where a check finds that something went wrong with the refit: the log
-of `refit_model` says what, and the present champion stays.
+follows are skipped. A refit that fails its checks skips the same tasks: the log of `refit_model`
+says why, and the present champion stays.
 """
 
 from datetime import timedelta

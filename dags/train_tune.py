@@ -2,10 +2,10 @@
 
 Pins the lake versions of the training set and the configuration, searches the candidates'
 configurations in rounds of mapped tasks, fits the one that is kept, scores it on the held-out
-partition beside a dummy and a linear model, and registers it, packed and signed, as challenger.
+partitions beside a dummy and a linear model, and registers it, packed and signed, as challenger.
 
 The same data and configuration give the same search and model: each later round is drawn at once,
-from all results before it (docs/adr/0027). Fewer than 6 trials per candidate are one round.
+from all results before it. The simplest within one standard error is kept (docs/adr/0027).
 
 **Runs** for each `<use case>.training_request`; by hand with a form or by REST, or by "materialize"
 on the asset. The partition key is the as-of partition: "train on what was known up to 2013-06".
