@@ -50,13 +50,7 @@ def compare(
     if champion_version is not None and _serves(use_case.name, version, champion_version, registry):
         return _serves_already(use_case, challenger, champion_version)
     training = load_as_then(challenger.use_case, lake, challenger.facts)
-    rows = Rows(
-        train_y=training.train_y,
-        holdout_y=training.holdout_y,
-        times=training.holdout_times,
-        blocks=training.holdout_blocks,
-        holdout_partition=training.holdout_partition,
-    )
+    rows = Rows.of(training)
     named = _Named(challenger, training, lake)
     ours = _contender(challenger, training.train_X, named.holdout.features_of(challenger, lake))
     notes: list[str] = []

@@ -9,6 +9,7 @@ import pandas as pd
 
 from include.modelling.blocks import Blocks
 from include.modelling.estimators import Params
+from include.modelling.training_set import TrainingSet
 from include.use_cases.schema import UseCase
 
 
@@ -33,6 +34,17 @@ class Rows:
     times: pd.Series[Any]
     blocks: Blocks
     holdout_partition: str
+
+    @classmethod
+    def of(cls, training: TrainingSet) -> Rows:
+        """Take them from the challenger's training set."""
+        return cls(
+            train_y=training.train_y,
+            holdout_y=training.holdout_y,
+            times=training.holdout_times,
+            blocks=training.holdout_blocks,
+            holdout_partition=training.holdout_partition,
+        )
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,7 +15,7 @@ import pandas as pd
 
 from include.lake.frames import arrow_schema, to_pandas
 from include.lake.table import Lake
-from include.modelling.blocks import Blocks, blocks_of
+from include.modelling.blocks import Blocks, blocks_of, columns_of
 from include.modelling.uncertainty import MIN_BLOCKS
 from include.use_cases.schema import UseCase
 
@@ -95,7 +95,7 @@ def _units(use_case: UseCase, frames: list[pd.DataFrame]) -> int:
 def _with_units(use_case: UseCase, partition: str, rows: pd.DataFrame, lake: Lake) -> pd.DataFrame:
     """Join the columns that say which rows are independent, as the features table keeps them."""
     unit, key = use_case.deploy.resample_by, list(use_case.ingest.key)
-    wanted = {use_case.train.split.by, *({unit} - {"day", "rows"})} - set(key)
+    wanted = set(columns_of(unit, use_case.train.split.by)) - set(key)
     if not wanted:
         return rows
     columns = use_case.ingest.columns

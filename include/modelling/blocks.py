@@ -28,7 +28,7 @@ def blocks_of(unit: str, rows: pd.DataFrame, times: str) -> Blocks:
         ``deploy.resample_by``: `day` (the UTC day of `times`), `rows` (each row on its own), or a
         column of `rows`.
     rows : DataFrame of shape (n_rows, n_columns)
-        With the column `times`, and where `unit` names one, that column.
+        With the columns that `columns_of` names.
     times : str
         The timestamp column that orders rows, ``train.split.by``.
 
@@ -47,6 +47,17 @@ def blocks_of(unit: str, rows: pd.DataFrame, times: str) -> Blocks:
     if unit == "rows":
         return grouped(np.arange(len(rows)))
     return grouped(days(rows[times]) if unit == "day" else rows[unit])
+
+
+def columns_of(unit: str, times: str) -> list[str]:
+    """Return the columns that `blocks_of` reads: `times`, and the unit where it is a column.
+
+    Examples
+    --------
+    >>> columns_of("day", "at"), columns_of("customer", "at")
+    (['at'], ['at', 'customer'])
+    """
+    return list(dict.fromkeys([times, *({unit} - {"day", "rows"})]))
 
 
 def days(times: pd.Series[Any]) -> pd.Series[Any]:

@@ -76,7 +76,7 @@ def choose(
     metric = metric_of(use_case)
     completed = [one for one in done if one.value is not None]
     finalists = [
-        min(of_estimator, key=lambda one: (-_sign(metric) * _mean(one), one.number))
+        min(of_estimator, key=lambda one: (-metric.sign * _mean(one), one.number))
         for name in simplest_first(use_case)
         if (of_estimator := [one for one in completed if one.candidate == name])
     ]
@@ -85,31 +85,25 @@ def choose(
             f"{use_case.name}: a trial must have completed, none of {len(done)} has. Look at the "
             "logs of the trials."
         )
-    best = max(finalists, key=lambda one: _sign(metric) * _mean(one))  # ties go to the simpler
+    best = max(finalists, key=lambda one: metric.sign * _mean(one))  # ties go to the simpler
     reasons = []
     for simpler in finalists[: finalists.index(best)]:
         gain = estimate_gain(
             _over_rows(use_case), truth, scores_of(best), scores_of(simpler), blocks
         )
-        names = f"{best.candidate} {best.number}", f"{simpler.candidate} {simpler.number}"
+        first, other = (f"{one.candidate} {one.number}" for one in (best, simpler))
         if gain.value is None or gain.standard_error is None:
-            reasons.append(
-                f"{names[0]} is kept before {names[1]} on its mean alone: {gain.problem}"
-            )
+            reasons.append(f"{first} is kept before {other} on its mean alone: {gain.problem}")
             continue
         within = gain.value <= gain.standard_error
         reasons.append(
-            f"{names[0]} is better than {names[1]} by {gain.value:.4g} {metric.name}, "
+            f"{first} is better than {other} by {gain.value:.4g} {metric.name}, "
             f"{'within' if within else 'more than'} one standard error ({gain.standard_error:.4g} "
             f"over {gain.groups} blocks)" + (": the simpler one is kept" if within else "")
         )
         if within:
             return Choice(simpler, best, reasons)
     return Choice(best, best, reasons)
-
-
-def _sign(metric: Metric) -> float:
-    return metric.gain(1.0, 0.0)
 
 
 def _mean(one: TrialDone) -> float:

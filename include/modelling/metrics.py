@@ -59,6 +59,11 @@ class Metric:
         assert self.whole is not None  # noqa: S101  for mypy: one of the two is given
         return self.whole(truth, score, weight)
 
+    @property
+    def sign(self) -> int:
+        """1 where a greater value is better, -1 where a smaller one is."""
+        return 1 if self.greater_is_better else -1
+
     def gain(self, ours: float, theirs: float) -> float:
         """Return by how much `ours` is better than `theirs`; negative if it is worse.
 

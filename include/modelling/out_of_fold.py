@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -38,6 +39,12 @@ class OutOfFold:
 
     values: list[float]
     scores: Floats
+
+    @property
+    def mean(self) -> float | None:
+        """The mean of `values`; None where the metric is not defined on a fold."""
+        mean = float(np.mean(self.values))
+        return mean if math.isfinite(mean) else None
 
 
 def out_of_fold(

@@ -17,7 +17,7 @@ from include.lake.frames import to_pandas
 from include.lake.pins import pinned_versions
 from include.lake.schemas import PARTITION
 from include.lake.table import Input, Lake
-from include.modelling.blocks import Blocks, blocks_of
+from include.modelling.blocks import Blocks, blocks_of, columns_of
 from include.modelling.label_coverage import label_coverage
 from include.modelling.labelled_rows import LABEL, LabelledRows
 from include.use_cases.schema import UseCase
@@ -205,8 +205,7 @@ def wide(X: pd.DataFrame) -> pd.DataFrame:
 
 def _blocks(rows: pa.Table, use_case: UseCase) -> Blocks:
     by, unit = use_case.train.split.by, use_case.deploy.resample_by
-    needed = dict.fromkeys([by, *({unit} - {"day", "rows"})])
-    return blocks_of(unit, rows.select(list(needed)).to_pandas(), by)
+    return blocks_of(unit, rows.select(columns_of(unit, by)).to_pandas(), by)
 
 
 def _label(rows: pa.Table, use_case: UseCase) -> pd.Series[Any] | None:

@@ -106,9 +106,8 @@ def estimate_gain(
     value = None if here is None or there is None else metric.gain(here, there)
 
     def gains() -> Floats:
-        sign = metric.gain(1.0, 0.0)
         without = [without_each(metric, truth, score, blocks) for score in (ours, theirs)]
-        return sign * (without[0] - without[1])
+        return metric.sign * (without[0] - without[1])
 
     return _estimate(metric, truth, blocks, value, gains)
 

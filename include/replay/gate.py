@@ -67,13 +67,7 @@ class Gate:
 def _evidence(
     use_case: UseCase, challenger: Learned, champion: Learned | None, training: TrainingSet
 ) -> Evidence:
-    rows = Rows(
-        train_y=training.train_y,
-        holdout_y=training.holdout_y,
-        times=training.holdout_times,
-        blocks=training.holdout_blocks,
-        holdout_partition=training.holdout_partition,
-    )
+    rows = Rows.of(training)
     ours = _contender(use_case, challenger, challenger.evaluated, training)
     if champion is None:
         return evidence_of(use_case, rows, ours)

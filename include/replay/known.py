@@ -14,6 +14,7 @@ import pandas as pd
 from include.errors import ConfigError, DataContractError
 from include.lake.frames import to_pandas
 from include.lake.table import Lake
+from include.modelling.blocks import columns_of
 from include.modelling.known_rows import KnownRows, load_known_rows
 from include.modelling.labelled_rows import LABEL, LabelledRows
 from include.modelling.metrics import Judged, judged
@@ -105,8 +106,8 @@ class History:
             rows = self.tables.newest([partition])
             X = to_pandas(rows.select(use_case.features.columns))
             y = None if use_case.labels is None else rows[LABEL].to_pandas()
-            unit = {use_case.deploy.resample_by} - {"day", "rows"}
-            units = rows.select(list(dict.fromkeys([use_case.train.split.by, *unit]))).to_pandas()
+            names = columns_of(use_case.deploy.resample_by, use_case.train.split.by)
+            units = rows.select(names).to_pandas()
             self._outcomes[partition] = Outcomes(judged(use_case, X, y), units)
         return self._outcomes[partition]
 

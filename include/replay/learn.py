@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -144,9 +143,7 @@ def _configuration(use_case: UseCase, training: TrainingSet) -> tuple[str, Param
     def run(trial: Trial) -> TrialDone:
         found = out_of_fold(use_case, trial.candidate, trial.params, training)
         scores[trial.candidate, trial.number] = found.scores
-        mean = float(np.mean(found.values))
-        value = mean if math.isfinite(mean) else None
-        return TrialDone(trial.candidate, trial.number, trial.params, value)
+        return TrialDone(trial.candidate, trial.number, trial.params, found.mean)
 
     done = [one for one in search(use_case, run) if one.value is not None]
     if not done:

@@ -59,9 +59,7 @@ def run_trial(
         np.save(draft, found.scores)
         draft.rename(folder / _kept_as(trial))
     _log_trial(use_case, prepared.run_id, trial, found.values, registry)
-    mean = float(np.mean(found.values))
-    value = mean if math.isfinite(mean) else None
-    return TrialDone(trial.candidate, trial.number, trial.params, value)
+    return TrialDone(trial.candidate, trial.number, trial.params, found.mean)
 
 
 def scores_of(
