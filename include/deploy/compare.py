@@ -151,7 +151,7 @@ def _about(
 def learned_until(facts: Mapping[str, Any]) -> str:
     """Return the newest partition that a model has learned rows of.
 
-    A model that was fitted on its holdout too says so in `learned_from`.
+    The fact `learned_from` lists them; of a model that was fitted on its holdout it includes it.
     """
     if learned := facts.get("learned_from"):
         return str(max(learned))
@@ -183,7 +183,7 @@ def _serves(name: str, version: str, champion_version: str, registry: Registry) 
 
 
 def _serves_already(use_case: UseCase, model: ServableModel, champion_version: str) -> Verdict:
-    """Repeat what the training measured: nothing is to be decided."""
+    """Return a verdict with the figures of the training: there is nothing to decide."""
     metric, facts = metric_of(use_case), model.facts
     own = facts["metrics"][metric.name]
     dummy, linear = (facts["baselines"][name].get(metric.name) for name in ("dummy", "linear"))

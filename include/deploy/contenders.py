@@ -24,9 +24,9 @@ class Rows:
     times : Series
         When each row of the holdout was.
     blocks : ndarray of int
-        Which of these are not independent: see `deploy.resample_by`.
+        Which rows of the holdout are not independent: see `deploy.resample_by`.
     holdout_partition : str
-        The newest partition among these.
+        The newest partition of the holdout.
     """
 
     train_y: pd.Series[Any] | None
@@ -54,7 +54,7 @@ class Contender:
     Attributes
     ----------
     version : str
-        Its model version, for words.
+        Its model version, for the verdict's sentences.
     use_case : UseCase
         As it was when the model was trained: task, feature columns, seed.
     candidate, params : str, dict

@@ -1,7 +1,6 @@
-"""What a verdict rests on: fitted, scored and estimated here; nothing is decided.
+"""What a verdict rests on: models are fitted, scored and compared here; nothing is decided.
 
-In memory, without registry or lake: a replay of history and the benchmarks call it as the gate
-does.
+It works in memory, without registry or lake, so that a replay calls it as the gate does.
 """
 
 from __future__ import annotations
@@ -68,11 +67,11 @@ class Evidence:
     champion : str or None
         Its version; None where there is none that could be judged.
     rows : int
-        Judged on so many.
+        How many rows of the holdout they were judged on.
     holdout_partition : str
-        The newest of these rows.
+        The newest partition of these rows.
     notes : list of str
-        What a reader must know beside.
+        What a reader of the verdict must also know.
     """
 
     metric: str

@@ -1,9 +1,10 @@
 """How often one holdout has been asked, and what chance of error each answer may have.
 
-Five challengers judged on one holdout at 5 % each would let chance promote one of four times. So
-the first judgement spends four fifths of the chance of error, the second four fifths of the rest,
-and so on: together they never spend more than `1 - deploy.confidence` (alpha spending: Lan and
-DeMets, Biometrika 70, 1983, 659-663; the shares are our choice: most holdouts are asked once).
+If five challengers that are no better are judged on one holdout at 5 % each, chance promotes one of
+them in nearly one of four cases. So the first judgement spends four fifths of the chance of error,
+the second four fifths of the rest, and so on: together they never spend more than
+`1 - deploy.confidence` (alpha spending: Lan and DeMets, Biometrika 70, 1983, 659-663; the shares
+are our choice: most holdouts are asked once).
 """
 
 from __future__ import annotations

@@ -53,14 +53,14 @@ class Refit:
 def refit(use_case: UseCase, version: str, lake: Lake, registry: Registry, work_dir: Path) -> Refit:
     """Fit a version's configuration on all rows that its training knew, check it and register it.
 
-    Read are the lake versions that the version was pinned to, so it can be reproduced, and learns
-    the labels that the gate judged by. The package says of which version its metrics and its
-    reference are. Idempotent: a version has one refit.
+    The lake is read at the versions that the judged version was pinned to: the refit can be
+    reproduced, and learns the labels that the gate judged by. Its package says which version its
+    metrics and its reference are of. Idempotent: a version has one refit.
 
     Parameters
     ----------
     use_case : UseCase
-        Gives the rule, ``deploy``; how the model is fitted its package says.
+        Gives the rule, ``deploy``. The version's package says how the model is fitted.
     version : str
         The version that was judged.
     lake : Lake
@@ -109,7 +109,7 @@ def refit(use_case: UseCase, version: str, lake: Lake, registry: Registry, work_
 
 
 def _made_before(use_case: UseCase, version: str, made: ServableModel) -> Refit:
-    """Believe the signed package, not the registry's tag: who may write into MLflow can set it."""
+    """Check that the signed package says so too: whoever can write into MLflow can set the tag."""
     if (judged_version := made.facts.get("evaluated_version")) != version:
         raise DataContractError(
             f"{use_case.name}: the package of model version {made.version}, which the registry "
@@ -146,8 +146,7 @@ def _what_serves(version: str, rows: KnownRows, checked: Checked) -> str:
 def _reference(evaluated: ServableModel, estimator: Any) -> pd.DataFrame:
     """Give the evaluated model's reference: the refit is too sure of rows that it has learned.
 
-    Of clusters the refit has its own numbers, and there is nothing that it could have learned by
-    heart.
+    A clustering is the exception: its cluster numbers are its own, so it predicts the same rows.
     """
     reference = evaluated.reference
     if evaluated.use_case.task != "clustering":

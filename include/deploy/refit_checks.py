@@ -93,9 +93,9 @@ def _agreement(
 def _surely_worse(
     use_case: UseCase, rows: Judged, blocks: Blocks, evaluated: Floats, refit: Floats
 ) -> str | None:
-    """Say it where even the upper bound of the gain is below 0: on rows that the refit knows.
+    """Say that the refit is surely worse, if the upper bound of its gain is below 0.
 
-    Too few blocks for a bound are no reason: nothing is sure then.
+    Without a bound, as with too few blocks, nothing is sure and nothing is said.
     """
     metric, confidence = metric_of(use_case), use_case.deploy.confidence
     ours, theirs = (metric.compute(rows.truth, score) for score in (refit, evaluated))

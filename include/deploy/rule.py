@@ -8,7 +8,7 @@ from typing import Literal
 from include.deploy.evidence import Evidence, Question
 from include.deploy.looks import alpha_of
 from include.deploy.statements import (
-    Compared,
+    ChampionCompared,
     nothing_to_compare,
     of_dummy,
     of_linear,
@@ -41,14 +41,14 @@ class Verdict:
     confidence_low : float or None
         The effect is above this at `confidence`; None where chance cannot be judged.
     rows : int
-        Compared on so many.
+        How many rows they were compared on.
     holdout_partition : str
         The newest partition of the challenger's holdout.
     champion_version : str or None
         Which champion.
     grounds : {'first', 'better', 'refresh'} or None
-        Why it is promoted: nothing serves yet, it is surely better, or it knows newer data and is
-        not surely worse by more than `deploy.margin`.
+        Why it is promoted: nothing serves yet, it is surely better, or it knows newer data and
+        surely loses less than `deploy.margin`.
     look : int
         How many versions were judged on this holdout, this one included.
     confidence : float
@@ -99,11 +99,11 @@ def judge(evidence: Evidence, deploy: Deploy, look: int = 1) -> Verdict:
     alpha = alpha_of(deploy.confidence, look)
     baselines = [of_dummy(evidence, alpha), of_linear(evidence, deploy, alpha)]
     slices = list(of_slices(evidence, deploy, alpha))
-    found = _found(evidence, deploy, alpha)
-    against = [said.words for said in (*baselines, *slices) if not said.good]
+    found = _against_champion(evidence, deploy, alpha)
+    against = [each.words for each in (*baselines, *slices) if not each.in_favour]
     if found.grounds is None:
         against = [*found.words, *against]
-    reasons = against or [*found.words, *(said.words for said in (*baselines, *slices))]
+    reasons = against or [*found.words, *(each.words for each in (*baselines, *slices))]
     if look > 1:
         reasons.append(f"look {look} at this holdout: each bound holds at {percent(alpha)}")
     decided = found.decided
@@ -127,24 +127,24 @@ def judge(evidence: Evidence, deploy: Deploy, look: int = 1) -> Verdict:
 
 
 @dataclass(frozen=True)
-class _Found:
-    """On which grounds a challenger may serve, by which question, and the words for either."""
+class _AgainstChampion:
+    """On which grounds a challenger may serve, the question that decided, and what was found."""
 
     grounds: Grounds | None
     decided: Question
     words: list[str]
 
 
-def _found(evidence: Evidence, deploy: Deploy, alpha: float) -> _Found:
+def _against_champion(evidence: Evidence, deploy: Deploy, alpha: float) -> _AgainstChampion:
     if evidence.champion is None:
-        return _Found("first", evidence.dummy, [])
+        return _AgainstChampion("first", evidence.dummy, [])
     fresh, settings = (
-        None if asked is None else Compared(evidence, asked, deploy, alpha)
+        None if asked is None else ChampionCompared(evidence, asked, deploy, alpha)
         for asked in (evidence.freshness, evidence.configuration)
     )
     asked = fresh or settings
     if asked is None:
-        return _Found(None, evidence.dummy, [nothing_to_compare(evidence)])
+        return _AgainstChampion(None, evidence.dummy, [nothing_to_compare(evidence)])
     words = []
     if settings is not None:
         words.append(f"configuration: {settings.words('configuration at the same origins')}")
@@ -152,11 +152,11 @@ def _found(evidence: Evidence, deploy: Deploy, alpha: float) -> _Found:
         words.append(f"freshness: {fresh.words('model as it serves')}")
     # One question alone may say "better": two would have twice the chance of error.
     if settings is None and fresh is not None and fresh.better:
-        return _Found("better", fresh.asked, words)
+        return _AgainstChampion("better", fresh.asked, words)
     if settings is not None and settings.better and (fresh is None or fresh.not_inferior):
-        return _Found("better", settings.asked, words)
+        return _AgainstChampion("better", settings.asked, words)
     if fresh is not None and fresh.not_inferior and evidence.newer:
         same = "the same" if evidence.same_configuration else "another"
         words.append(f"refresh: the challenger knows newer data, with {same} configuration")
-        return _Found("refresh", fresh.asked, words)
-    return _Found(None, asked.asked, words)
+        return _AgainstChampion("refresh", fresh.asked, words)
+    return _AgainstChampion(None, asked.asked, words)

@@ -1,4 +1,4 @@
-"""What each question says for or against a challenger, in words that are true."""
+"""What each question says for or against a challenger, in words with numbers."""
 
 from __future__ import annotations
 
@@ -10,14 +10,22 @@ from include.use_cases.schema import Deploy
 
 
 @dataclass(frozen=True)
-class Said:
-    """A statement, and whether it speaks for the challenger."""
+class Statement:
+    """What a question says.
 
-    good: bool
+    Attributes
+    ----------
+    in_favour : bool
+        Whether it speaks for the challenger, or at least not against it.
+    words : str
+        With its numbers.
+    """
+
+    in_favour: bool
     words: str
 
 
-class Compared:
+class ChampionCompared:
     """A challenger against the champion, by one question."""
 
     def __init__(self, evidence: Evidence, asked: Question, deploy: Deploy, alpha: float) -> None:
@@ -70,7 +78,7 @@ def nothing_to_compare(evidence: Evidence) -> str:
     )
 
 
-def of_dummy(evidence: Evidence, alpha: float) -> Said:
+def of_dummy(evidence: Evidence, alpha: float) -> Statement:
     """Say whether the challenger is surely better than the dummy.
 
     A first champion may pass without: where there is too little data to be sure of anything, some
@@ -81,15 +89,15 @@ def of_dummy(evidence: Evidence, alpha: float) -> Said:
     low = asked.gain.low(alpha)
     if low is not None:
         words = "surely better" if low > 0 else "not surely better"
-        return Said(low > 0, f"{numbers}, at least {low:+.4g} at {percent(alpha)}: {words}")
+        return Statement(low > 0, f"{numbers}, at least {low:+.4g} at {percent(alpha)}: {words}")
     ahead = asked.gain.value is not None and asked.gain.value > 0
     if evidence.champion is None and ahead:
         words = "better on the point estimate alone, which is enough for a first champion"
-        return Said(True, f"{numbers}: {words} ({asked.gain.problem})")
-    return Said(False, f"{numbers}; {asked.gain.problem}")
+        return Statement(True, f"{numbers}: {words} ({asked.gain.problem})")
+    return Statement(False, f"{numbers}; {asked.gain.problem}")
 
 
-def of_linear(evidence: Evidence, deploy: Deploy, alpha: float) -> Said:
+def of_linear(evidence: Evidence, deploy: Deploy, alpha: float) -> Statement:
     """Say whether the challenger is surely worse than the linear baseline, by `min_effect`.
 
     Two linear models that differ a little in their penalty are surely different and equally good:
@@ -99,14 +107,14 @@ def of_linear(evidence: Evidence, deploy: Deploy, alpha: float) -> Said:
     numbers = f"linear: {_numbers(evidence.metric, asked)}"
     high = asked.gain.high(alpha)
     if high is None:
-        return Said(True, f"{numbers}: not judged ({asked.gain.problem})")
+        return Statement(True, f"{numbers}: not judged ({asked.gain.problem})")
     least = deploy.min_effect.within(skill(asked.theirs, evidence.dummy.theirs))
-    good = high >= -least
-    words = f"{'not ' if good else ''}surely worse by more than {least:.4g}"
-    return Said(good, f"{numbers}, at most {high:+.4g} at {percent(alpha)}: {words}")
+    in_favour = high >= -least
+    words = f"{'not ' if in_favour else ''}surely worse by more than {least:.4g}"
+    return Statement(in_favour, f"{numbers}, at most {high:+.4g} at {percent(alpha)}: {words}")
 
 
-def of_slices(evidence: Evidence, deploy: Deploy, alpha: float) -> Iterator[Said]:
+def of_slices(evidence: Evidence, deploy: Deploy, alpha: float) -> Iterator[Statement]:
     """Judge the slices; they share the chance of error among them (Bonferroni)."""
     if deploy.slices is None:
         return
@@ -116,11 +124,11 @@ def of_slices(evidence: Evidence, deploy: Deploy, alpha: float) -> Iterator[Said
     known = [name for name, one in evidence.slices.items() if one.gain.problem is None]
     for name, one in evidence.slices.items():
         if one.gain.problem is not None:
-            yield Said(True, f"slice {name}: not judged ({one.gain.problem})")
+            yield Statement(True, f"slice {name}: not judged ({one.gain.problem})")
             continue
         high = one.gain.high(alpha / len(known))
         if high is not None and high < -allowed:
-            yield Said(
+            yield Statement(
                 False,
                 f"slice {name}: {_numbers(evidence.metric, one)}, at most {high:+.4g} at "
                 f"{percent(alpha / len(known))}: surely worse by more than {allowed:.4g}",
