@@ -56,8 +56,8 @@ class Gate:
             self._known[pair] = evidence, _against_refit(use_case, challenger, training)
         evidence, against_refit = self._known[pair]
         verdict = judge(evidence, use_case.deploy, look)
-        # Over the dummy nothing is claimed. The bound of a refresh may be negative: so much the
-        # gate vouches for, and not more.
+        # No gain over a champion is claimed where there is none. For a refresh the bound may be
+        # negative: the gate claims that it loses no more than that.
         claimed = None if champion is None else verdict.confidence_low
         if not verdict.promote:
             return Ruling(False, verdict.reasons, claimed)

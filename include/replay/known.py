@@ -31,7 +31,7 @@ class LookAheadError(DataContractError):
 
 
 @dataclass(frozen=True, eq=False)
-class Outcomes:
+class PartitionOutcomes:
     """The labelled rows of a partition.
 
     Attributes
@@ -48,14 +48,14 @@ class Outcomes:
 
 @dataclass(frozen=True)
 class History:
-    """All that ever happened to a use case, as the lake holds it when the replay begins.
+    """The partitions of a use case, as the lake holds them when the replay begins.
 
     Attributes
     ----------
     use_case : UseCase
         Whose history.
     lake : Lake
-        Holds features and labels; both are read at the versions of the first look.
+        Holds features and labels; both are read at the versions that they have at first.
     label_delay : int
         How many partitions later the labels of a partition come; 0 with the partition itself. The
         lake does not say it: there, time is the time of partitions.
@@ -64,7 +64,7 @@ class History:
     use_case: UseCase
     lake: Lake
     label_delay: int = 1
-    _outcomes: dict[str, Outcomes] = field(default_factory=dict, repr=False)
+    _outcomes: dict[str, PartitionOutcomes] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
         if self.label_delay < 0:
@@ -99,7 +99,7 @@ class History:
             )
         return Known(self, moment)
 
-    def outcomes(self, partition: str) -> Outcomes:
+    def outcomes(self, partition: str) -> PartitionOutcomes:
         """Return labelled rows, whenever they came: for the report, never for a policy."""
         if partition not in self._outcomes:
             use_case = self.use_case
@@ -108,7 +108,7 @@ class History:
             y = None if use_case.labels is None else rows[LABEL].to_pandas()
             names = columns_of(use_case.deploy.resample_by, use_case.train.split.by)
             units = rows.select(names).to_pandas()
-            self._outcomes[partition] = Outcomes(judged(use_case, X, y), units)
+            self._outcomes[partition] = PartitionOutcomes(judged(use_case, X, y), units)
         return self._outcomes[partition]
 
 
@@ -153,7 +153,7 @@ class Known:
         version = tables.versions[tables.features.name]
         return to_pandas(tables.features.read([partition], columns, version).select(columns))
 
-    def outcomes(self, partition: str) -> Outcomes:
+    def outcomes(self, partition: str) -> PartitionOutcomes:
         """Return a partition's labelled rows.
 
         Raises

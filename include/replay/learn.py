@@ -1,4 +1,4 @@
-"""A training in memory: the search, the choice and the fits of the wheel, without its services."""
+"""A training in memory: search, choice and fits of the phase `train_tune`, without its services."""
 
 from __future__ import annotations
 

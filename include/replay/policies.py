@@ -1,4 +1,4 @@
-"""When a replayed wheel trains, and who decides what serves."""
+"""When a replay trains, and what decides which model serves."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The table of a replay: what each policy earned, what it cost, and what it missed."""
+"""The table of a replay: metric, trainings, promotions and regret of each policy."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Paid:
-    """What a promotion brought on the next partition.
+    """By how much a promotion improved the metric on the next partition.
 
     Attributes
     ----------

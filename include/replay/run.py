@@ -12,8 +12,8 @@ from include.modelling.scoring import score_rows
 from include.modelling.training_set import TrainingSet
 from include.replay.known import History, Known
 from include.replay.learn import Learned
+from include.replay.monitor import ReplayMonitor
 from include.replay.policies import Judge, Policy
-from include.replay.watch import Watch
 from include.retrain_trigger.facts import Champion, Facts, Request, Window, rows_to_learn
 
 log = logging.getLogger(__name__)
@@ -120,12 +120,13 @@ def replay(
         Trains: `include.replay.learn.learn`.
     """
     runs = [Run(policy, gate) for policy in policies for gate in gates]
-    watch, models = Watch(history.use_case), dict[str, Learned]()
+    monitor, models = ReplayMonitor(history.use_case), dict[str, Learned]()
     for moment in history.partitions:
         known = history.at(moment)
         training = _Training(known, learner)
         for run in runs:
-            _serve(run, known, watch, watches=run.policy == "declared")
+            # The other policies ask for no findings.
+            _serve(run, known, monitor if run.policy == "declared" else None)
             if moment != history.partitions[-1]:  # what is trained then serves nothing
                 _train(run, policies[run.policy], gates[run.gate], known, training)
         if training.learned is not None:
@@ -157,10 +158,10 @@ class _Training:
         return self.learned, self.training_set
 
 
-def _serve(run: Run, known: Known, watch: Watch, watches: bool) -> None:
-    """Let the champion score the new partition, and the monitor look at what is new."""
+def _serve(run: Run, known: Known, monitor: ReplayMonitor | None) -> None:
+    """Let the champion score the new partition, and the monitor examine what is new."""
     run.served[known.moment] = run.champion.as_of if run.champion else None
-    if not watches:
+    if monitor is None:
         return
     if run.champion is not None:
         run.scored_by[known.moment] = run.champion
@@ -168,7 +169,7 @@ def _serve(run: Run, known: Known, watch: Watch, watches: bool) -> None:
         earlier = [
             key for key, other in run.scored_by.items() if other is model and key < partition
         ]
-        run.windows[partition] = watch.look(model, partition, known, earlier)
+        run.windows[partition] = monitor.window_of(model, partition, known, earlier)
 
 
 def _train(run: Run, policy: Policy, gate: Judge, known: Known, training: _Training) -> None:

@@ -1,4 +1,4 @@
-"""What the drift monitor says of a model's partitions, in memory."""
+"""What the phase `drift_monitor` would have found in the partitions of a replay, in memory."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ from include.use_cases.schema import UseCase
 
 
 @dataclass
-class Watch:
-    """The monitor; it looks at a partition once for each model and state of labels.
+class ReplayMonitor:
+    """Examines a partition once for each model, and again when its labels have come.
 
     Attributes
     ----------
@@ -34,9 +34,9 @@ class Watch:
     """
 
     use_case: UseCase
-    _seen: dict[tuple[str, str, bool], Window] = field(default_factory=dict, repr=False)
+    _found: dict[tuple[str, str, bool], Window] = field(default_factory=dict, repr=False)
 
-    def look(
+    def window_of(
         self, model: Learned, partition: str, known: Known, earlier: Sequence[str] = ()
     ) -> Window:
         """Examine a partition that a model served, with its labels where they have come.
@@ -55,9 +55,9 @@ class Watch:
         """
         labelled = self.use_case.labels is not None and partition in known.labelled
         asked = (model.as_of, partition, labelled)
-        if asked not in self._seen:
-            self._seen[asked] = self._examined(model, partition, known, earlier, labelled)
-        return self._seen[asked]
+        if asked not in self._found:
+            self._found[asked] = self._examined(model, partition, known, earlier, labelled)
+        return self._found[asked]
 
     def _examined(
         self,
@@ -107,8 +107,8 @@ class Watch:
 def _servable(use_case: UseCase, model: Learned) -> ServableModel:
     """Make the package of a model, as far as the monitor reads it."""
     reference = sample(model.holdout_X, use_case.monitor.sample_rows)
-    # As in the package of a refit: it would be too sure of rows that it has learned. Of clusters it
-    # has numbers of its own.
+    # As in the package of a refit: the evaluated model predicts the reference, because the refit
+    # has learned these rows. A clustering predicts them itself: its cluster numbers are its own.
     scored_by = model.estimator if use_case.task == "clustering" else model.evaluated
     scores = score_rows(scored_by, reference, use_case)
     known = model.holdout_estimate
