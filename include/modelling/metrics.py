@@ -104,11 +104,6 @@ def metric_of(use_case: UseCase) -> Metric:
     return METRICS_BY_TASK[use_case.task][use_case.train.metric]
 
 
-def better(metric: Metric, a: float, b: float) -> bool:
-    """Return whether `a` is a better value of the metric than `b`."""
-    return metric.gain(a, b) > 0
-
-
 @dataclass(frozen=True, eq=False)
 class Judged:
     """Rows that models are judged on, and what their scores are held against.

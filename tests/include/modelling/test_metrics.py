@@ -13,7 +13,6 @@ from include.errors import DataContractError
 from include.modelling import clusters, estimators
 from include.modelling.metrics import (
     METRICS_BY_TASK,
-    better,
     by_slice,
     evaluate,
     judged,
@@ -128,10 +127,11 @@ def test_space_is_standardised_and_missing_numbers_are_at_the_median():
     np.testing.assert_array_equal(at[:, 1], 0)
 
 
-def test_better_reads_the_metrics_sign():
-    assert better(CLASSES["roc_auc"], 0.7, 0.6)
-    assert not better(CLASSES["log_loss"], 0.7, 0.6)
-    assert not better(VALUES["mae"], 1.0, 1.0)
+def test_a_gain_reads_the_metrics_sign():
+    for metric, greater_is_worse in ((CLASSES["roc_auc"], False), (CLASSES["log_loss"], True)):
+        assert (metric.gain(0.7, 0.6) < 0) is greater_is_worse
+        assert metric.gain(0.7, 0.6) == pytest.approx(metric.sign * 0.1)
+    assert VALUES["mae"].gain(1.0, 1.0) == 0
 
 
 def test_evaluate_gives_every_metric_of_the_task():
