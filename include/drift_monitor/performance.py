@@ -1,4 +1,4 @@
-"""Whether the predictions made then came true as well as the champion's holdout promised."""
+"""Whether a model does worse on arrived outcomes than on its holdout."""
 
 from __future__ import annotations
 

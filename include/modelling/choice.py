@@ -1,8 +1,8 @@
-"""Which trial's configuration is kept: the simplest that is as good as the best, within chance.
+"""Chooses the trial to keep: the simplest that is at most one standard error worse than the best.
 
-The rule is that of one standard error (Breiman, Friedman, Olshen & Stone, Classification and
-Regression Trees, 1984, section 3.4.3), with the standard error of the paired difference: what all
-configurations have in common, such as hard days, is no reason to doubt which one is better.
+The one-standard-error rule is from Breiman, Friedman, Olshen & Stone, Classification and Regression
+Trees, 1984, section 3.4.3. Here the standard error is that of the paired difference: what all
+configurations have in common, such as hard days, does not count.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ class Choice:
     Attributes
     ----------
     trial : TrialDone
-        The one that is kept.
+        The trial that is kept.
     best : TrialDone
-        The one with the best mean over the folds; often the same.
+        The trial with the best mean over the folds; often the same.
     reasons : list of str
         A sentence on each simpler estimator that was compared with the best.
     """
@@ -50,10 +50,10 @@ def choose(
 ) -> Choice:
     """Choose among the trials of a search.
 
-    Within one estimator the best mean over the folds is kept; ties go to the lower number. Of the
-    estimators, the first in the order of ``train.candidates`` whose best trial is at most one
-    standard error worse than the best of all. The linear baseline stands before the candidates.
-    Where chance cannot be judged, as with fewer than ten days, the best mean is kept.
+    Of each estimator the trial with the best mean over the folds is taken; ties go to the lower
+    number. Of these the first is kept, in the order of ``train.candidates``, that is at most one
+    standard error worse than the best of all. The linear baseline comes before the candidates.
+    Where there is no standard error, as with fewer than ten days, the best mean is kept.
 
     Parameters
     ----------
@@ -62,9 +62,10 @@ def choose(
     done : sequence of TrialDone
         What came of the trials, in any order; those that failed are left out.
     scores_of : callable
-        Gives `OutOfFold.scores` of a trial; asked for one trial of each estimator at most.
+        Returns `OutOfFold.scores` of a trial. It may have to fit, so it is called for one trial
+        of each estimator at most, and once.
     truth : ndarray
-        What `judged_rows` gives.
+        What `judged_rows` returns for these scores.
     blocks : ndarray of int, shape (rows,)
         Independent unit of each judged row, as `include.modelling.blocks` numbers them.
 
@@ -86,11 +87,12 @@ def choose(
             "logs of the trials."
         )
     best = max(finalists, key=lambda one: metric.sign * _mean(one))  # ties go to the simpler
-    reasons = []
-    for simpler in finalists[: finalists.index(best)]:
-        gain = estimate_gain(
-            _over_rows(use_case), truth, scores_of(best), scores_of(simpler), blocks
-        )
+    simpler_ones = finalists[: finalists.index(best)]
+    if not simpler_ones:
+        return Choice(best, best, [])
+    over_rows, of_best, reasons = _over_rows(use_case), scores_of(best), []
+    for simpler in simpler_ones:
+        gain = estimate_gain(over_rows, truth, of_best, scores_of(simpler), blocks)
         first, other = (f"{one.candidate} {one.number}" for one in (best, simpler))
         if gain.value is None or gain.standard_error is None:
             reasons.append(f"{first} is kept before {other} on its mean alone: {gain.problem}")

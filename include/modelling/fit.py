@@ -1,4 +1,4 @@
-"""Fits one configuration, for every phase that does: the same rows give the same model."""
+"""Fits one configuration, for trainings, the gate and refits: equal rows give equal models."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ def fit(
     y : Series of shape (n_rows,) or None
         Labels; None for clustering.
     max_threads : int, optional
-        They decide the order in which numbers are added, so also the last bits; `threads` of them
-        by default.
+        How many threads the fit may use, `threads()` by default. The number decides the order in
+        which sums are taken, and so their last bits.
     """
     estimator = make(use_case, candidate, params, use_case.train.tuning.random_state)
     with threadpool_limits(max_threads or threads()):

@@ -1,4 +1,4 @@
-"""All the rows that a training knew, the holdout too: what a refit learns from."""
+"""The labelled rows of a training with its holdout: what a refit learns from."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from include.use_cases.schema import UseCase
 
 @dataclass(frozen=True, eq=False)
 class KnownRows:
-    """Rows in order of time.
+    """Labelled rows in order of time.
 
     Attributes
     ----------

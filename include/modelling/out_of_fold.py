@@ -1,4 +1,4 @@
-"""What a configuration answers on rows that it has not learned, fold after fold."""
+"""The scores of one configuration on rows that it was not fitted on, fold by fold."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Positions = npt.NDArray[np.intp]
 
 @dataclass(frozen=True, eq=False)
 class OutOfFold:
-    """The answers of one configuration on all folds.
+    """Metric and scores of one configuration on all folds.
 
     Attributes
     ----------
@@ -33,8 +33,8 @@ class OutOfFold:
         The metric on each fold, NaN where it is not defined.
     scores : ndarray of shape (rows,)
         Score of each judged row, fold after fold. For clustering the row's own value of the metric
-        (its silhouette), because clusters of different fits have nothing to do with each other; NaN
-        where the metric is no mean over rows.
+        (its silhouette), because cluster numbers of different fits are not related; NaN where the
+        metric is not a mean over rows.
     """
 
     values: list[float]
@@ -65,14 +65,14 @@ def out_of_fold(
 
 
 def judged_rows(use_case: UseCase, training: TrainingSet) -> tuple[Floats, Positions]:
-    """Return the rows that `OutOfFold.scores` are of.
+    """Return truth and positions of the rows that `OutOfFold.scores` belong to, in their order.
 
     Returns
     -------
     truth : ndarray
-        As in `Judged`, fold after fold.
+        As in `Judged`.
     positions : ndarray of shape (rows,)
-        Their places among the training rows.
+        Their positions among the training rows.
     """
     folds = [(rows.truth, positions) for _, rows, positions in _folds(use_case, training)]
     truths, positions = zip(*folds, strict=True)
@@ -82,7 +82,7 @@ def judged_rows(use_case: UseCase, training: TrainingSet) -> tuple[Floats, Posit
 def _folds(
     use_case: UseCase, training: TrainingSet
 ) -> Iterator[tuple[Positions, Judged, Positions]]:
-    """Yield of each fold where it learns, the rows that it is judged on, and their places."""
+    """Yield for each fold the positions it learns from, the rows it is judged on, and theirs."""
     for learn, judge in time_folds(training.train_times, use_case.train.split.folds):
         X = wide(training.train_X.iloc[judge])
         X.index = pd.Index(judge)  # so that rows which `judged` draws can be found again

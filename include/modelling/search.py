@@ -46,7 +46,7 @@ class Trial:
 
 @dataclass(frozen=True)
 class TrialDone:
-    """What came of a trial.
+    """A trial that has ended, and its result.
 
     Attributes
     ----------
@@ -73,7 +73,7 @@ def draw(use_case: UseCase, round_number: int, told: Sequence[TrialDone] = ()) -
     round_number : int
         From 1 to `include.modelling.rounds.ROUNDS`.
     told : sequence of TrialDone
-        What came of all trials of the rounds before, in any order; those that failed too.
+        All trials of the rounds before, in any order, those that failed included.
 
     Returns
     -------
@@ -120,7 +120,7 @@ def search(use_case: UseCase, run: Callable[[Trial], TrialDone]) -> list[TrialDo
 
 
 def with_failed(drawn: Sequence[Trial], done: Sequence[TrialDone]) -> list[TrialDone]:
-    """Return what came of each trial that was drawn: one without a result has failed."""
+    """Return the results, and a failed one for each trial that was drawn and has none."""
     results = {(one.candidate, one.number): one for one in done}
     missing = [
         TrialDone(one.candidate, one.number, one.params, None)
@@ -170,14 +170,14 @@ def _study(use_case: UseCase, space: Candidate, told: Sequence[TrialDone]) -> op
 
 
 def _searched(space: Candidate, params: Params) -> dict[str, BaseDistribution]:
-    """Return the range of each parameter that is searched and not fixed."""
+    """Return the distribution of each parameter that is searched; fixed ones have none."""
     trial = optuna.trial.FixedTrial(dict(params))
     suggest(trial, space)
     return dict(trial.distributions)
 
 
 def _drawn(study: optuna.Study, space: Candidate, sampler: optuna.samplers.BaseSampler) -> Params:
-    """Draw one configuration; it stays in the study as a trial that runs."""
+    """Draw one configuration; the study keeps it as running, which the constant liar needs."""
     study.sampler = sampler
     return suggest(study.ask(), space)
 

@@ -1,4 +1,4 @@
-"""From a fitted model to a signed, registered version: one way for trainings and for refits."""
+"""Packages, signs and registers a fitted model, for trainings and for refits."""
 
 from __future__ import annotations
 

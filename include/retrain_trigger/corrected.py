@@ -1,4 +1,4 @@
-"""How many labels that the champion was trained with are other ones now."""
+"""How many of the labels that the champion was trained with have been corrected since."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ def corrected_rows(
 ) -> int | None:
     """Count the rows whose label has another value than the champion was trained with.
 
-    Rows are read of those partitions only whose labels were published again. A row whose label
-    was taken back or came later counts neither way: it is not a corrected label.
+    Only partitions whose labels were published again are read. A row whose label came later, or
+    was taken back, does not count: it is not a corrected label.
 
     Parameters
     ----------

@@ -49,7 +49,8 @@ Duration = Annotated[
 ]
 Count = Annotated[int, Field(ge=1)]
 HELD_OUT_DAYS = 10
-"""So many independent days the gate needs: `include.modelling.uncertainty.MIN_BLOCKS`."""
+"""How many independent days the gate needs: `include.modelling.uncertainty.MIN_BLOCKS`, which is
+not imported here, because it would load scipy into every Dag file."""
 Columns = dict[str, ColumnType]
 Share = Annotated[float, Field(ge=0, le=1)]
 # Under the landing root, so neither absolute nor with `..`: a use case reads only what landed.
