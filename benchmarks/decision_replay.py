@@ -1,6 +1,8 @@
 """What the gate earned in a replay of flights: read from what `make replay` wrote.
 
     make replay USE_CASE=flight_delays
+    cp .flywheel/replays/flight_delays/replay.json docs/
+    python -m benchmarks.decisions --docs --only replay
 
 The replay takes its own time, so it is not run here.
 """
@@ -18,6 +20,7 @@ from benchmarks.decision_table import Row
 from include.settings import REPO
 from scripts.stack.settings import StackSettings
 
+REPLAY = "replay"
 USE_CASE = "flight_delays"
 COMMITTED = REPO / "docs" / "replay.json"
 """Copied there to be committed beside the table."""

@@ -26,7 +26,7 @@ from threadpoolctl import threadpool_limits
 
 from benchmarks import decision_seeds
 from benchmarks.decision_grid import scenarios
-from benchmarks.decision_replay import replay_rows
+from benchmarks.decision_replay import REPLAY, replay_rows
 from benchmarks.decision_scenarios import Scenario
 from benchmarks.decision_table import Row, load, put_into, save, share_row, text
 from include.provenance import code_version
@@ -77,7 +77,7 @@ def rows(wanted: Sequence[str], seeds: int, full: bool, processes: Executor) -> 
             yield measure(scenario, seeds, processes)
     if not wanted or decision_seeds.NAME in wanted:
         yield from decision_seeds.rows(8 if full else 4, processes)
-    if not wanted:
+    if not wanted or REPLAY in wanted:
         yield from replay_rows()
 
 
@@ -115,7 +115,10 @@ def main(arguments: list[str] | None = None) -> int:
     size.add_argument("--full", action="store_true", help=f"{FULL_SEEDS} seeds; writes docs/")
     size.add_argument("--smoke", action="store_true", help=f"{SMOKE_SEEDS} seeds of small rows")
     parser.add_argument("--docs", action="store_true", help="write docs/, whatever the seeds")
-    parser.add_argument("--only", nargs="+", default=[], metavar="ROW", help="some rows")
+    names = [*(each.name for each in scenarios()), decision_seeds.NAME, REPLAY]
+    parser.add_argument(
+        "--only", nargs="+", choices=names, default=[], metavar="ROW", help=", ".join(names)
+    )
     options = parser.parse_args(arguments)
     # Asked to end, as by a person: what has not begun is not played, and the processes end too.
     signal.signal(signal.SIGTERM, signal.default_int_handler)

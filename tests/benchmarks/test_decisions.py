@@ -82,6 +82,12 @@ def test_on_the_same_rows_the_gate_keeps_the_limit_that_the_method_before_breaks
     assert row.before > 0.07 + 2 * row.before_se
 
 
+def test_an_unknown_row_is_refused(capsys):
+    with pytest.raises(SystemExit):
+        decisions.main(["--only", "everything"])
+    assert "equal/AUC/1000" in capsys.readouterr().err
+
+
 def test_limits_are_read_both_ways():
     assert ROW.mark == "ok"
     assert ROW.mark_before == "OVER"
