@@ -26,9 +26,9 @@ from threadpoolctl import threadpool_limits
 
 from benchmarks import decision_seeds
 from benchmarks.decision_grid import scenarios
-from benchmarks.decision_replay import REPLAY, replay_rows
+from benchmarks.decision_replay import REPLAY, newest_replay, replay_rows
 from benchmarks.decision_scenarios import Scenario
-from benchmarks.decision_table import Row, load, put_into, save, share_row, text
+from benchmarks.decision_table import Row, load, not_run, put_into, save, share_row, text
 from include.provenance import code_version
 from include.settings import REPO
 from scripts.stack.settings import StackSettings
@@ -78,15 +78,17 @@ def rows(wanted: Sequence[str], seeds: int, full: bool, processes: Executor) -> 
     if not wanted or decision_seeds.NAME in wanted:
         yield from decision_seeds.rows(8 if full else 4, processes)
     if not wanted or REPLAY in wanted:
-        yield from replay_rows()
+        yield from replay_rows(newest_replay())
 
 
 def in_order(found: Sequence[Row], older: Sequence[Row]) -> list[Row]:
-    """Put new rows in the place of older ones of the same name, in the order of the table."""
-    by_name = {row.name: row for row in (*older, *found)}
-    order = [each.name for each in scenarios()]
-    known = {name: place for place, name in enumerate(order)}
-    return sorted(by_name.values(), key=lambda row: known.get(row.name, len(order)))
+    """Put new rows in the place of older ones of the same name, in the order of the table.
+
+    What was never measured has a row too, which says so.
+    """
+    simulated = [not_run(one.name, one.words, one.limit, one.sense) for one in scenarios()]
+    table = {row.name: row for row in (*simulated, *decision_seeds.places(), *replay_rows(None))}
+    return list((table | {row.name: row for row in (*older, *found) if row.measured}).values())
 
 
 @contextmanager
