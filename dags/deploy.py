@@ -1,17 +1,10 @@
 """### Deploy
 
-Judges a challenger on the newest labelled rows, which it has not learned from. Whole days are the
-unit of chance (`deploy.resample_by`), and every bound holds at `deploy.confidence`, which repeated
-looks at one holdout share. Two questions are asked where they can be: is its *configuration* better
-than the champion's, both fitted again at `deploy.origins` moments of the holdout; and is it, being
-*fresher*, better than the champion as it serves. It is promoted when it is surely better by more
-than `deploy.min_effect`, or knows newer data and surely loses less than `deploy.margin`; in any
-case it must surely beat the dummy, and not be surely worse than the linear baseline, nor in a slice
-by more than `deploy.slices.max_drop`. A first champion may pass on the point estimate against the
-dummy where the data are too few to be sure; the reasons say so. What is accepted is fitted again on
-all labelled partitions, the holdout included (`deploy.refit`): this refit is a model version of its
-own, and serves. Then waits until the serving
-application answers with it.
+Judges a challenger on the newest labelled rows, which it has not learned. Is its *configuration*
+better than the champion's? Is it, being *fresher*, as good as the champion as it serves? Is it
+better than the baselines, and in no slice worse? docs/decisions.md says how, and how often that is
+wrong. What is accepted is fitted again on all labelled partitions (`deploy.refit`): this refit is a
+model version of its own, and serves. Then waits until the serving application answers with it.
 
 **Runs** for each `<use case>.candidate`; by hand with a form or by REST with the as-of partition as
 partition key, or by "materialize" on the champion. **Produces** `<use case>.champion`, one event

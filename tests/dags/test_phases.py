@@ -172,8 +172,7 @@ def turn(make_house: Any) -> Turn:
     turned = Turn(house)
 
     def run(phase: str) -> list[Ran]:
-        form = {"trials": 1} if phase == "train_tune" else {}
-        return [house.event(phase, key, **form) for key in KEYS[phase]]
+        return [house.event(phase, key) for key in KEYS[phase]]
 
     for phase in PHASES:
         turned.before[phase] = house.state()
