@@ -1,6 +1,8 @@
 """What the gate earned in a replay of flights: read from what `make replay` wrote.
 
     make replay USE_CASE=flight_delays
+    cp .flywheel/replays/flight_delays/replay.json docs/
+    python -m benchmarks.decisions --docs --only replay
 
 The replay takes its own time, so it is not run here.
 """
@@ -14,77 +16,59 @@ from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
-from benchmarks.decision_table import Row
+from benchmarks.decision_table import Row, not_run
 from include.settings import REPO
 from scripts.stack.settings import StackSettings
 
+REPLAY = "replay"
 USE_CASE = "flight_delays"
 COMMITTED = REPO / "docs" / "replay.json"
 """Copied there to be committed beside the table."""
 DECLARED = ("declared", "gate")
+_AGAINST = (
+    "replay/declared",
+    "replay of flights: AUC of the declared policy with the gate, minus every partition ungated, "
+    "mean of the months",
+)
+_CLAIMED = (
+    "replay/claimed",
+    "replay of flights, promotions by the gate: next month's gain minus the lower bound that was "
+    "claimed, mean",
+)
 
 
-def replay_rows(path: Path | None = None) -> Iterator[Row]:
+def newest_replay() -> Path | None:
+    """Return where a replay's JSON is: the committed one, else that of this home; or None."""
+    home = StackSettings.from_env().home
+    places = (COMMITTED, home / "replays" / USE_CASE / "replay.json")
+    return next((place for place in places if place.exists()), None)
+
+
+def replay_rows(path: Path | None) -> Iterator[Row]:
     """Make the replay's two rows; they say "not run" where there is no result.
 
     Parameters
     ----------
-    path : Path, optional
-        Of the replay's JSON; by default the committed one, else the newest of this home.
+    path : Path or None
+        Of the replay's JSON.
     """
-    found = _found(path)
-    lines = {} if found is None else {(one["policy"], one["gate"]): one for one in found["lines"]}
-    declared = lines.get(DECLARED)
-    against = {} if declared is None else declared["against"]
-    yield Row(
-        "replay/declared",
-        "replay of flights: AUC of the declared policy with the gate, minus every partition "
-        "ungated, mean of the months",
-        now=against.get("mean"),
-        now_se=against.get("standard_error"),
-        before=None,
-        before_se=None,
-        limit=None,
-        sense="at least",
-        share=False,
-        n=0 if found is None else len(found["partitions"]),
-        n_before=0,
-        code="" if found is None else found.get("code", "unknown"),
-    )
-    yield _claims(found)
-
-
-def _claims(found: dict[str, Any] | None) -> Row:
-    """Next month's gain minus the lower bound that was claimed, over all promotions by the gate."""
+    if path is None:
+        yield not_run(*_AGAINST, share=False)
+        yield not_run(*_CLAIMED, limit=0.0, sense="at least", share=False)
+        return
+    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    code = found.get("code", "unknown")
+    (declared,) = [one for one in found["lines"] if (one["policy"], one["gate"]) == DECLARED]
+    mean, error = declared["against"]["mean"], declared["against"]["standard_error"]
+    months = len(found["partitions"])
+    yield Row(*_AGAINST, mean, error, None, None, None, "at least", False, months, 0, code)
     # Policies share trainings: one promotion of two policies is one.
     paid = {
         (one["as_of"], one["claimed"], one["gain"])
-        for one in (found or {"paid": []})["paid"]
+        for one in found["paid"]
         if one["claimed"] is not None
     }
     beyond = [gain - claimed for _, claimed, gain in sorted(paid)]
-    return Row(
-        "replay/claimed",
-        "replay of flights, promotions by the gate: next month's gain minus the lower bound that "
-        "was claimed, mean",
-        now=fmean(beyond) if beyond else None,
-        now_se=stdev(beyond) / math.sqrt(len(beyond)) if beyond[1:] else None,
-        before=None,
-        before_se=None,
-        limit=0.0,
-        sense="at least",
-        share=False,
-        n=len(beyond),
-        n_before=0,
-        code="" if found is None else found.get("code", "unknown"),
-    )
-
-
-def _found(path: Path | None) -> dict[str, Any] | None:
-    home = StackSettings.from_env().home
-    places = [path] if path else [COMMITTED, home / "replays" / USE_CASE / "replay.json"]
-    for place in places:
-        if place.exists():
-            content: dict[str, Any] = json.loads(place.read_text(encoding="utf-8"))
-            return content
-    return None
+    mean = fmean(beyond) if beyond else None
+    error = stdev(beyond) / math.sqrt(len(beyond)) if beyond[1:] else None
+    yield Row(*_CLAIMED, mean, error, None, None, 0.0, "at least", False, len(beyond), 0, code)

@@ -29,7 +29,7 @@ from benchmarks.decision_flights import (
 )
 from benchmarks.decision_pairs import KNOWN, MODELS
 from benchmarks.decision_scenarios import AUC, evidence
-from benchmarks.decision_table import Row
+from benchmarks.decision_table import Row, not_run
 from benchmarks.decision_worlds import Drawn
 from include.deploy.origins import origins, scores_at_origins
 from include.deploy.rule import judge
@@ -42,6 +42,10 @@ CASE = "flight_delays"
 JUDGED = MONTHS[KNOWN:-1]
 """Months with three before and one after."""
 LIMIT = 0.10
+GAINS = {
+    "gain": "these promotions: AUC gained on the holdout, mean of the months that have any",
+    "next_gain": "these promotions: AUC gained in the next month, mean of the same months",
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,6 +84,13 @@ def rows(seeds: int, processes: Executor) -> Iterator[Row]:
     judged = list(processes.map(_judge, JUDGED, [_of(found, key) for key in JUDGED]))
     yield _promotions(judged, seeds)
     yield from _gains(judged)
+
+
+def places() -> Iterator[Row]:
+    """Keep the places of rows that were not measured."""
+    yield not_run(NAME, _promoted(0), LIMIT)
+    for name, words in GAINS.items():
+        yield not_run(f"{NAME}/{name}", words, share=False)
 
 
 def _score(seed: int, key: str) -> Seeded:
@@ -145,8 +156,7 @@ def _promotions(judged: Sequence[Sequence[tuple[Judged, Judged]]], seeds: int) -
         figures += [fmean(shares), _error(shares)]
     return Row(
         NAME,
-        f"flights, {len(JUDGED)} months, ordered pairs of {seeds} models that differ in "
-        "`random_state` alone: promoted",
+        _promoted(seeds),
         *figures,
         limit=LIMIT,
         sense="at most",
@@ -159,7 +169,7 @@ def _promotions(judged: Sequence[Sequence[tuple[Judged, Judged]]], seeds: int) -
 
 def _gains(judged: Sequence[Sequence[tuple[Judged, Judged]]]) -> Iterator[Row]:
     """Say what the promoted ones gained then, and in the next month; months as units."""
-    for name, words in (("gain", "on the holdout"), ("next_gain", "in the next month")):
+    for name, words in GAINS.items():
         figures: list[float | None] = []
         counts = []
         for which in (0, 1):
@@ -172,7 +182,7 @@ def _gains(judged: Sequence[Sequence[tuple[Judged, Judged]]]) -> Iterator[Row]:
             figures += [fmean(means) if means else None, _error(means) if means[1:] else None]
         yield Row(
             f"{NAME}/{name}",
-            f"these promotions: AUC gained {words}, mean of the months that have any",
+            words,
             *figures,
             limit=None,
             sense="at least",
@@ -181,6 +191,13 @@ def _gains(judged: Sequence[Sequence[tuple[Judged, Judged]]]) -> Iterator[Row]:
             n_before=counts[1],
             code=code_version(),
         )
+
+
+def _promoted(seeds: int) -> str:
+    return (
+        f"flights, {len(JUDGED)} months, ordered pairs of {seeds or 'some'} models that differ in "
+        "`random_state` alone: promoted"
+    )
 
 
 def _gain(truth: Floats, ours: Floats, theirs: Floats) -> float:

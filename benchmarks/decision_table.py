@@ -38,7 +38,7 @@ class Row:
     n, n_before : int
         Cases, or independent groups of them.
     code : str
-        The commit that was measured.
+        The commit that was measured; empty where it was not.
     """
 
     name: str
@@ -55,11 +55,16 @@ class Row:
     code: str
 
     @property
+    def measured(self) -> bool:
+        """Whether it was."""
+        return bool(self.code)
+
+    @property
     def mark(self) -> str:
         """Say whether the limit is kept: `ok`, `OVER`, `UNDER`; nothing where there is none."""
-        if self.now is None:
+        if not self.measured:
             return "not run"
-        if self.limit is None:
+        if self.now is None or self.limit is None:
             return ""
         return self._against(self.now)
 
@@ -73,6 +78,13 @@ class Row:
         if self.sense == "at most":
             return "ok" if value <= self.limit else "OVER"
         return "ok" if value >= self.limit else "UNDER"
+
+
+def not_run(
+    name: str, words: str, limit: float | None = None, sense: str = "at most", share: bool = True
+) -> Row:
+    """Keep the place of a row that was not measured."""
+    return Row(name, words, None, None, None, None, limit, sense, share, 0, 0, "")
 
 
 def share_row(

@@ -26,9 +26,9 @@ from threadpoolctl import threadpool_limits
 
 from benchmarks import decision_seeds
 from benchmarks.decision_grid import scenarios
-from benchmarks.decision_replay import replay_rows
+from benchmarks.decision_replay import REPLAY, newest_replay, replay_rows
 from benchmarks.decision_scenarios import Scenario
-from benchmarks.decision_table import Row, load, put_into, save, share_row, text
+from benchmarks.decision_table import Row, load, not_run, put_into, save, share_row, text
 from include.provenance import code_version
 from include.settings import REPO
 from scripts.stack.settings import StackSettings
@@ -77,16 +77,18 @@ def rows(wanted: Sequence[str], seeds: int, full: bool, processes: Executor) -> 
             yield measure(scenario, seeds, processes)
     if not wanted or decision_seeds.NAME in wanted:
         yield from decision_seeds.rows(8 if full else 4, processes)
-    if not wanted:
-        yield from replay_rows()
+    if not wanted or REPLAY in wanted:
+        yield from replay_rows(newest_replay())
 
 
 def in_order(found: Sequence[Row], older: Sequence[Row]) -> list[Row]:
-    """Put new rows in the place of older ones of the same name, in the order of the table."""
-    by_name = {row.name: row for row in (*older, *found)}
-    order = [each.name for each in scenarios()]
-    known = {name: place for place, name in enumerate(order)}
-    return sorted(by_name.values(), key=lambda row: known.get(row.name, len(order)))
+    """Put new rows in the place of older ones of the same name, in the order of the table.
+
+    What was never measured has a row too, which says so.
+    """
+    simulated = [not_run(one.name, one.words, one.limit, one.sense) for one in scenarios()]
+    table = {row.name: row for row in (*simulated, *decision_seeds.places(), *replay_rows(None))}
+    return list((table | {row.name: row for row in (*older, *found) if row.measured}).values())
 
 
 @contextmanager
@@ -115,7 +117,10 @@ def main(arguments: list[str] | None = None) -> int:
     size.add_argument("--full", action="store_true", help=f"{FULL_SEEDS} seeds; writes docs/")
     size.add_argument("--smoke", action="store_true", help=f"{SMOKE_SEEDS} seeds of small rows")
     parser.add_argument("--docs", action="store_true", help="write docs/, whatever the seeds")
-    parser.add_argument("--only", nargs="+", default=[], metavar="ROW", help="some rows")
+    names = [*(each.name for each in scenarios()), decision_seeds.NAME, REPLAY]
+    parser.add_argument(
+        "--only", nargs="+", choices=names, default=[], metavar="ROW", help=", ".join(names)
+    )
     options = parser.parse_args(arguments)
     # Asked to end, as by a person: what has not begun is not played, and the processes end too.
     signal.signal(signal.SIGTERM, signal.default_int_handler)

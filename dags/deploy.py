@@ -4,11 +4,9 @@ Judges a challenger on the newest labelled rows, which it has not learned from. 
 nothing serves yet, when its *configuration* is surely better than the champion's, or when it is
 *fresher*: it knows newer data, and surely loses less than `deploy.margin` against the champion as
 it serves. In any case it must beat the dummy, and not be surely worse than the linear baseline, nor
-in a slice. docs/operations.md, *Promoted*, has the whole rule and its keys.
-
-What is accepted is fitted again on all labelled partitions, the holdout included (`deploy.refit`).
-This refit is a model version of its own; it is promoted, and the Dag waits until the serving
-application answers with it.
+in a slice. docs/operations.md, *Promoted*, has the whole rule and its keys; docs/decisions.md says
+how often it is wrong. What is accepted is fitted again on all labelled partitions (`deploy.refit`):
+this refit is a model version of its own, and serves, which the Dag waits for.
 
 **Runs** for each `<use case>.candidate`; by hand with a form or by REST with the as-of partition as
 partition key, or by "materialize" on the champion. **Produces** `<use case>.champion`, one event

@@ -15,7 +15,7 @@ from benchmarks import decision_before as before
 from benchmarks import decision_seeds, decisions
 from benchmarks.decision_grid import scenarios
 from benchmarks.decision_rare import names_what_is_missing
-from benchmarks.decision_replay import replay_rows
+from benchmarks.decision_replay import newest_replay, replay_rows
 from benchmarks.decision_scenarios import (
     AUC,
     MAE,
@@ -82,13 +82,20 @@ def test_on_the_same_rows_the_gate_keeps_the_limit_that_the_method_before_breaks
     assert row.before > 0.07 + 2 * row.before_se
 
 
+def test_an_unknown_row_is_refused(capsys):
+    with pytest.raises(SystemExit):
+        decisions.main(["--only", "everything"])
+    assert "equal/AUC/1000" in capsys.readouterr().err
+
+
 def test_limits_are_read_both_ways():
     assert ROW.mark == "ok"
     assert ROW.mark_before == "OVER"
     power = replace(ROW, now=0.65, before=0.71, limit=0.7, sense="at least")
     assert (power.mark, power.mark_before) == ("UNDER", "ok")
     assert replace(ROW, limit=None).mark == ""
-    assert replace(ROW, now=None).mark == "not run"
+    assert replace(ROW, now=None).mark == ""
+    assert replace(ROW, code="").mark == "not run"
 
 
 def test_a_share_has_the_binomial_error_of_two_more_of_each():
@@ -130,7 +137,18 @@ def test_the_committed_document_carries_the_committed_results():
     )
     simulated = {row.name: row for row in rows if row.name in {one.name for one in scenarios()}}
     assert set(simulated) == {one.name for one in scenarios()}
-    assert min(row.n for row in simulated.values()) >= decisions.SEEDS
+    assert all(row.n >= decisions.SEEDS for row in simulated.values() if row.measured)
+
+
+def test_a_new_figure_takes_the_place_of_the_older_and_no_place_is_lost():
+    name = scenarios()[1].name
+    older = [replace(ROW, name=name, now=0.5), replace(ROW, name="seeds")]
+    table = decisions.in_order(
+        [replace(ROW, name=name), replace(ROW, name="seeds", code="")], older
+    )
+    assert [row.name for row in table][: len(scenarios())] == [one.name for one in scenarios()]
+    assert [row.name for row in table if row.measured] == [name, "seeds"]
+    assert table[1].now == 0.04
 
 
 def test_the_bound_of_before_is_the_percentile_of_weighted_metrics(monkeypatch):
@@ -193,8 +211,9 @@ def test_the_refit_of_a_month_is_what_was_fitted_for_the_next():
     assert refit is b
 
 
-def test_a_replay_that_was_not_run_says_so(tmp_path):
-    assert [row.mark for row in replay_rows(tmp_path / "no.json")] == ["not run", "not run"]
+def test_a_replay_that_was_not_run_says_so():
+    assert [row.mark for row in replay_rows(None)] == ["not run", "not run"]
+    assert newest_replay() is None or newest_replay().name == "replay.json"
 
 
 def test_a_replay_is_read_and_shared_promotions_count_once(tmp_path):

@@ -120,7 +120,9 @@ def patched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[pytest.MonkeyP
         folder = tmp_path_factory.mktemp("use_cases")
         shutil.copytree(REPO / "include/use_cases" / NAME, folder / NAME)
         path = folder / NAME / "use_case.yaml"
-        path.write_text(path.read_text().replace("grain: month", "grain: day"))
+        text = path.read_text().replace("grain: month", "grain: day")
+        # By days, a first training would wait for eleven of them.
+        path.write_text(text.replace("\ndeploy:\n", "\ndeploy:\n  resample_by: rows\n"))
         patch.setenv("FLYWHEEL_USE_CASES", str(folder))
         patch.setenv("FLYWHEEL_CODE_VERSION", "test")
         work(patch)

@@ -97,17 +97,6 @@ def test_the_champion_is_the_ledgers_and_not_the_aliass(stub, models, home):
     assert double.call_args.args[2] == "2"
 
 
-def test_a_champion_that_is_a_refit_is_compared_with_itself_as_what_it_was_made_of(
-    stub, models, home
-):
-    """Version 3 serves as its refit, 4: there is nothing to compare with, and the ledger has 4."""
-    double = stub("include.deploy.compare.compare", VERDICT)
-    crown(home, USE_CASE, version="4", evaluated_version="3")
-    found = compare()
-    assert double.call_args.args[1:3] == ("3", "3")
-    assert found["champion_version"] == "4"
-
-
 def test_a_later_challenger_is_compared_with_the_refit_that_serves(stub, models, home):
     double = stub("include.deploy.compare.compare", VERDICT)
     crown(home, USE_CASE, version="4", evaluated_version="1")
