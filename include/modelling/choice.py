@@ -99,7 +99,7 @@ def choose(
             continue
         within = gain.value <= gain.standard_error
         reasons.append(
-            f"{first} is better than {other} by {gain.value:.4g} {metric.name}, "
+            f"{first} gains {gain.value:+.4g} {metric.name} over {other}, "
             f"{'within' if within else 'more than'} one standard error ({gain.standard_error:.4g} "
             f"over {gain.groups} blocks)" + (": the simpler one is kept" if within else "")
         )

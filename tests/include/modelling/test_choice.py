@@ -70,7 +70,7 @@ def test_a_simpler_one_is_kept_within_one_standard_error_and_not_beyond(share, k
     assert (choice.trial.candidate, choice.best) == (kept, done[1])
     (reason,) = choice.reasons
     assert reason.startswith(
-        f"hist_gradient_boosting 0 is better than ridge 0 by {share * unit:.4g} mae, "
+        f"hist_gradient_boosting 0 gains {share * unit:+.4g} mae over ridge 0, "
         f"{'within' if share < 1 else 'more than'} one standard error ({unit:.4g} over 20 blocks)"
     )
     assert reason.endswith(": the simpler one is kept") == (share < 1)

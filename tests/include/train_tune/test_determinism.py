@@ -180,7 +180,7 @@ def test_the_comparison_says_something(house, plain):
     assert len({value for _, value in plain.trials.values()}) >= 6
     (reason,) = plain.kept[2]
     assert re.match(
-        r"hist_gradient_boosting \d is better than logistic_regression 0 by [\d.]+ roc_auc, more "
+        r"hist_gradient_boosting \d gains \+[\d.]+ roc_auc over logistic_regression 0, more "
         r"than one standard error \([\d.]+ over 17 blocks\)$",
         reason,
     )
