@@ -65,6 +65,7 @@ check: lint  ## Lint, types, architecture and the fast tests: before each commit
 	$(BIN)/python -m pytest -q -m "not end_to_end" --ignore tests/dags
 
 lint: venv  ## Lint, format, types and architecture, without tests
+	@! git grep -nE '^(<<<<<<<|>>>>>>>) ' || { echo 'A merge was not finished.'; exit 1; }
 	$(BIN)/ruff check $(CODE)
 	$(BIN)/ruff format --check $(CODE)
 	$(BIN)/mypy

@@ -149,7 +149,8 @@ def _against_champion(evidence: Evidence, deploy: Deploy, alpha: float) -> _Agai
     if settings is not None:
         words.append(f"configuration: {settings.words('configuration at the same origins')}")
     if fresh is not None:
-        words.append(f"freshness: {fresh.words('model as it serves')}")
+        said = fresh.words("model as it serves", decides=settings is None)
+        words.append(f"freshness: {said}")
     # One question alone may say "better": two would have twice the chance of error.
     if settings is None and fresh is not None and fresh.better:
         return _AgainstChampion("better", fresh.asked, words)

@@ -45,14 +45,20 @@ class ChampionCompared:
         """Whether the loss is surely below `deploy.margin`."""
         return self._low is not None and self._low > -self._margin
 
-    def words(self, of_what: str) -> str:
-        """Say what was found against the champion's `of_what`."""
+    def words(self, of_what: str, *, decides: bool = True) -> str:
+        """Say what was found against the champion's `of_what`.
+
+        "Better" is said by the question that decides about it, and by no other: two would have
+        twice the chance of error.
+        """
         numbers = _numbers(self._evidence.metric, self.asked)
         said = f"{numbers} of champion {self._evidence.champion}'s {of_what}"
         if self.asked.gain.problem:
             return f"{said}; {self.asked.gain.problem}"
-        if self.better:
+        if self.better and decides:
             answer = f"surely better by more than {self._needed:.4g}"
+        elif self.not_inferior and not decides:
+            answer = f"surely not worse by {self._margin:.4g}"
         elif self.not_inferior:
             answer = (
                 f"not surely better by more than {self._needed:.4g}, but surely not worse by "

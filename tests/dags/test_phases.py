@@ -314,7 +314,7 @@ def test_the_challengers_refit_is_promoted_and_waited_for_until_it_serves(turn):
     (refit,) = ran.returned["refit_model"]
     assert (refit["version"], refit["evaluated_version"]) == ("2", "1")
     assert "of 2013-01 to 2013-02, the holdout among them" in refit["reasons"][-1]
-    assert verdict["reasons"][0].startswith("better: silhouette")
+    assert verdict["reasons"][0].startswith("dummy: silhouette")
     assert verdict["challenger"] - verdict["dummy"] == pytest.approx(verdict["effect"])
     states = {task: state for task, (state,) in ran.states.items()}
     assert states == {
@@ -641,9 +641,9 @@ def test_labels_land_late_and_are_what_the_rule_says(house):
 
 def test_a_service_that_is_away_is_asked_again_by_the_same_run(house, dag_bag, monkeypatch):
     """Airflow's own retry, with no delay; each attempt comes with a higher token."""
-    from include.retrain_trigger import gather
+    from include.retrain_trigger import records
 
-    tokens, real = [], gather.record
+    tokens, real = [], records.record
 
     def record(use_case, decision, lake, writer):
         tokens.append((writer.attempt, writer.token))
@@ -651,7 +651,7 @@ def test_a_service_that_is_away_is_asked_again_by_the_same_run(house, dag_bag, m
             raise ServiceUnavailable("the store does not answer")
         return real(use_case, decision, lake, writer)
 
-    monkeypatch.setattr(gather, "record", record)
+    monkeypatch.setattr(records, "record", record)
     task = dag_bag.dags[f"{USE_CASE}__retrain_trigger"].task_dict["decide_retraining"]
     monkeypatch.setattr(task, "retry_delay", timedelta(0))
     monkeypatch.setattr(task, "retry_exponential_backoff", 0)

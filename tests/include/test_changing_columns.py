@@ -309,8 +309,8 @@ def test_an_older_champion_scores_rows_whose_key_was_retyped(tmp_path: Path) -> 
     world.land("2024-04", rows.assign(id=rows["id"].astype(str)))
     current = read_current(world.use_case, "2024-03", world.lake, world.registry)
     assert len(current.scored) == 50
-    assert current.score is not None
-    assert list(current.score) == expected
+    assert current.outcomes is not None
+    assert list(current.outcomes.score) == expected
     assert scored(world, "2024-04") == expected
     assert scored(world, "2024-03") == expected
     table = world.lake.table("tiny", "predictions")

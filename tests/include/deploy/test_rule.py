@@ -227,3 +227,14 @@ def test_the_confidence_is_the_declared_one():
 def test_notes_come_first():
     verdict = judge(replace(_evidence(freshness=SURE), notes=["beware"]), UNIT)
     assert verdict.reasons[0] == "beware"
+
+
+def test_one_question_alone_says_better():
+    """Freshness is surely better, but the configurations are compared, and are not."""
+    both = judge(_evidence(configuration=BAD, freshness=SURE, newer=True), UNIT)
+    assert both.grounds == "refresh"
+    assert not any(
+        "surely better by more than" in said for said in both.reasons if "dummy" not in said
+    )
+    alone = judge(_evidence(freshness=SURE, newer=True), UNIT)
+    assert alone.reasons[0].endswith("surely better by more than 0.01")
