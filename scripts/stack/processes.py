@@ -14,7 +14,7 @@ from include.errors import ConfigError
 from scripts.stack.settings import HOST, MARKER, StackSettings
 
 KEEPER = Path(__file__).with_name("keep.py")
-MANAGER = "scripts.stack.manager"
+MANAGERS = {"scripts.stack.manager", "scripts.cluster.manager"}
 _GONE = (psutil.NoSuchProcess, psutil.ZombieProcess)
 _ENDING_S = 0.3
 _REACHED_BY_LOOPBACK = {HOST, "0.0.0.0", "::", f"::ffff:{HOST}"}  # noqa: S104 - compared, not bound
@@ -89,7 +89,7 @@ def _supervises(process: psutil.Process) -> bool:
         words = process.cmdline()
     except (*_GONE, psutil.AccessDenied):
         return False
-    return str(KEEPER) in words or MANAGER in words
+    return str(KEEPER) in words or not MANAGERS.isdisjoint(words)
 
 
 def memory_bytes(home: Path) -> int:
