@@ -28,6 +28,7 @@ from plugins.operators.deploy import (
     CompareModelsOperator,
     ConfirmServingOperator,
 )
+from plugins.phases import TRUSTED
 from plugins.wheel import assets_of, dag_arguments, use_cases, when
 
 
@@ -65,7 +66,9 @@ def build_dag(use_case: UseCase) -> DAG:
         )
         branch = follow_verdict(compare.output)
         promote, reject = (
-            ApplyVerdictOperator(task_id=name, use_case=use_case.name, verdict=compare.output)
+            ApplyVerdictOperator(
+                task_id=name, use_case=use_case.name, queue=TRUSTED, verdict=compare.output
+            )
             for name in ("promote", "reject")
         )
         confirm = ConfirmServingOperator(

@@ -24,10 +24,8 @@ from plugins.operators.train_tune import (
     PrepareTrainingOperator,
     RunTrialOperator,
 )
+from plugins.phases import TRAIN, TRUSTED
 from plugins.wheel import assets_of, dag_arguments, use_cases, when
-
-QUEUE = "train"
-"""Queue of the long tasks: with the Celery executor, dedicated workers can take them."""
 
 
 def build_dag(use_case: UseCase) -> DAG:
@@ -52,19 +50,20 @@ def build_dag(use_case: UseCase) -> DAG:
         prepare = PrepareTrainingOperator(
             task_id="prepare_training",
             use_case=use_case.name,
+            queue=TRUSTED,
             inlets=sources,
         )
         run_trials = RunTrialOperator.partial(
             task_id="run_trial",
             use_case=use_case.name,
-            queue=QUEUE,
+            queue=TRAIN,
             map_index_template="{{ task.candidate }} {{ task.number }}",
             run_id=prepare.output["run_id"],
         ).expand_kwargs(prepare.output)
         finish = FinishTrainingOperator(
             task_id="finish_training",
             use_case=use_case.name,
-            queue=QUEUE,
+            queue=TRUSTED,
             prepare_task_id=prepare.task_id,
             trigger_rule=TriggerRule.NONE_SKIPPED,
             outlets=[assets.candidate],

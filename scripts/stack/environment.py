@@ -24,24 +24,20 @@ _WITHOUT_TELEMETRY = {
 _MLFLOW_LOGIN = {"MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN"}
 
 
-def base_environment(
-    settings: StackSettings, env: Mapping[str, str] = os.environ
-) -> dict[str, str]:
-    """Return what every part sees: the caller's environment, and over it where this stack is."""
+def process_environment(path: str) -> dict[str, str]:
+    """Return what every part sees, on one machine and on a cluster.
+
+    Parameters
+    ----------
+    path
+        Where programs are looked for, after those of this Python environment.
+    """
     return {
-        **{name: value for name, value in env.items() if name not in _MLFLOW_LOGIN},
         **_WITHOUT_TELEMETRY,
-        **{variable: str(port) for variable, port in settings.ports.items()},
-        "FLYWHEEL_HOME": str(settings.home),
-        # An address from the caller's shell would join this stack to another one.
-        "MLFLOW_TRACKING_URI": settings.mlflow_url,
-        "FLYWHEEL_SERVING_URL": settings.serving_url,
-        "FLYWHEEL_SERVING_HOST": HOST,  # it asks nobody for a password
-        MARKER: str(settings.home),
         # Airflow sets process titles, by default over the environment in which `down` looks.
         "SPT_NOENV": "1",
         # Airflow starts helpers by name.
-        "PATH": f"{Path(sys.prefix) / 'bin'}{os.pathsep}{env.get('PATH', os.defpath)}",
+        "PATH": f"{Path(sys.prefix) / 'bin'}{os.pathsep}{path}",
         # `include`, `plugins` and `dags` are imported from the repository's root.
         "PYTHONPATH": str(REPO),
         # The log shows what was printed before a crash.
@@ -50,6 +46,23 @@ def base_environment(
         "OMP_NUM_THREADS": "1",
         # glibc's arena for each thread costs the servers tens of MB.
         "MALLOC_ARENA_MAX": "2",
+    }
+
+
+def base_environment(
+    settings: StackSettings, env: Mapping[str, str] = os.environ
+) -> dict[str, str]:
+    """Return what every part sees: the caller's environment, and over it where this stack is."""
+    return {
+        **{name: value for name, value in env.items() if name not in _MLFLOW_LOGIN},
+        **process_environment(env.get("PATH", os.defpath)),
+        **{variable: str(port) for variable, port in settings.ports.items()},
+        "FLYWHEEL_HOME": str(settings.home),
+        # An address from the caller's shell would join this stack to another one.
+        "MLFLOW_TRACKING_URI": settings.mlflow_url,
+        "FLYWHEEL_SERVING_URL": settings.serving_url,
+        "FLYWHEEL_SERVING_HOST": HOST,  # it asks nobody for a password
+        MARKER: str(settings.home),
         # A proxy of the caller's must not see requests to the machine itself.
         "NO_PROXY": _with_loopback(env.get("NO_PROXY", "")),
         "no_proxy": _with_loopback(env.get("no_proxy", "")),

@@ -77,7 +77,7 @@ class Stack:
             if processes.of_home(self._home):
                 self.say("An earlier stack was not stopped in order; stopping what is left of it.")
             self._group.stop()  # also what an earlier one left on disk: it would be believed
-            processes.check_ports(self._wanted)
+            processes.check_ports(self._wanted.ports)
             databases.check(self._wanted)
             started = time.monotonic()
             self.say(f"Preparing {self._home}")
