@@ -57,17 +57,17 @@ def training(folder: Path, month: str) -> Steps:
     """
     from include.modelling.estimators import defaults, make
     from include.modelling.metrics import evaluate
+    from include.modelling.out_of_fold import out_of_fold
     from include.modelling.training_set import TrainingSet, load_training_set, wide
     from include.registry.request_rules import seen_in
     from include.train_tune.finish import example_row, request_rows
-    from include.train_tune.trial import fold_values
 
     use_case, lake = get(USE_CASE), _lake(folder)
     loaded: list[TrainingSet] = []
 
     def trials() -> None:
         for space in use_case.train.candidates:
-            fold_values(use_case, space.estimator, defaults(space), loaded[0])
+            out_of_fold(use_case, space.estimator, defaults(space), loaded[0])
 
     def finish() -> None:
         rows, space = loaded[0], use_case.train.candidates[-1]

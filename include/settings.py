@@ -152,9 +152,6 @@ class Settings(EnvironmentSettings):
         MLflow's server (`MLFLOW_TRACKING_URI`, or a local one at `FLYWHEEL_MLFLOW_PORT`).
     serving_url : str
         The prediction service (`FLYWHEEL_SERVING_URL`, or a local one at `FLYWHEEL_SERVING_PORT`).
-    optuna_storage : SecretStr
-        SQLAlchemy address of the tuning studies, which may hold a password
-        (`FLYWHEEL_OPTUNA_STORAGE`).
     signing_key, verify_key : Path
         Ed25519 keys of model packages and promotions, PEM (`FLYWHEEL_SIGNING_KEY`,
         `FLYWHEEL_VERIFY_KEY`).
@@ -188,9 +185,6 @@ class Settings(EnvironmentSettings):
     )
     serving_url: str = Field(
         default_factory=lambda known: f"http://127.0.0.1:{known['serving_port']}"
-    )
-    optuna_storage: SecretStr = Field(
-        default_factory=lambda known: SecretStr(f"sqlite:///{known['home'] / 'optuna.db'}")
     )
     signing_key: Path = Field(default_factory=lambda known: known["home"] / "keys" / "signing.pem")
     verify_key: Path = Field(default_factory=lambda known: known["home"] / "keys" / "verify.pem")

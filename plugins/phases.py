@@ -48,8 +48,8 @@ PHASES = {
     # Serial: a decision counts the trainings that were asked for before it.
     "retrain_trigger": Phase(1, 5 * MINUTE, HOUR),
     # Trials are the parallelism. One may be a long fit; it is lost when the machine is.
-    # Four tasks, one after the other, of three attempts each.
-    "train_tune": Phase(1, 2 * HOUR, 26 * HOUR, retries=2, slots=16),
+    # Eight tasks, one after the other, of three attempts each.
+    "train_tune": Phase(1, 2 * HOUR, 50 * HOUR, retries=2, slots=16),
     # Serial: of two promotions at once one would be refused. Waiting for serving is deferred.
     "deploy": Phase(1, 30 * MINUTE, 11 * HOUR),
     # One fit of the chosen configuration; its result is read by a person.

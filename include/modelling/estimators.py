@@ -32,7 +32,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler, TargetEncoder
 
 from include.errors import ConfigError
-from include.use_cases.schema import Candidate, Span, UseCase
+from include.use_cases.schema import Candidate, Span, Task, UseCase
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -43,6 +43,13 @@ Params = dict[str, float | int]
 
 MAX_CATEGORIES = 250
 """Columns a category is one-hot encoded to; rarer values share the last one."""
+
+LINEAR: dict[Task, tuple[str, Params]] = {
+    "classification": ("logistic_regression", {"C": 1.0}),
+    "regression": ("ridge", {"alpha": 1.0}),
+    "clustering": ("kmeans", {"n_clusters": 2}),
+}
+"""The linear baseline of each task, as scikit-learn has it: estimator and parameters."""
 
 _INTEGERS = frozenset({"max_leaf_nodes", "min_samples_leaf", "n_clusters", "n_components"})
 _TREES = frozenset({"hist_gradient_boosting", "random_forest"})
@@ -185,11 +192,8 @@ def dummy(use_case: UseCase) -> Any:
 
 def linear(use_case: UseCase) -> Pipeline:
     """Return the simple baseline: logistic or ridge regression as they come, or two k-means."""
-    if use_case.task == "classification":
-        return make(use_case, "logistic_regression", {"C": 1.0})
-    if use_case.task == "regression":
-        return make(use_case, "ridge", {"alpha": 1.0})
-    return make(use_case, "kmeans", {"n_clusters": 2})
+    name, params = LINEAR[use_case.task]
+    return make(use_case, name, params)
 
 
 def _middle(name: str, span: Span) -> float | int:

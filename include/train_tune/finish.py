@@ -1,9 +1,9 @@
-"""The last step of a training: the best trial's model, judged, packaged, signed, registered."""
+"""The last step of a training: one trial's model, judged, packaged, signed, registered."""
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -19,16 +19,20 @@ from include.errors import DataContractError
 from include.lake.frames import to_pandas
 from include.lake.pins import pinned_versions
 from include.lake.table import Lake
+from include.modelling.blocks import days, grouped
+from include.modelling.choice import Choice, choose
 from include.modelling.estimators import Params, dummy, linear
 from include.modelling.fit import fit, threads
 from include.modelling.metrics import by_slice, evaluate, judged, metric_of
+from include.modelling.out_of_fold import judged_rows
 from include.modelling.scoring import score_rows
+from include.modelling.search import TrialDone, planned
 from include.modelling.training_set import TrainingSet, wide
 from include.provenance import environment
 from include.registry.client import Registry
 from include.registry.package import write_package
 from include.train_tune.prepare import Prepared, load_pinned, pin_tags
-from include.train_tune.studies import best, count_completed, open_study, opened
+from include.train_tune.trial import scores_of
 from include.use_cases.python_package import OwnPython
 from include.use_cases.schema import UseCase
 
@@ -55,6 +59,8 @@ class Trained:
         Of the package's manifest.
     trials_completed, trials : int
         How many trials there were, and how many of them completed.
+    choice : list of str
+        Why it was kept: a sentence on each simpler estimator that was compared with the best.
     """
 
     version: str
@@ -70,18 +76,19 @@ class Trained:
     package_sha256: str
     trials_completed: int
     trials: int
+    choice: list[str]
 
 
 def finish(
     use_case_name: str,
     prepared: Prepared,
+    done: Sequence[TrialDone],
     lake: Lake,
     registry: Registry,
-    optuna_storage: str,
     work_dir: Path,
     kept_in: Path | None = None,
 ) -> Trained:
-    """Make a challenger of the best trial.
+    """Make a challenger of the trial that `choose` keeps.
 
     Idempotent: a training has one model version, however often it is finished.
 
@@ -91,16 +98,16 @@ def finish(
         What is trained; how, `prepared` says.
     prepared : Prepared
         What `prepare` returned.
+    done : sequence of TrialDone
+        What came of the trials of all rounds, in any order; those that are missing have failed.
     lake : Lake
         Holds the training set.
     registry : Registry
         Where the model goes; it must know the signing key.
-    optuna_storage : str
-        Database of the studies.
     work_dir : Path
         Where the package is made; it is removed once registered.
     kept_in : Path, optional
-        Where `prepare` kept the training set, if on this machine.
+        Where `prepare` kept the training set, and the trials their scores, if on this machine.
 
     Raises
     ------
@@ -108,9 +115,10 @@ def finish(
         If too few trials completed (``train.tuning.min_completed_share``).
     """
     use_case = prepared.use_case(use_case_name)
-    chosen = _choose(use_case, prepared, optuna_storage)
-    candidate, params, mean = chosen.candidate, chosen.params, chosen.mean
+    completed = _enough(use_case, prepared, done)
     training = load_pinned(use_case, prepared, lake, kept_in)
+    choice = _choose(use_case, completed, training, kept_in and kept_in / prepared.run_id)
+    candidate, params = choice.trial.candidate, choice.trial.params
     X, y = wide(training.train_X), training.train_y
     estimator = fit(use_case, candidate, params, X, y)
     with threadpool_limits(threads()):
@@ -123,7 +131,7 @@ def finish(
             name: evaluate(use_case, model, training.holdout_X, training.holdout_y)
             for name, model in models.items()
         }
-    facts = _facts(use_case, prepared, candidate, params, mean, values)
+    facts = _facts(use_case, prepared, choice, values)
     facts["holdout_rows"] = len(training.holdout_X)
     facts["slices"] = _slices(use_case, estimator, training)
     python = prepared.own_python(use_case_name)
@@ -141,49 +149,46 @@ def finish(
         linear=values["linear"][metric],
         holdout_partition=training.holdout_partition,
         package_sha256=registry.details(use_case.name, version)["tags"]["package_sha256"],
-        trials_completed=chosen.completed,
-        trials=len(prepared.trials),
+        trials_completed=len(completed),
+        trials=planned(use_case),
+        choice=choice.reasons,
     )
 
 
-@dataclass(frozen=True)
-class _Chosen:
-    candidate: str
-    params: Params
-    mean: float
-    completed: int
-
-
-def _choose(use_case: UseCase, prepared: Prepared, url: str) -> _Chosen:
-    """Return the best trial's candidate, parameters and mean. Ties go to the first candidate."""
-    metric, run_id = metric_of(use_case), prepared.run_id
-    chosen: tuple[str, Params, float] | None = None
-    completed = 0
-    with opened(url) as storage:
-        for space in use_case.train.candidates:
-            study = open_study(storage, use_case, run_id, space)
-            completed += count_completed(study)
-            found = best(study)
-            if found is not None and (chosen is None or metric.gain(found[0], chosen[2]) > 0):
-                chosen = (space.estimator, found[1], found[0])
-    needed = use_case.train.tuning.min_completed_share * len(prepared.trials)
-    if chosen is None or completed < needed:
+def _enough(use_case: UseCase, prepared: Prepared, done: Sequence[TrialDone]) -> list[TrialDone]:
+    """Return the trials that completed, if they are enough."""
+    completed = [one for one in done if one.value is not None]
+    trials = planned(use_case)
+    needed = use_case.train.tuning.min_completed_share * trials
+    if not completed or len(completed) < needed:
         raise DataContractError(
-            f"{use_case.name}: at least {needed:g} of {len(prepared.trials)} trials must "
+            f"{use_case.name}: at least {needed:g} of {trials} trials must "
             "complete (train.tuning.min_completed_share), "
-            f"{completed} did in training run {run_id}. Look at the logs of the trials that "
-            f"failed, and at their runs in MLflow: where {metric.name} was not defined in any fold "
-            "a trial does not complete."
+            f"{len(completed)} did in training run {prepared.run_id}. Look at the logs of the "
+            f"trials that failed, and at their runs in MLflow: where {use_case.train.metric} was "
+            "not defined on one of the folds, the trial does not complete."
         )
-    return _Chosen(*chosen, completed)
+    return completed
+
+
+def _choose(
+    use_case: UseCase, completed: Sequence[TrialDone], training: TrainingSet, kept: Path | None
+) -> Choice:
+    truth, positions = judged_rows(use_case, training)
+    blocks = grouped(days(training.train_times.iloc[positions]))
+    return choose(
+        use_case,
+        completed,
+        lambda trial: scores_of(use_case, trial, training, kept),
+        truth,
+        blocks,
+    )
 
 
 def _facts(
     use_case: UseCase,
     prepared: Prepared,
-    candidate: str,
-    params: Params,
-    mean: float,
+    choice: Choice,
     values: dict[str, dict[str, float]],
 ) -> dict[str, Any]:
     lineage = (
@@ -191,10 +196,11 @@ def _facts(
     )  # fmt: skip
     return {
         **{name: getattr(prepared, name) for name in lineage},
-        "candidate": candidate,
-        "params": params,
+        "candidate": choice.trial.candidate,
+        "params": choice.trial.params,
         "metric": use_case.train.metric,
-        "folds_mean": mean,
+        "folds_mean": choice.trial.value,
+        "choice": choice.reasons,
         "metrics": values["model"],
         "baselines": {"dummy": values["dummy"], "linear": values["linear"]},
         "definitions": prepared.definitions,
@@ -240,7 +246,13 @@ def _register(
     # Best configuration as tags: parameters cannot be written twice, and this may be a second try.
     best_params = {f"flywheel.best.{name}": value for name, value in facts["params"].items()}
     registry.log(
-        run_id, metrics=metrics, tags={"flywheel.best.candidate": facts["candidate"], **best_params}
+        run_id,
+        metrics=metrics,
+        tags={
+            "flywheel.best.candidate": facts["candidate"],
+            "flywheel.choice": "; ".join(facts["choice"]) or "the best is the simplest",
+            **best_params,
+        },
     )
     folder = work_dir / run_id
     shutil.rmtree(folder, ignore_errors=True)  # of an attempt that died

@@ -1,4 +1,4 @@
-"""The first step of a training: fix what it is trained on, and which trials are to be run."""
+"""The first step of a training: fix what it is trained on, and which trials come first."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from include.errors import DataContractError
 from include.lake.pins import pinned_versions
 from include.lake.table import Lake
 from include.modelling.kept_training_set import keep, load_kept
+from include.modelling.search import draw
 from include.modelling.training_set import TrainingSet, load_training_set
 from include.provenance import code_version, lock_hash
 from include.registry import signing
@@ -51,7 +52,8 @@ class Prepared:
         `table`, Delta `version` and `table_id` of what is read: features, labels, and the clean
         rows from which the package learns what a request may hold.
     trials : list of dict
-        `candidate` and `number` of each trial.
+        `candidate`, `number` and `params` of each trial of the first round; later rounds are drawn
+        from what comes of it.
     rows : int
         Training rows.
     configuration : str
@@ -253,11 +255,7 @@ def _prepared(
         inputs=[
             {"table": pin.table, "version": pin.version, "table_id": pin.table_id} for pin in pins
         ],
-        trials=[
-            {"candidate": space.estimator, "number": number}
-            for space in use_case.train.candidates
-            for number in range(use_case.train.tuning.trials)
-        ],
+        trials=[asdict(trial) for trial in draw(use_case, round_number=1)],
         rows=len(training.train_X),
         configuration=dump(use_case),
         python=[list(file) for file in python_of(use_case).files],

@@ -228,7 +228,11 @@ class Split(Strict):
 class Tuning(Strict):
     """How many configurations are tried for each candidate, and how they are chosen."""
 
-    trials: Annotated[int, Field(ge=1, le=500)] = 10
+    trials: Annotated[int, Field(ge=1, le=500)] = Field(
+        default=10,
+        description="For each candidate. Fewer than 6 are drawn at once; of more, the last two "
+        "thirds are drawn from the results of those before, in two rounds.",
+    )
     sampler: Literal["tpe", "random"] = "tpe"
     random_state: int = 0
     min_completed_share: Annotated[float, Field(gt=0, le=1)] = Field(
@@ -243,7 +247,10 @@ class Train(Strict):
 
     metric: str
     split: Split
-    candidates: Annotated[list[Candidate], Field(min_length=1)]
+    candidates: Annotated[list[Candidate], Field(min_length=1)] = Field(
+        description="Simplest first: the first that is at most one standard error worse than the "
+        "best is kept."
+    )
     tuning: Tuning = Tuning()
     min_partitions: Annotated[int, Field(ge=2)] = Field(
         default=2,

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
+from airflow.sdk.exceptions import AirflowSkipException
 
 from include.errors import DataContractError
 from plugins.links import MlflowRunLink
@@ -18,28 +18,22 @@ from plugins.operators.base import (
     facts_of,
     unknown,
 )
+from plugins.operators.trials import RUN_ID, UP_TO_DATE, Rounds, begun, kept_in, results_of
 
 if TYPE_CHECKING:
     from airflow.providers.openlineage.extractors import OperatorLineage
     from airflow.sdk import Context
 
-RUN_ID = "run_id"
-"""XCom key: the MLflow run of the training, which holds what every later task needs."""
-
-
-def kept_in(operator: PhaseOperator) -> Path:
-    """Folder in which a training set is kept while the training runs; each machine has its own."""
-    return operator.lake_hook.settings.home / "trainings"
-
 
 class PrepareTrainingOperator(PhaseOperator):
-    """Pin the training set's lake versions and the configuration, open the MLflow run, list the
-    trials.
+    """Pin the training set's lake versions and the configuration, open the MLflow run, draw the
+    first round of trials.
 
     Started by an event, it is skipped when the same training (same data, same configuration) is
     done. **Idempotent**: a retry finds the MLflow run that its first attempt opened. **XCom**: the
-    trials, a list of {candidate, number}; under the key `run_id` the MLflow run, whose artifact
-    `training/prepared.json` holds the pins. **Retries**: when MLflow or the lake does not answer.
+    trials, a list of {candidate, number, params}; under the key `run_id` the MLflow run, whose
+    artifact `training/prepared.json` holds the pins; or under `up_to_date` why none was begun.
+    **Retries**: when MLflow or the lake does not answer.
 
     :param partition: the as-of partition (templated; by default the run's key)
     :param trials: trials per candidate (templated; empty as configured)
@@ -75,7 +69,9 @@ class PrepareTrainingOperator(PhaseOperator):
                 run = context["dag_run"]
                 name += f"-{run.run_id}-{run.clear_number or 0}"
             elif is_finished(self.registry, self.use_case, name):
-                raise AirflowSkipException(f"up to date: training {name} as of {key} is done.")
+                words = f"up to date: training {name} as of {key} is done."
+                context["ti"].xcom_push(key=UP_TO_DATE, value=words)
+                raise AirflowSkipException(words)
             try:
                 prepared = prepare(
                     use_case, key, self.lake, self.registry, name, kept_in=kept_in(self)
@@ -98,63 +94,24 @@ class PrepareTrainingOperator(PhaseOperator):
         refuse(self.use_case, "training", key, sources, words, self.lake, writer)
 
 
-class RunTrialOperator(PhaseOperator):
-    """Fit and score one configuration; mapped over the trials.
-
-    **Idempotent**: a trial that is complete in the Optuna study is not run again. **XCom**:
-    candidate, number, value, parameters. **Retries**: a killed trial is run again with the
-    configuration that it had.
-
-    :param run_id: the training's MLflow run (templated)
-    :param candidate: the estimator's name (templated)
-    :param number: the trial's number within its candidate, from 0 (templated)
-    """
-
-    template_fields: Sequence[str] = ("run_id", "candidate", "number")
-
-    def __init__(self, *, run_id: str, candidate: str, number: int, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.run_id = run_id
-        self.candidate = candidate
-        self.number = number
-
-    def execute(self, context: Context) -> dict[str, Any]:
-        """Run the trial."""
-        from include.train_tune.prepare import recall
-        from include.train_tune.trial import run_trial
-
-        with errors_for_airflow():
-            done = run_trial(
-                self.use_case,
-                recall(self.registry, self.run_id),
-                self.candidate,
-                int(self.number),
-                self.lake,
-                self.registry,
-                self.lake_hook.settings.optuna_storage.get_secret_value(),
-                kept_in=kept_in(self),
-            )
-        facts = facts_of(done)
-        self.log.info("%s", facts)
-        return facts
-
-
 class FinishTrainingOperator(PhaseOperator):
-    """Fit the best configuration, score it beside the baselines, package, sign and register it as
-    challenger.
+    """Fit the configuration that is kept, score it beside the baselines, package, sign and register
+    it as challenger.
 
-    Goes on without the trials that failed, if enough completed. **Idempotent**: one training run
-    gives one model version. **XCom**: version, run id, candidate, metrics of model, dummy and
-    linear, trials. **Retries**: when MLflow or the lake does not answer.
+    Goes on without the trials that failed, if enough completed, and not without a round that could
+    not be drawn. **Idempotent**: one training run gives one model version. **XCom**: version, run
+    id, candidate, metrics of model, dummy and linear, trials. **Retries**: when MLflow or the lake
+    does not answer.
 
-    :param prepare_task_id: the task that prepared the training
+    :param rounds: of each round, the task that draws it and the task that runs its trials; the
+        first draws in preparing the training
     """
 
     operator_extra_links = (MlflowRunLink(),)
 
-    def __init__(self, *, prepare_task_id: str, **kwargs: Any) -> None:
+    def __init__(self, *, rounds: Rounds, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.prepare_task_id = prepare_task_id
+        self.rounds = rounds
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Finish the training."""
@@ -163,21 +120,16 @@ class FinishTrainingOperator(PhaseOperator):
         from include.train_tune.finish import finish
         from include.train_tune.prepare import recall
 
-        run_id = context["ti"].xcom_pull(task_ids=self.prepare_task_id, key=RUN_ID)
-        if run_id is None:
-            raise AirflowFailException(
-                f"{self.prepare_task_id} failed: nothing to finish. Correct what its log names, "
-                "and clear it."
-            )
-        settings = self.lake_hook.settings
+        run_id = begun(context, self.rounds)
+        done = results_of(context, self.rounds)
         with errors_for_airflow(), tempfile.TemporaryDirectory(prefix="flywheel-") as folder:
             trained = facts_of(
                 finish(
                     self.use_case,
                     recall(self.registry, run_id),
+                    done,
                     self.lake,
                     self.registry,
-                    settings.optuna_storage.get_secret_value(),
                     Path(folder),
                     kept_in=kept_in(self),
                 )

@@ -26,6 +26,8 @@ WORK = {
     "monitor_partition": "monitored",
     "request_training": "asked for a training",
     "run_trial": "trial done",
+    "run_trial_2": "trial done",
+    "run_trial_3": "trial done",
     "finish_training": "challenger registered",
     "promote": "promoted to champion",
     "reject": "challenger rejected",

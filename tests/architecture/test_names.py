@@ -22,6 +22,7 @@ def phases() -> set[str]:
         "base",
         "partition",
         "landed",
+        "trials",  # of train_tune
     }
 
 

@@ -288,9 +288,14 @@ def test_training_registers_one_challenger(turn):
     (trained,) = ran.returned["finish_training"]
     assert (trained["version"], trained["as_of"]) == ("1", "2013-02")
     assert trained["holdout_partition"] == "2013-02"
-    best = max(one["value"] for one in ran.returned["run_trial"])
-    (winner,) = [one for one in ran.returned["run_trial"] if one["value"] == best]
-    assert trained["candidate"] == winner["candidate"]
+    assert ran.returned["draw_round_2"] == ran.returned["draw_round_3"] == [[]], "few trials"
+    assert ran.states["run_trial_2"] == ran.states["run_trial_3"] == ["skipped"]
+    by_name = {one["candidate"]: one for one in ran.returned["run_trial"]}
+    model = turn.house.registry.load(USE_CASE, "1")
+    assert trained["params"] == by_name[trained["candidate"]]["params"]
+    best = max(by_name.values(), key=lambda one: one["value"])
+    kept_for_simplicity = [one for one in model.facts["choice"] if one.endswith("one is kept")]
+    assert (trained["candidate"] != best["candidate"]) == bool(kept_for_simplicity)
     extra = {"partition": "2013-02", "model_version": "1"}
     assert ran.events == [(f"{USE_CASE}.candidate", "2013-02", extra)]
     assert turn.after["train_tune"][f"{USE_CASE} challenger"] == "1"
@@ -471,15 +476,123 @@ def test_an_event_takes_its_own_partition_and_no_other(house):
     assert house.lake.table(USE_CASE, "clean").partitions() == ["2013-05"]
 
 
-def test_a_training_that_fails_is_closed_and_its_run_is_red(house, monkeypatch):
-    from include.train_tune import finish
-
+@pytest.fixture
+def ready(house: House) -> House:
+    """Make a house whose two months can be learned from."""
     for month in MONTHS:
         land_weather(house, month)
     house.event("ingest_label")
     for phase in ("validate_clean", "feature"):
         for month in MONTHS:
             house.event(phase, month)
+    return house
+
+
+def fail_trials(monkeypatch: pytest.MonkeyPatch, *lost: tuple[str, int]) -> None:
+    """Let these trials fail whenever they are run."""
+    from include.train_tune import trial
+
+    run_trial = trial.run_trial
+
+    def fails(use_case: str, prepared: Any, tried: Any, *more: Any, **named: Any) -> Any:
+        if (tried.candidate, tried.number) in lost:
+            raise DataContractError(f"{tried.candidate} {tried.number} cannot be fitted")
+        return run_trial(use_case, prepared, tried, *more, **named)
+
+    monkeypatch.setattr(trial, "run_trial", fails)
+
+
+BOTH = ("kmeans", "gaussian_mixture")
+
+
+@pytest.mark.parametrize(
+    ("lost", "states"),
+    [
+        ([], [["success"] * 4] * 3),
+        # One of each round: the next is drawn without it.
+        (
+            [("kmeans", 0), ("kmeans", 2), ("gaussian_mixture", 5)],
+            [
+                ["failed", *["success"] * 3],
+                ["failed", *["success"] * 3],
+                [*["success"] * 3, "failed"],
+            ],
+        ),
+        # A whole round: half of the trials are enough.
+        (
+            [(name, number) for name in BOTH for number in (0, 1)],
+            [["failed"] * 4, ["success"] * 4, ["success"] * 4],
+        ),
+    ],
+    ids=["none fails", "one a round", "a whole round"],
+)
+def test_a_training_goes_on_without_trials_that_fail(ready, monkeypatch, lost, states):
+    fail_trials(monkeypatch, *lost)
+    ran = ready.turn("train_tune", key="2013-02", trials=6)
+    assert [ran.states[name] for name in ("run_trial", "run_trial_2", "run_trial_3")] == states
+    assert ran.state == "success"
+    (trained,) = ran.returned["finish_training"]
+    assert (trained["trials_completed"], trained["trials"]) == (12 - len(lost), 12)
+    assert [(asset, key) for asset, key, _ in ran.events] == [(f"{USE_CASE}.candidate", "2013-02")]
+    done = [
+        (one["candidate"], one["number"])
+        for name in ("run_trial", "run_trial_2", "run_trial_3")
+        for one in ran.returned.get(name, [])
+    ]
+    assert sorted([*done, *lost]) == sorted((name, at) for name in BOTH for at in range(6))
+
+
+def test_a_training_of_too_few_trials_fails_and_its_run_is_red(ready, monkeypatch):
+    fail_trials(monkeypatch, *[(name, number) for name in BOTH for number in range(4)])
+    ran = ready.turn("train_tune", key="2013-02", trials=6)
+    assert (ran.state, ran.events) == ("failed", [])
+    assert ran.states["run_trial_3"] == ["success"] * 4
+    assert ran.states["finish_training"] == ["failed"]
+    assert "at least 6 of 12 trials must complete" in ran.errors[-1]
+    assert ready.registry.versions(USE_CASE) == []
+
+
+def test_a_round_that_cannot_be_drawn_makes_the_run_red(ready, monkeypatch):
+    """With what is left the same data and seed would give another model."""
+    from include.modelling import search
+
+    draw = search.draw
+
+    def fails(use_case: Any, round_number: int, told: Any = ()) -> Any:
+        if round_number == 2:
+            raise DataContractError("round 2 cannot be drawn")
+        return draw(use_case, round_number, told)
+
+    monkeypatch.setattr(search, "draw", fails)
+    ran = ready.turn("train_tune", key="2013-02", trials=6)
+    assert (ran.state, ran.events) == ("failed", [])
+    assert {name: states[0] for name, states in ran.states.items()} == {
+        "prepare_training": "success", "run_trial": "success", "draw_round_2": "failed",
+        "run_trial_2": "upstream_failed", "draw_round_3": "failed",
+        "run_trial_3": "upstream_failed", "finish_training": "failed", "close_training": "success",
+    }  # fmt: skip
+    assert ran.errors[0] == "round 2 cannot be drawn"
+    assert all(one.startswith("draw_round_2 failed: ") for one in ran.errors[1:])
+    assert ready.registry.versions(USE_CASE) == []
+    assert ready.registry.trainings(USE_CASE) == {"2013-02": "FAILED"}
+
+
+def test_a_training_that_cannot_be_prepared_makes_the_run_red(house):
+    ran = house.turn("train_tune", key="2013-02", trials=6)
+    assert (ran.state, ran.events) == ("failed", [])
+    assert {name: states[0] for name, states in ran.states.items()} == {
+        "prepare_training": "failed", "run_trial": "upstream_failed", "draw_round_2": "failed",
+        "run_trial_2": "upstream_failed", "draw_round_3": "failed",
+        "run_trial_3": "upstream_failed", "finish_training": "failed", "close_training": "skipped",
+    }  # fmt: skip
+    assert "'2013-02' is not in " in ran.errors[0]
+    assert all(one.startswith("prepare_training failed: ") for one in ran.errors[1:])
+
+
+def test_a_training_that_fails_is_closed_and_its_run_is_red(ready, monkeypatch):
+    from include.train_tune import finish
+
+    house = ready
 
     def fail(*_: Any) -> Any:
         raise DataContractError("too few trials completed")

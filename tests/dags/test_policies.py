@@ -37,7 +37,11 @@ NO_RETRIES = {
 RULES = {
     "report_refused": TriggerRule.NONE_FAILED,
     "report_unscored": TriggerRule.NONE_FAILED,
-    "finish_training": TriggerRule.NONE_SKIPPED,  # goes on without trials that failed
+    # They go on without trials that failed, and where a round is empty. Without the training, or
+    # without one of its rounds, they fail themselves: a failure is not hidden.
+    "draw_round_2": TriggerRule.ALL_DONE,
+    "draw_round_3": TriggerRule.ALL_DONE,
+    "finish_training": TriggerRule.ALL_DONE,
     "close_training": TriggerRule.ALL_DONE_SETUP_SUCCESS,
 }
 

@@ -7,7 +7,7 @@ import traceback
 from pathlib import Path
 
 import pytest
-from pydantic import SecretStr, ValidationError
+from pydantic import ValidationError
 
 from include.errors import ConfigError, SettingsError
 from include.settings import REPO, Settings
@@ -22,7 +22,6 @@ def test_defaults_are_below_the_home_folder() -> None:
         lake_uri=f"{home}/lake",
         tracking_uri="http://127.0.0.1:5000",
         serving_url="http://127.0.0.1:8000",
-        optuna_storage=SecretStr(f"sqlite:///{home}/optuna.db"),
         use_cases=REPO / "include" / "use_cases",
         serving_host="127.0.0.1",
         signing_key=home / "keys/signing.pem",
@@ -38,7 +37,6 @@ def test_every_setting_can_be_given(tmp_path: Path) -> None:
         "FLYWHEEL_LAKE_URI": "s3://b/lake",
         "MLFLOW_TRACKING_URI": "http://mlflow:1",
         "FLYWHEEL_SERVING_URL": "http://serving:2",
-        "FLYWHEEL_OPTUNA_STORAGE": "postgresql://o",
         "FLYWHEEL_SIGNING_KEY": "/k/s",
         "FLYWHEEL_VERIFY_KEY": "/k/v",
     }
@@ -49,7 +47,6 @@ def test_every_setting_can_be_given(tmp_path: Path) -> None:
         settings.lake_uri,
         settings.tracking_uri,
         settings.serving_url,
-        settings.optuna_storage.get_secret_value(),
         str(settings.signing_key),
         str(settings.verify_key),
     ] == list(given.values())
@@ -100,7 +97,6 @@ def test_secrets_are_not_shown() -> None:
         "AWS_ACCESS_KEY_ID": "hush",
         "AWS_SECRET_ACCESS_KEY": "hush",
         "AWS_SESSION_TOKEN": "hush",
-        "FLYWHEEL_OPTUNA_STORAGE": "postgresql://user:hush@host/db",
         "FLYWHEEL_LAKE_URI": "s3://b/l",
     }
     settings = Settings.from_env(given)

@@ -108,7 +108,7 @@ def test_a_training_reads_its_pins_and_makes_a_model_version(stub, registry, hom
     prepared = Prepared("abc", "2013-02", ["2013-02"], "2013-02", pins, [], 1, "", [], {})
     recall = stub("include.train_tune.prepare.recall", prepared)
     registry.tracking_uri = "http://127.0.0.1:5000"
-    task = FinishTrainingOperator(task_id="t", use_case=NAME, prepare_task_id="p")
+    task = FinishTrainingOperator(task_id="t", use_case=NAME, rounds=[("p", "t")])
     task.mlflow_run_id, task.model_version = "abc", "4"
 
     told = task.get_openlineage_facets_on_complete(TI)

@@ -10,25 +10,17 @@ import pytest
 
 from include.errors import ConfigError
 from include.settings import Settings
-from include.train_tune.finish import finish
-from include.train_tune.prepare import prepare
-from include.train_tune.trial import run_trial
 from scripts import lineage, reproduce
 from scripts.deployment import Deployment, named
 from tests.support.houses import House, make_house
+from tests.support.trainings import train
 
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> House:
     """Make a house with one trained model version."""
     house = make_house(tmp_path_factory.mktemp("house"))
-    prepared = prepare(house.use_case, "2024-02", house.lake, house.registry, "run-1")
-    for number in (0, 1):
-        run_trial(
-            "tiny", prepared, "logistic_regression", number, house.lake, house.registry,
-            house.optuna,
-        )  # fmt: skip
-    finish("tiny", prepared, house.lake, house.registry, house.optuna, house.work)
+    train(house, linear_only=True)
     return house
 
 

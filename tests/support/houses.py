@@ -21,7 +21,6 @@ class House:
     use_case: UseCase
     lake: Lake
     registry: Registry
-    optuna: str
     work: Path
 
     @property
@@ -37,6 +36,5 @@ def make_house(where: Path, task: str = "classification") -> House:
         use_case=use_case,
         lake=tiny_lake(where, use_case),
         registry=local_registry(where / "registry"),
-        optuna=f"sqlite:///{where}/optuna.db",
         work=where / "work",
     )

@@ -45,7 +45,7 @@ class Attempt:
     pushed : dict
         XComs beside the returned one, by key.
     pulled : dict
-        What `xcom_pull` finds, by key.
+        What `xcom_pull` finds, by key, or by task and key.
     active : dict
         Number of queued and running runs, by Dag.
     """
@@ -53,7 +53,7 @@ class Attempt:
     number: int = 1
     run: int = 1
     pushed: dict[str, Any] = field(default_factory=dict)
-    pulled: dict[str, Any] = field(default_factory=dict)
+    pulled: dict[Any, Any] = field(default_factory=dict)
     active: dict[str, int] = field(default_factory=dict)
     dag_id: str = "weather_regimes__test"
     task_id: str = "do"
@@ -80,7 +80,8 @@ class Attempt:
 
     def xcom_pull(self, task_ids: Any = None, key: str = "return_value") -> Any:
         """Return what is there for a key; of several tasks a list."""
-        found = self.pulled.get(key)
+        task = task_ids if task_ids is None or isinstance(task_ids, str) else task_ids[0]
+        found = self.pulled.get((task, key), self.pulled.get(key))
         return found if isinstance(task_ids, str) or found is None else list(found)
 
     def get_dr_count(self, dag_id: str, states: list[str]) -> int:
@@ -98,7 +99,7 @@ def make_context(
     clear_number: int = 0,
     user: str | None = None,
     conf: dict[str, Any] | None = None,
-    pulled: dict[str, Any] | None = None,
+    pulled: dict[Any, Any] | None = None,
     active: dict[str, int] | None = None,
     **params: Any,
 ) -> dict[str, Any]:

@@ -22,12 +22,10 @@ from include.lake.table import Lake
 from include.lineage.commits import Commits
 from include.lineage.text import MOST, model_text, partition_text
 from include.lineage.trace import ModelLineage, model_lineage, partition_lineage
-from include.train_tune.finish import finish
-from include.train_tune.prepare import prepare
-from include.train_tune.trial import run_trial
 from tests.support.houses import House
 from tests.support.packages import tiny_rows, tiny_use_case
 from tests.support.registries import local_registry, make_champion
+from tests.support.trainings import train
 
 MONTHS = ["2024-01", "2024-02", "2024-03"]
 OLD, NEW = 0xAB << 48, 0xCD << 48
@@ -45,7 +43,6 @@ class Chain:
             use_case.model_copy(update={"train": named}),
             Lake(str(where / "lake")),
             local_registry(where / "registry"),
-            f"sqlite:///{where}/optuna.db",
             where / "work",
         )
         self.tokens = count(1)
@@ -82,14 +79,7 @@ class Chain:
     def train(self, as_of: str) -> str:
         house = self.house
         name = f"request {as_of} {next(self.tokens)}"
-        prepared = prepare(house.use_case, as_of, house.lake, house.registry, name)
-        for number in (0, 1):
-            run_trial(
-                "tiny", prepared, "logistic_regression", number, house.lake, house.registry,
-                house.optuna,
-            )  # fmt: skip
-        done = finish("tiny", prepared, house.lake, house.registry, house.optuna, house.work)
-        return done.version
+        return train(house, as_of, name, linear_only=True).version
 
     def predict(self, key: str, version: str) -> None:
         rows = tiny_rows(month=key)[["id"]].assign(score=float(version))

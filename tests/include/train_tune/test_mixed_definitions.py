@@ -7,9 +7,8 @@ import pytest
 from include.due.definitions import DEFINITION
 from include.errors import DataContractError
 from include.lake.table import Writer
-from include.train_tune.finish import finish
 from include.train_tune.prepare import prepare
-from include.train_tune.trial import run_trial
+from tests.support.trainings import finished, searched
 
 
 @pytest.fixture
@@ -38,10 +37,7 @@ def test_by_choice_it_is_trained_and_named_in_the_model(mixed):
     train = mixed.use_case.train.model_copy(update={"mixed_definitions": "name"})
     use_case = mixed.use_case.model_copy(update={"train": train})
     prepared = prepare(use_case, "2024-02", mixed.lake, mixed.registry, "mixed")
-    for trial in prepared.trials:
-        candidate, number = trial["candidate"], trial["number"]
-        run_trial("tiny", prepared, candidate, number, mixed.lake, mixed.registry, mixed.optuna)
-    trained = finish("tiny", prepared, mixed.lake, mixed.registry, mixed.optuna, mixed.work)
+    trained = finished(mixed, prepared, searched(mixed, prepared))
 
     model = mixed.registry.load("tiny", trained.version)
     (told,) = model.facts["mixed_definitions"]

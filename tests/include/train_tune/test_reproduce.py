@@ -16,24 +16,15 @@ from include.errors import DataContractError
 from include.modelling import fit as fitting
 from include.modelling.estimators import make
 from include.train_tune import reproduce as module
-from include.train_tune.finish import finish
-from include.train_tune.prepare import prepare
 from include.train_tune.reproduce import reproduce
-from include.train_tune.trial import run_trial
+from tests.support import trainings
 from tests.support.houses import make_house
 from tests.support.lakes import fill
 from tests.support.packages import tiny_rows
 
 
 def train(house: Any) -> str:
-    prepared = prepare(house.use_case, "2024-02", house.lake, house.registry, "run-1")
-    for one in prepared.trials:
-        run_trial(
-            "tiny", prepared, one["candidate"], one["number"], house.lake, house.registry,
-            house.optuna,
-        )  # fmt: skip
-    done = finish("tiny", prepared, house.lake, house.registry, house.optuna, house.work)
-    return done.version
+    return trainings.train(house).version
 
 
 def again(house: Any, version: str) -> module.Reproduced:

@@ -7,28 +7,30 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
-import optuna
 import pandas as pd
 import pytest
 
 from include.due.definitions import definition_of
 from include.errors import ConfigError, DataContractError
+from include.modelling import out_of_fold as folds_module
 from include.modelling.estimators import defaults, make
 from include.modelling.fit import threads
 from include.modelling.folds import time_folds
 from include.modelling.metrics import evaluate
+from include.modelling.out_of_fold import out_of_fold
+from include.modelling.search import Trial, with_failed
 from include.modelling.training_set import load_training_set
 from include.provenance import environment
 from include.train_tune import trial as trial_module
-from include.train_tune.finish import example_row, finish
+from include.train_tune.finish import example_row
 from include.train_tune.prepare import DIGEST, FILE, SIGNATURE, load_pinned, prepare, recall
 from include.train_tune.request import close, is_finished, training_name
-from include.train_tune.studies import NUMBER, PARAMS
-from include.train_tune.trial import run_trial
+from include.train_tune.trial import run_trial, scores_of
 from include.use_cases.loader import get
 from tests.support.houses import make_house
 from tests.support.lakes import fill
 from tests.support.packages import TINY, tiny_rows, tiny_use_case
+from tests.support.trainings import finished, run, searched, trial_of
 
 
 def _prepare(house, request="run-1", as_of="2024-02"):
@@ -36,28 +38,26 @@ def _prepare(house, request="run-1", as_of="2024-02"):
 
 
 def _trial(house, prepared, candidate="logistic_regression", number=0):
-    return run_trial(
-        house.use_case.name, prepared, candidate, number, house.lake, house.registry, house.optuna
-    )
+    return run(house, prepared, trial_of(house, candidate, number))
 
 
-def _finish(house, prepared):
-    name = house.use_case.name
-    return finish(name, prepared, house.lake, house.registry, house.optuna, house.work)
+def _linear(house, prepared):
+    return [_trial(house, prepared, number=number) for number in (0, 1)]
 
 
 # prepare
 
 
-def test_prepare_names_every_trial_and_pins_the_lake(house):
+def test_prepare_draws_the_first_round_and_pins_the_lake(house):
     prepared = _prepare(house)
 
-    assert prepared.trials == [
-        {"candidate": "logistic_regression", "number": 0},
-        {"candidate": "logistic_regression", "number": 1},
-        {"candidate": "hist_gradient_boosting", "number": 0},
-        {"candidate": "hist_gradient_boosting", "number": 1},
+    assert [(one["candidate"], one["number"]) for one in prepared.trials] == [
+        ("logistic_regression", 0),
+        ("logistic_regression", 1),
+        ("hist_gradient_boosting", 0),
+        ("hist_gradient_boosting", 1),
     ]
+    assert prepared.trials[0]["params"] == defaults(house.use_case.train.candidates[0])
     assert prepared.inputs == [
         {"table": f"tiny.{stage}", "version": table.version(), "table_id": table.pin().table_id}
         for stage in ("features", "labels", "clean")
@@ -86,16 +86,14 @@ def test_the_lake_is_read_once_a_training_and_elsewhere_gives_the_same_rows(hous
 
     monkeypatch.setattr("include.train_tune.prepare.load_training_set", counted)
     prepared = prepare(house.use_case, "2024-02", house.lake, house.registry, "once", kept_in=kept)
-    here = run_trial(
-        "tiny", prepared, "logistic_regression", 0, house.lake, house.registry, house.optuna, kept
-    )
+    here = run_trial("tiny", prepared, trial_of(house), house.lake, house.registry, kept)
     near = load_pinned(house.use_case, prepared, house.lake, kept)
     assert len(loads) == 1
     elsewhere = load_pinned(house.use_case, prepared, house.lake, kept / "another machine")
     assert len(loads) == 2
     pd.testing.assert_frame_equal(near.train_X, elsewhere.train_X)
-    values = trial_module.fold_values(house.use_case, "logistic_regression", here.params, elsewhere)
-    assert here.value == np.mean(values)
+    again = out_of_fold(house.use_case, "logistic_regression", here.params, elsewhere)
+    assert here.value == np.mean(again.values)
 
 
 def test_the_same_request_is_the_same_training_even_after_the_lake_moved_on(house):
@@ -155,61 +153,51 @@ def test_a_trial_is_a_run_nested_in_its_training(house):
     prepared = _prepare(house)
     done = _trial(house, prepared, number=1)
 
-    run_id = house.registry.find_run("tiny", f"trial {prepared.run_id} logistic_regression 1")
-    run = house.registry.client.get_run(run_id)
-    assert run.info.status == "FINISHED"
-    assert run.data.tags["mlflow.parentRunId"] == prepared.run_id
-    assert run.data.metrics["mean_roc_auc"] == done.value
-    assert float(run.data.params["C"]) == done.params["C"]
+    (nested,) = nested_runs(house, prepared)
+    assert (nested.info.status, nested.info.run_name) == ("FINISHED", "logistic_regression 1")
+    assert nested.data.metrics["mean_roc_auc"] == done.value
+    assert float(nested.data.params["C"]) == done.params["C"]
 
 
-def test_a_completed_trial_is_not_run_again(house, monkeypatch):
-    prepared = _prepare(house)
-    first = _trial(house, prepared)
-    monkeypatch.setattr(trial_module, "fold_values", _dies)
-    assert _trial(house, prepared) == first
-
-
-def test_a_killed_trial_is_run_again(house, monkeypatch):
-    prepared = _prepare(house)
-    with monkeypatch.context() as patch:
-        patch.setattr(trial_module, "fold_values", _dies)
-        with pytest.raises(KeyboardInterrupt):
-            _trial(house, prepared)
-
-    done = _trial(house, prepared)
-
-    study = optuna.load_study(
-        study_name=f"tiny-{prepared.run_id}-logistic_regression", storage=house.optuna
+def nested_runs(house, prepared):
+    found = house.registry.client.search_runs(
+        [house.registry.experiment("tiny")], f"tags.`mlflow.parentRunId` = '{prepared.run_id}'"
     )
-    assert [trial.state.name for trial in study.trials] == ["FAIL", "COMPLETE"]
-    assert study.best_value == done.value
+    return list(found)
 
 
-def test_a_trial_that_was_left_running_is_run_again_with_what_it_had_drawn(house, monkeypatch):
-    """As SIGKILL leaves it: nobody told Optuna, and the trial's run in MLflow is open."""
-    train = {**TINY["train"], "tuning": {"trials": 6}}
-    house.use_case = tiny_use_case(train=train)
+def test_a_trial_that_is_run_again_gives_the_same_and_is_logged_once(house):
     prepared = _prepare(house)
+    assert _trial(house, prepared) == _trial(house, prepared)
+    assert len(nested_runs(house, prepared)) == 1
+
+
+def test_a_number_that_was_drawn_anew_is_another_trial(house):
+    """Its parameters cannot be written over those of the first in MLflow."""
+    prepared, first = _prepare(house), trial_of(house)
+    run(house, prepared, first)
+    run(house, prepared, replace(first, params={"C": 2.0}))
+    tried = sorted(float(one.data.params["C"]) for one in nested_runs(house, prepared))
+    assert tried == [pytest.approx(0.1), 2.0]
+
+
+def test_scores_are_kept_beside_the_training_set_and_made_again_elsewhere(house, monkeypatch):
+    kept = house.work / "trainings"
+    prepared = prepare(house.use_case, "2024-02", house.lake, house.registry, "once", kept_in=kept)
+    trial = trial_of(house)
+    run_trial("tiny", prepared, trial, house.lake, house.registry, kept)
+    training = load_pinned(house.use_case, prepared, house.lake, kept)
+    again = scores_of(house.use_case, trial, training)
+    (file,) = (kept / prepared.run_id).glob("*.npy")
+
     with monkeypatch.context() as patch:
-        patch.setattr(optuna.Study, "tell", _dies)
-        with pytest.raises(KeyboardInterrupt):
-            _trial(house, prepared, number=5)
-    study = optuna.load_study(
-        study_name=f"tiny-{prepared.run_id}-logistic_regression", storage=house.optuna
-    )
-    (left,) = study.trials
-    assert left.state.name == "RUNNING"
-    for number in (0, 1, 2, 3, 4):
-        _trial(house, prepared, number=number)
+        patch.setattr(trial_module, "out_of_fold", _dies)
+        here = scores_of(house.use_case, trial, training, kept / prepared.run_id)
+    file.write_bytes(file.read_bytes()[:50])
+    mended = scores_of(house.use_case, trial, training, kept / prepared.run_id)
 
-    done = _trial(house, prepared, number=5)
-
-    assert done.params == left.user_attrs[PARAMS]
-    states = [t.state.name for t in study.get_trials() if t.user_attrs[NUMBER] == 5]
-    assert states == ["FAIL", "COMPLETE"]
-    run_id = house.registry.find_run("tiny", f"trial {prepared.run_id} logistic_regression 5")
-    assert house.registry.client.get_run(run_id).data.metrics["mean_roc_auc"] == done.value
+    for found in (here, mended):
+        np.testing.assert_array_equal(found, again, strict=True)
 
 
 def test_an_edit_of_the_use_case_while_trials_run_changes_nothing(house, tmp_path, monkeypatch):
@@ -224,10 +212,9 @@ def test_an_edit_of_the_use_case_while_trials_run_changes_nothing(house, tmp_pat
         get("tiny")
 
     after = _trial(house, prepared, "hist_gradient_boosting")
-    trials = {"logistic_regression": before.value, "hist_gradient_boosting": after.value}
-    trained = _finish(house, prepared)
+    trained = finished(house, prepared, [before, after])
 
-    assert trained.candidate == max(trials, key=trials.__getitem__)
+    assert trained.candidate == max((before, after), key=lambda one: one.value).candidate
     assert house.registry.load("tiny", trained.version).use_case == house.use_case
 
 
@@ -267,10 +254,10 @@ def test_an_edit_of_any_file_while_trials_run_changes_nothing(file, tmp_path, mo
         if edited:
             (folder / file).write_text(EDITS[file])
         prepared = recall(house.registry, prepared.run_id)
-        values = [_trial(house, prepared, number=number).value for number in (0, 1)]
-        model = house.registry.load("tiny", _finish(house, prepared).version)
+        done = _linear(house, prepared)
+        model = house.registry.load("tiny", finished(house, prepared, done).version)
         rows = tiny_rows(rows=20, month="2024-03")
-        answers.append((values, model.python.files, model.predict(rows, {})["score"].tolist()))
+        answers.append((done, model.python.files, model.predict(rows, {})["score"].tolist()))
         assert dict(model.python.files) == {
             "features.py": FEATURES,
             "helpers.py": "FACTOR = 2.0\n",
@@ -283,10 +270,9 @@ def test_the_package_learns_from_the_clean_rows_that_were_pinned(house):
     prepared = _prepare(house)
     before = house.lake.table("tiny", "clean").read(["2024-01"], ["x"])["x"].to_numpy()
     fill(house.lake, house.use_case, "2024-01", tiny_rows(month="2024-01", seed=77, shift=1000.0))
-    for number in (0, 1):
-        _trial(house, prepared, number=number)
+    trained = finished(house, prepared, _linear(house, prepared))
 
-    seen = house.registry.load("tiny", _finish(house, prepared).version).request_seen["x"]
+    seen = house.registry.load("tiny", trained.version).request_seen["x"]
 
     assert seen.range == (before.min(), before.max())
 
@@ -357,18 +343,14 @@ def test_a_configuration_that_cannot_be_read_names_its_training(house):
 def test_a_clustering_that_finds_one_cluster_is_a_failed_trial_and_no_error(tmp_path, monkeypatch):
     house = make_house(tmp_path, "clustering")
     prepared = _prepare(house)
-    monkeypatch.setattr(trial_module, "score_rows", lambda _model, X, _use_case: np.zeros(len(X)))
+    monkeypatch.setattr(folds_module, "score_rows", lambda _model, X, _use_case: np.zeros(len(X)))
+    done = _trial(house, prepared, "kmeans")
 
-    assert _trial(house, prepared, "kmeans").value is None
+    assert done.value is None
     with pytest.raises(
         DataContractError, match=r"at least 1 of 2 trials must complete.*silhouette was not defined"
     ):
-        _finish(house, prepared)
-
-
-def test_a_candidate_that_is_gone_from_the_use_case_is_named(house):
-    with pytest.raises(ConfigError, match=r"trials are of train.candidates .* got 'ridge'"):
-        _trial(house, _prepare(house), "ridge")
+        finished(house, prepared, [done])
 
 
 def test_a_trial_keeps_to_the_threads_it_is_given(monkeypatch):
@@ -383,20 +365,16 @@ def test_a_trial_keeps_to_the_threads_it_is_given(monkeypatch):
 
 def test_a_training_ends_with_a_signed_challenger_that_beats_chance(each_house):
     house, prepared = each_house, _prepare(each_house)
-    values = {
-        (one["candidate"], one["number"]): _trial(
-            house, prepared, one["candidate"], one["number"]
-        ).value
-        for one in prepared.trials
-    }
+    done = searched(house, prepared)
 
-    trained = _finish(house, prepared)
+    trained = finished(house, prepared, done)
 
     json.dumps(asdict(trained), allow_nan=False)
     metric = house.use_case.train.metric
     sign = -1 if metric == "rmse" else 1
-    winner = max(values, key=lambda one: sign * values[one])
-    assert trained.candidate == winner[0]
+    best = max(done, key=lambda one: sign * one.value)
+    assert (trained.candidate, trained.params) == (best.candidate, best.params)
+    assert trained.trials_completed == trained.trials == len(done)
     assert sign * trained.value > sign * trained.dummy
     assert house.registry.version_of("tiny", "challenger") == trained.version
     model = house.registry.load("tiny", trained.version)
@@ -420,10 +398,9 @@ def _rows_of(model):
 
 def test_finishing_twice_makes_one_version(house):
     prepared = _prepare(house)
-    for number in (0, 1):
-        _trial(house, prepared, number=number)
+    done = _linear(house, prepared)
 
-    first, second = _finish(house, prepared), _finish(house, prepared)
+    first, second = finished(house, prepared, done), finished(house, prepared, done)
 
     assert first == second
     assert (
@@ -438,19 +415,7 @@ def test_finishing_twice_makes_one_version(house):
 
 def test_without_a_completed_trial_there_is_nothing_to_choose(house):
     with pytest.raises(DataContractError, match=r"at least 2 of 4 trials must complete.* 0 did"):
-        _finish(house, _prepare(house))
-
-
-def _fail(house, prepared, candidate, number, monkeypatch):
-    """Let a trial fail as a bug or a lack of memory makes it."""
-    with monkeypatch.context() as patch:
-        patch.setattr(trial_module, "fold_values", _raises)
-        with pytest.raises(MemoryError):
-            _trial(house, prepared, candidate, number)
-
-
-def _raises(*_args, **_kwargs):
-    raise MemoryError
+        finished(house, _prepare(house), [])
 
 
 @pytest.mark.parametrize(
@@ -469,36 +434,26 @@ def _raises(*_args, **_kwargs):
     ],
 )
 def test_a_training_goes_on_without_failed_trials_if_enough_completed(
-    house, monkeypatch, share, failing, enough
+    house, share, failing, enough
 ):
     tuning = {"trials": 2, "min_completed_share": share}
     house.use_case = tiny_use_case(train={**TINY["train"], "tuning": tuning})
     prepared = _prepare(house)
-    trials = [(one["candidate"], one["number"]) for one in prepared.trials]
-    for candidate, number in trials[:failing]:
-        _fail(house, prepared, candidate, number, monkeypatch)
-    values = {one: _trial(house, prepared, *one).value for one in trials[failing:]}
+    trials = [Trial(**one) for one in prepared.trials]
+    done = [run(house, prepared, trial) for trial in trials[failing:]]
 
     if not enough:
         with pytest.raises(DataContractError) as refused:
-            _finish(house, prepared)
+            finished(house, prepared, with_failed(trials, done))
         assert str(refused.value).startswith(
             f"tiny: at least {share * 4:g} of 4 trials must complete "
             f"(train.tuning.min_completed_share), {4 - failing} did in training run"
         )
         assert house.registry.versions("tiny") == []
         return
-    trained = _finish(house, prepared)
+    trained = finished(house, prepared, with_failed(trials, done))
     assert (trained.trials_completed, trained.trials) == (4 - failing, 4)
-    assert trained.candidate == max(values, key=values.__getitem__)[0]
-
-
-def test_a_trial_that_failed_first_and_completed_then_counts_once(house, monkeypatch):
-    prepared = _prepare(house)
-    _fail(house, prepared, "logistic_regression", 0, monkeypatch)
-    for one in prepared.trials:
-        _trial(house, prepared, one["candidate"], one["number"])
-    assert _finish(house, prepared).trials_completed == 4
+    assert trained.candidate == max(done, key=lambda one: one.value).candidate
 
 
 # names, and how a training ends
@@ -529,10 +484,9 @@ def test_a_training_is_named_by_its_data_and_configuration(house, tmp_path, monk
 def test_a_training_is_finished_when_its_model_is_registered(house):
     assert not is_finished(house.registry, "tiny", "run-1")
     prepared = _prepare(house)
-    _trial(house, prepared)
-    _trial(house, prepared, number=1)
+    done = _linear(house, prepared)
     assert not is_finished(house.registry, "tiny", "run-1")
-    _finish(house, prepared)
+    finished(house, prepared, done)
     assert is_finished(house.registry, "tiny", "run-1")
     assert close(house.registry, prepared.run_id) == "FINISHED"
     assert house.registry.trainings("tiny") == {"2024-02": "FINISHED"}
@@ -550,9 +504,7 @@ def test_a_training_that_did_not_finish_is_closed_as_failed_and_is_under_way_whe
 
     assert _prepare(house) == prepared
     assert house.registry.trainings("tiny") == {"2024-02": "RUNNING"}
-    for number in (0, 1):
-        _trial(house, prepared, number=number)
-    _finish(house, prepared)
+    finished(house, prepared, _linear(house, prepared))
     assert _prepare(house) == prepared
     assert house.registry.trainings("tiny") == {"2024-02": "FINISHED"}
 

@@ -1,4 +1,4 @@
-"""Prepare, try, finish, close: what the operators hand over and pass on."""
+"""Prepare, finish, close: what the operators hand over and pass on."""
 
 from __future__ import annotations
 
@@ -11,19 +11,24 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from include.errors import DataContractError
 from include.lake.table import Lake, LakeTable
+from include.modelling.search import TrialDone
 from include.train_tune.finish import Trained
 from include.train_tune.prepare import Prepared
-from include.train_tune.trial import TrialDone
 from plugins.operators.train_tune import (
     CloseTrainingOperator,
     FinishTrainingOperator,
     PrepareTrainingOperator,
-    RunTrialOperator,
 )
+from plugins.operators.trials import RunTrialOperator
 from tests.support.tasks import FAILURES, OUTLET, emitted, execute, is_small_json, make_context
 
 MONTHS = ["2013-01", "2013-02"]
-TRIALS = [{"candidate": "kmeans", "number": 0}, {"candidate": "gaussian_mixture", "number": 0}]
+TRIALS = [
+    {"candidate": "kmeans", "number": 0, "params": {"n_clusters": 4}},
+    {"candidate": "gaussian_mixture", "number": 0, "params": {"n_components": 4}},
+]
+DONE = [TrialDone(**one, value=0.25) for one in TRIALS]
+ROUNDS = [("prepare", "trial"), ("draw_2", "trial_2")]
 PREPARED = Prepared(
     run_id="abc",
     as_of="2013-02",
@@ -50,6 +55,7 @@ TRAINED = Trained(
     package_sha256="f" * 64,
     trials=8,
     trials_completed=7,
+    choice=["kmeans 0 is kept"],
 )
 
 
@@ -119,7 +125,8 @@ def test_a_finished_training_is_not_done_again_for_an_event(library):
         AirflowSkipException, match=r"^up to date: training name as of 2013-02 is done\.$"
     ):
         prepare(context)
-    assert context["ti"].pushed == {}
+    words = "up to date: training name as of 2013-02 is done."
+    assert context["ti"].pushed == {"up_to_date": words}, "later tasks tell it from a failure"
     library["prepare"].assert_not_called()
 
 
@@ -186,61 +193,25 @@ def test_preparing_fails_in_airflows_words(library, stub, error, seen):
         prepare(event())
 
 
-def trial(number: Any = 1) -> dict[str, Any]:
-    task = RunTrialOperator(
-        task_id="t",
-        use_case="weather_regimes",
-        run_id="abc",
-        candidate="kmeans",
-        number=number,
-    )
-    return execute(task, make_context())
-
-
-def test_a_trial(stub, registry, home, recall):
-    done = TrialDone("kmeans", 1, 0.25, {"n_clusters": 4})
-    double = stub("include.train_tune.trial.run_trial", done)
-    assert trial() == asdict(done)
-    (name, prepared, candidate, number, lake, given, storage), _ = double.call_args
-    assert (name, prepared, candidate, number) == (
-        "weather_regimes",
-        PREPARED,
-        "kmeans",
-        1,
-    )
-    assert isinstance(lake, Lake)
-    assert given is registry
-    assert storage == f"sqlite:///{home}/optuna.db"
-    recall.assert_called_once_with(registry, "abc")
-
-
-def test_a_templated_number_is_a_number_again(stub, registry):
-    double = stub("include.train_tune.trial.run_trial", TrialDone("kmeans", 2, None, {}))
-    assert trial("2")["value"] is None
-    assert double.call_args.args[3] == 2
-
-
-@pytest.mark.parametrize(("error", "seen"), FAILURES)
-def test_a_trial_fails_in_airflows_words(stub, registry, error, seen):
-    stub("include.train_tune.trial.run_trial", error)
-    with pytest.raises(seen, match=str(error)):
-        trial()
-
-
-def pulled(run_id: str | None = "abc") -> dict[str, Any]:
-    """Make the context of a task after `prepare_training`."""
-    return make_context(pulled={"run_id": run_id} if run_id else {})
+def pulled(run_id: str | None = "abc", **more: Any) -> dict[str, Any]:
+    """Make the context of a task after `prepare_training`, with both rounds done."""
+    found: dict[Any, Any] = {
+        ("prepare", "return_value"): TRIALS,
+        ("trial", "return_value"): [asdict(one) for one in DONE],
+        ("draw_2", "return_value"): [],
+    }
+    return make_context(pulled=found | ({"run_id": run_id} if run_id else {}) | more)
 
 
 def finish(context: dict[str, Any]) -> dict[str, Any]:
     task = FinishTrainingOperator(
-        task_id="f", use_case="weather_regimes", prepare_task_id="prepare", outlets=[OUTLET]
+        task_id="f", use_case="weather_regimes", rounds=ROUNDS, outlets=[OUTLET]
     )
     return execute(task, context)
 
 
 def test_the_training_set_is_kept_for_all_steps_and_removed_at_the_end(stub, library, home):
-    trial = stub("include.train_tune.trial.run_trial", TrialDone("kmeans", 2, None, {}))
+    trial = stub("include.train_tune.trial.run_trial", DONE[0])
     close = stub("include.train_tune.request.close", "FINISHED")
     prepare(event("2013-01"))
     execute(
@@ -248,8 +219,7 @@ def test_the_training_set_is_kept_for_all_steps_and_removed_at_the_end(stub, lib
             task_id="t",
             use_case="weather_regimes",
             run_id=PREPARED.run_id,
-            candidate="kmeans",
-            number=2,
+            trial=TRIALS[0],
         ),
         make_context(key="2013-02"),
     )
@@ -267,10 +237,10 @@ def test_the_training_set_is_kept_for_all_steps_and_removed_at_the_end(stub, lib
 def test_finish_emits_the_candidate(stub, registry, home):
     folders = []
 
-    def library(use_case, prepared, lake, registry, optuna_storage, work_dir, kept_in):
+    def library(use_case, prepared, done, lake, registry, work_dir, kept_in):
         assert kept_in == home / "trainings"
         assert (use_case, prepared) == ("weather_regimes", PREPARED)
-        assert optuna_storage == f"sqlite:///{home}/optuna.db"
+        assert done == DONE
         folders.append((work_dir, work_dir.is_dir()))
         return TRAINED
 
@@ -300,9 +270,39 @@ def test_finish_fails_in_airflows_words_and_emits_nothing(stub, registry, error,
 
 def test_without_a_preparation_there_is_nothing_to_finish(stub, registry):
     double = stub("include.train_tune.finish.finish", TRAINED)
-    with pytest.raises(AirflowFailException, match="prepare failed: nothing to finish"):
+    with pytest.raises(AirflowFailException, match="prepare failed: there is no training"):
         finish(pulled(None))
     double.assert_not_called()
+
+
+def test_a_training_that_is_not_needed_is_not_finished(stub, registry):
+    double = stub("include.train_tune.finish.finish", TRAINED)
+    with pytest.raises(AirflowSkipException, match=r"^up to date: it is done\.$"):
+        finish(pulled(None, up_to_date="up to date: it is done."))
+    double.assert_not_called()
+
+
+def test_without_one_of_its_rounds_a_search_is_not_finished(stub, registry):
+    """Its result would be another one than that of the same data and seed."""
+    double = stub("include.train_tune.finish.finish", TRAINED)
+    context = pulled()
+    del context["ti"].pulled["draw_2", "return_value"]
+    with pytest.raises(AirflowFailException, match="draw_2 failed: the search cannot go on"):
+        finish(context)
+    double.assert_not_called()
+    assert emitted(context) == (set(), {})
+
+
+def test_a_trial_whose_task_failed_is_told_as_failed(stub, registry):
+    double = stub("include.train_tune.finish.finish", TRAINED)
+    context = pulled()
+    context["ti"].pulled["trial", "return_value"] = [asdict(DONE[1])]
+    finish(context)
+    told = double.call_args.args[2]
+    assert [(one.candidate, one.value) for one in told] == [
+        ("gaussian_mixture", 0.25),
+        ("kmeans", None),
+    ]
 
 
 def close(context: dict[str, Any]) -> None:
