@@ -73,7 +73,7 @@ cluster-status: venv  ## Say how each part of it is (exit code 1 when not all ar
 	@$(BIN)/python -m scripts.cluster status
 
 check: lint  ## Lint, types, architecture and the fast tests: before each commit
-	$(BIN)/python -m pytest -q -m "not end_to_end" --ignore tests/dags
+	$(BIN)/python -m pytest -q -m "not end_to_end and not cluster" --ignore tests/dags
 
 lint: venv  ## Lint, format, types and architecture, without tests
 	$(BIN)/ruff check $(CODE)
@@ -81,8 +81,8 @@ lint: venv  ## Lint, format, types and architecture, without tests
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-test: venv  ## Every test: unit, Dags, and the real stack end to end
-	$(BIN)/python -m pytest
+test: venv  ## Every test but the cluster's: unit, Dags, and the real stack end to end
+	$(BIN)/python -m pytest -m "not cluster"
 
 test-cluster: venv  ## The wheel on a cluster of plain processes, compared with the embedded one (minutes)
 	@$(BIN)/python -m scripts.cluster.install

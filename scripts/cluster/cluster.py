@@ -122,6 +122,13 @@ class Cluster:
             raise ServiceUnavailable(words) from error
         return str(answer.json()["access_token"])
 
+    def environment(self) -> dict[str, str]:
+        """Return the environment in which scripts and the library find this cluster, for reading.
+
+        It is serving's, which may read.
+        """
+        return environment("serving", self.settings, self.settings.cluster_home / "client")
+
     def memory_bytes(self) -> int:
         """Return the memory of all processes; what they share is counted once."""
         return sum(processes.memory_bytes(place.home) for place in (self.services, self.wheel))

@@ -14,10 +14,10 @@ from include.settings import REPO
 from scripts.cluster.settings import MADE, ClusterSettings
 
 VARIABLE = "FLYWHEEL_CLUSTER_ENV"
-_LINE = re.compile(r"([A-Z][A-Z0-9_]*)=([^\s'\"#$\\]*)")
+_LINE = re.compile(r"([A-Z][A-Z0-9_]*)=([^'\"#$\\]*)")
 _HEAD = """\
 # Settings of the cluster, for `make cluster-up` and docker-compose. It holds every secret.
-# Other settings: scripts/cluster/settings.py. A line is NAME=value, without quotes, spaces, # or $.
+# Other settings: scripts/cluster/settings.py. A line is NAME=value, without quotes, # or $.
 """
 
 
@@ -48,7 +48,7 @@ def read(file: Path) -> dict[str, str]:
             name = text.partition("=")[0]  # never the value: it may be a secret
             raise ConfigError(
                 f"{file}, line {number} ({name!r}): must be NAME=value, the value without quotes, "
-                "spaces, #, $ and backslash. docker-compose reads the file too, and would read "
+                "#, $ and backslash. docker-compose reads the file too, and would read "
                 "such a value differently."
             )
         if match[1] in found:

@@ -86,6 +86,7 @@ def _every_part(settings: ClusterSettings, home: Path) -> dict[str, str]:
         "FLYWHEEL_LAKE_URI": settings.lake_uri,
         "FLYWHEEL_LANDING_URI": settings.landing_uri,
         "FLYWHEEL_LANDING_POLL_S": str(settings.landing_poll_s),
+        "FLYWHEEL_HOUSEKEEPING_CRON": settings.housekeeping_cron,
         "FLYWHEEL_VERIFY_KEY": str(settings.verify_key),
         "FLYWHEEL_SERVING_URL": settings.serving_url,
         "MLFLOW_TRACKING_URI": settings.tracking_uri,

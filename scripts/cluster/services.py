@@ -141,6 +141,8 @@ def _redis(settings: ClusterSettings, folder: Path) -> str:
         f"requirepass {settings.secret('redis_password')}\n"
         f"dir {folder}\n"
         "daemonize no\n"
+        # A changed title would hide the mark by which `down` finds it.
+        "set-proc-title no\n"
         # What was queued is there after a restart.
         "appendonly yes\n"
         # A full memory is an error that the sender sees, not a task that is gone.

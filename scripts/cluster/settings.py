@@ -111,6 +111,7 @@ class ClusterSettings(EnvironmentSettings):
     logs_uri: str = "s3://flywheel/logs"
     use_cases: Path = REPO / "include" / "use_cases"
     landing_poll_s: float = 2.0
+    housekeeping_cron: str = "*/10 * * * *"
     worker_concurrency: int = Field(2, ge=1, description="a number of tasks, at least 1")
     postgres_password: SecretStr | None = None
     airflow_database_password: SecretStr | None = None
