@@ -1,4 +1,7 @@
-"""nginx's configuration: one address in front of serving's replicas."""
+"""nginx's configuration: one address in front of serving's replicas.
+
+`python -m scripts.cluster.balancer` writes `nginx.conf` beside this file again, for containers.
+"""
 
 from __future__ import annotations
 
@@ -57,3 +60,14 @@ http {{
     }}
 }}
 """
+
+
+def of_containers() -> str:
+    """Return the configuration in a container; the name stands for all replicas there are."""
+    return configuration("8080", ["serving:8000"], Path("/tmp"))  # noqa: S108 - the container's own
+
+
+FILE = Path(__file__).with_name("nginx.conf")
+
+if __name__ == "__main__":
+    FILE.write_text(of_containers())

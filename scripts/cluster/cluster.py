@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
@@ -12,9 +11,9 @@ from pathlib import Path
 
 import httpx
 
-from include.errors import ConfigError, ServiceUnavailable
+from include.errors import ServiceUnavailable
 from scripts.cluster import env_file, parts, services
-from scripts.cluster.environment import environment, password_file
+from scripts.cluster.environment import environment, files
 from scripts.cluster.manager import SERVICES, WHEEL, places
 from scripts.stack import processes, secret_files
 from scripts.stack.environment import process_environment
@@ -64,7 +63,6 @@ class Cluster:
         self.settings.cluster_home.mkdir(mode=0o711, parents=True, exist_ok=True)
         services.prepare(self.settings, self.services)
         parts.prepare(self.settings, self.wheel)
-        self._check_keys()
         with self._services_run.alone():
             if self._wheel_run.manager() and self._services_run.manager():
                 self.say("The cluster is up already.")
@@ -77,7 +75,6 @@ class Cluster:
                 self._services.wait(self.services_status, started, healthy_within_s)
                 self.say("Making databases and buckets")
                 self._initialise()
-                self._write_passwords()
                 self._start(self._wheel, self._wheel_run, WHEEL)
                 self._wheel.wait(self.wheel_status, started, healthy_within_s)
             except BaseException:  # Ctrl-C too: nothing half-started stays behind
@@ -127,7 +124,10 @@ class Cluster:
 
         It is serving's, which may read.
         """
-        return environment("serving", self.settings, self.settings.cluster_home / "client")
+        home = self.settings.cluster_home / "client"
+        home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        parts.write_files(files("serving", self.settings), home)
+        return environment("serving", self.settings, home)
 
     def memory_bytes(self) -> int:
         """Return the memory of all processes; what they share is counted once."""
@@ -142,11 +142,6 @@ class Cluster:
         # The services last: what ends in order writes to them.
         return [*self._wheel.stop(), *self._services.stop()]
 
-    def _check_keys(self) -> None:
-        for key in (self.settings.signing_key, self.settings.verify_key):
-            if not key.exists():
-                raise ConfigError(f"{key} does not exist. `make secrets` makes the pair of keys.")
-
     def _initialise(self) -> None:
         # It reads the cluster's own variables, and what Airflow's and MLflow's migrations read.
         env = environment("init", self.settings, self.wheel.home_of("init"))
@@ -160,9 +155,3 @@ class Cluster:
             )  # fmt: skip
         if done.returncode != 0:
             raise ServiceUnavailable(f"The databases were not made. {self._wheel.tail_of('init')}")
-
-    def _write_passwords(self) -> None:
-        users = (secret_files.ADMIN, secret_files.HOUSEKEEPING)
-        passwords = {user: self.settings.secret(f"{user}_password") for user in users}
-        file = password_file(self.wheel.home_of("api-server"))
-        services.write_owned(file, json.dumps(passwords), "api-server")

@@ -9,11 +9,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from include.errors import ConfigError
-from include.registry.signing import ensure_keys
 from include.settings import REPO
-from scripts.cluster.settings import MADE, ClusterSettings
+from scripts.cluster.settings import MADE, ClusterSettings, verify_key_of
 
 VARIABLE = "FLYWHEEL_CLUSTER_ENV"
+_VERIFY_KEY = ClusterSettings.variable("verify_key_base64")
 _LINE = re.compile(r"([A-Z][A-Z0-9_]*)=([^'\"#$\\]*)")
 _HEAD = """\
 # Settings of the cluster, for `make cluster-up` and docker-compose. It holds every secret.
@@ -58,7 +58,7 @@ def read(file: Path) -> dict[str, str]:
 
 
 def ensure(file: Path, more: Mapping[str, str] | None = None) -> list[str]:
-    """Make the file, or add the secrets that it lacks; make the signing keys where there are none.
+    """Make the file, or add the secrets that it lacks, and the public half of the signing key.
 
     Parameters
     ----------
@@ -77,15 +77,21 @@ def ensure(file: Path, more: Mapping[str, str] | None = None) -> list[str]:
     for field, make in MADE.items():
         if not (known or {}).get(ClusterSettings.variable(field)):
             new[ClusterSettings.variable(field)] = make()
+    both = {**(known or {}), **new}
+    verify_key = verify_key_of(both[ClusterSettings.variable("signing_key_base64")])
+    if both.get(_VERIFY_KEY) not in (None, "", verify_key):
+        raise ConfigError(
+            f"{file}: {_VERIFY_KEY} must be the public half of the signing key, and is not. Remove "
+            "the line; `make secrets` writes the right one."
+        )
+    if not both.get(_VERIFY_KEY):
+        new[_VERIFY_KEY] = verify_key
     text = _HEAD if known is None else file.read_text()
     if text and not text.endswith("\n"):
         text += "\n"
     text += "".join(f"{name}={value}\n" for name, value in new.items())
     if new:
         _replace(file, text)
-    settings = ClusterSettings.from_env({**(known or {}), **new})
-    ensure_keys(settings.signing_key, settings.verify_key)
-    settings.verify_key.chmod(0o644)  # public: parts of other users read it
     return list(new)
 
 

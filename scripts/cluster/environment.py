@@ -7,8 +7,10 @@ worker's alone.
 
 from __future__ import annotations
 
+import base64
 import json
 import os
+import sys
 from datetime import timedelta
 from pathlib import Path
 
@@ -17,6 +19,7 @@ from plugins.phases import PHASES
 from scripts.cluster.settings import ClusterSettings
 from scripts.stack import airflow_options, secret_files
 from scripts.stack.environment import process_environment
+from scripts.stack.settings import program
 
 S3 = ("aws_access_key_id", "aws_secret_access_key")
 _DATABASE = ("airflow_database_password", "fernet_key")
@@ -31,7 +34,7 @@ NEEDS: dict[str, tuple[str, ...]] = {
     "dag-processor": (*_DATABASE, *S3),
     "triggerer": (*_DATABASE, "jwt_secret", *S3),
     "worker": _TASKS,
-    "trusted": _TASKS,
+    "trusted": (*_TASKS, "signing_key_base64"),
     "mlflow": (
         "mlflow_database_password", "mlflow_secret_key", "mlflow_admin_password",
         "mlflow_pipeline_password", "mlflow_serving_password", *S3,
@@ -39,6 +42,9 @@ NEEDS: dict[str, tuple[str, ...]] = {
     "serving": ("mlflow_serving_password", *S3),
 }  # fmt: skip
 """The secrets of each role. A role is what a part does: there are several workers of one role."""
+
+_VERIFY_KEY, _SIGNING_KEY = "verify.pem", "signing.pem"
+_PASSWORDS = "airflow_passwords.json"
 
 QUEUES = {"worker": "default,train", "trusted": "trusted"}
 """The queues from which a role's workers take tasks."""
@@ -87,7 +93,7 @@ def _every_part(settings: ClusterSettings, home: Path) -> dict[str, str]:
         "FLYWHEEL_LANDING_URI": settings.landing_uri,
         "FLYWHEEL_LANDING_POLL_S": str(settings.landing_poll_s),
         "FLYWHEEL_HOUSEKEEPING_CRON": settings.housekeeping_cron,
-        "FLYWHEEL_VERIFY_KEY": str(settings.verify_key),
+        "FLYWHEEL_VERIFY_KEY": str(home / _VERIFY_KEY),
         "FLYWHEEL_SERVING_URL": settings.serving_url,
         "MLFLOW_TRACKING_URI": settings.tracking_uri,
         "AWS_ACCESS_KEY_ID": settings.secret("aws_access_key_id"),
@@ -100,7 +106,9 @@ def _every_part(settings: ClusterSettings, home: Path) -> dict[str, str]:
 
 
 def _mlflow(settings: ClusterSettings) -> dict[str, str]:
+    hosts = settings.mlflow_allowed_hosts
     return {
+        **({"MLFLOW_SERVER_ALLOWED_HOSTS": hosts} if hosts else {}),
         "FLYWHEEL_MLFLOW_DATABASE": settings.database("mlflow"),
         "FLYWHEEL_MLFLOW_AUTH_DATABASE": settings.database("mlflow_users"),
         "FLYWHEEL_MLFLOW_ARTIFACTS": settings.artifacts_uri,
@@ -118,7 +126,7 @@ def _airflow(role: str, settings: ClusterSettings, home: Path) -> dict[str, str]
             "executor": "CeleryExecutor",
             "execution_api_server_url": f"{settings.airflow_url}/execution/",
         },
-        "api": {"base_url": settings.airflow_url, "port": settings.airflow_port},
+        "api": {"base_url": settings.airflow_public_url, "port": settings.airflow_port},
         "dag_processor": {"dag_bundle_storage_path": airflow_home / "bundles"},
         "logging": {
             "base_log_folder": airflow_home / "logs",
@@ -138,13 +146,13 @@ def _airflow(role: str, settings: ClusterSettings, home: Path) -> dict[str, str]
     if "redis_password" in needs:
         options |= _celery(settings)
     if role == "api-server":
-        options["core"]["simple_auth_manager_passwords_file"] = password_file(home)
+        options["core"]["simple_auth_manager_passwords_file"] = home / _PASSWORDS
         options["api"]["secret_key"] = settings.secret("api_secret_key")
         options["api"]["host"] = settings.listen_host
     if role in QUEUES:
         found |= _connections(settings)
         if role == "trusted":
-            found["FLYWHEEL_SIGNING_KEY"] = str(settings.signing_key)
+            found["FLYWHEEL_SIGNING_KEY"] = str(home / _SIGNING_KEY)
     if role == "triggerer":
         found["AIRFLOW_CONN_FLYWHEEL_SERVING"] = settings.serving_url
     return found | airflow_options.variables(airflow_options.shared(), options)
@@ -194,6 +202,46 @@ def _aws(settings: ClusterSettings) -> str:
     )
 
 
-def password_file(home: Path) -> Path:
-    """Return where the api-server finds the passwords of Airflow's users."""
-    return home / "airflow_passwords.json"
+def files(role: str, settings: ClusterSettings) -> dict[str, bytes]:
+    """Return the files that a role reads from its home, by name; each is its owner's only.
+
+    Raises
+    ------
+    SettingsError
+        A secret that the role needs is not set, or the verifying key.
+    """
+    settings.check([*NEEDS[role], "verify_key_base64"])
+    found = {_VERIFY_KEY: base64.b64decode(settings.verify_key_base64)}
+    if role == "trusted":
+        found[_SIGNING_KEY] = base64.b64decode(settings.secret("signing_key_base64"))
+    if role == "api-server":
+        users = (secret_files.ADMIN, secret_files.HOUSEKEEPING)
+        passwords = {user: settings.secret(f"{user}_password") for user in users}
+        found[_PASSWORDS] = json.dumps(passwords).encode()
+    return found
+
+
+def command(role: str, name: str) -> tuple[str, ...]:
+    """Return the program that a role runs.
+
+    Parameters
+    ----------
+    role
+        One of `NEEDS`.
+    name
+        Of the part, among those of its role: workers are told apart by it.
+    """
+    airflow = program("airflow")
+    if role in QUEUES:
+        worker = ("celery", "worker", "--queues", QUEUES[role], "--celery-hostname", name)
+        # Its log server listens on every network interface; the logs are in the object store.
+        return (airflow, *worker, "--skip-serve-logs")
+    return {
+        "init": (sys.executable, "-m", "scripts.cluster.initialise"),
+        "api-server": (airflow, "api-server"),
+        "scheduler": (airflow, "scheduler", "--skip-serve-logs"),
+        "dag-processor": (airflow, "dag-processor"),
+        "triggerer": (airflow, "triggerer", "--skip-serve-logs"),
+        "mlflow": (sys.executable, "-m", "include.tracking_server"),
+        "serving": (sys.executable, "-m", "include.serving"),
+    }[role]

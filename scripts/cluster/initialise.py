@@ -1,4 +1,6 @@
-"""The first job of a cluster: databases, buckets, migrations, pools. A second run changes nothing.
+"""The first job of a cluster: databases, buckets, a proof of the store, migrations, pools.
+
+A second run changes nothing.
 
 `python -m scripts.cluster.initialise` reads its environment, in a container or as a plain process.
 """
@@ -10,6 +12,8 @@ import sys
 from urllib.parse import urlsplit
 
 from include.errors import FlywheelError, ServiceUnavailable
+from include.lake.proof import prove
+from include.settings import Settings
 from scripts.cluster.settings import ClusterSettings
 
 DATABASES = {"airflow": "airflow", "mlflow": "mlflow", "mlflow_users": "mlflow"}
@@ -106,6 +110,8 @@ def main() -> None:
     settings = ClusterSettings.from_env()
     databases(settings)
     buckets(settings)
+    library = Settings.from_env()
+    prove(library.lake_uri, library.storage_options())
     migrate()
 
 

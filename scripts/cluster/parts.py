@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
-import sys
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from scripts.cluster import balancer, services
-from scripts.cluster.environment import QUEUES, environment
+from scripts.cluster.environment import command, environment, files
 from scripts.cluster.services import ServicesPlace
 from scripts.cluster.settings import ClusterSettings
 from scripts.stack.parts import HEALTHY, Part, airflow_health, answers_at
-from scripts.stack.settings import HOST, MARKER, program
+from scripts.stack.settings import HOST, MARKER
 
 AIRFLOW = ("api-server", "scheduler", "dag-processor", "triggerer")
 WORKERS = {"worker-1": "worker", "worker-2": "worker", "worker-trusted": "trusted"}
 """The role of each worker."""
 REPLICAS = {"serving-1": "replica_port", "serving-2": "second_replica_port"}
 """The setting that holds the port of each replica."""
-NAMES = (*AIRFLOW, *WORKERS, "mlflow", *REPLICAS, "balancer")
+ROLES = {
+    **{name: name for name in (*AIRFLOW, "mlflow")},
+    **WORKERS,
+    **dict.fromkeys(REPLICAS, "serving"),
+}
+"""The role of each part; nginx, which is Debian's, has none."""
+NAMES = (*ROLES, "balancer")
 
 
 @dataclass(frozen=True)
@@ -37,31 +43,33 @@ def prepare(settings: ClusterSettings, place: WheelPlace) -> None:
     (place.home / "homes").mkdir(mode=0o711, exist_ok=True)
     for folder in (place.run, place.logs, *map(place.home_of, ("init", *NAMES))):
         folder.mkdir(mode=0o700, exist_ok=True)
+    for name, role in {**ROLES, "init": "init"}.items():
+        write_files(files(role, settings), place.home_of(name))
     folder = services.owned_folder(place, "balancer")
     replicas = [f"{HOST}:{getattr(settings, port)}" for port in REPLICAS.values()]
     text = balancer.configuration(f"{HOST}:{settings.serving_port}", replicas, folder)
     services.write_owned(folder / "nginx.conf", text, "balancer")
 
 
+def write_files(found: Mapping[str, bytes], home: Path) -> None:
+    """Write the files of a role into its home; only its owner reads them."""
+    for name, content in found.items():
+        descriptor = os.open(home / name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "wb") as output:
+            output.write(content)
+
+
 def parts(settings: ClusterSettings, place: WheelPlace) -> list[Part]:
     """Return all parts but the services."""
     mark = {MARKER: str(place.home), "LANG": "C.UTF-8"}
 
-    def part(name: str, role: str, *command: str, **more: str) -> Part:
+    def part(name: str, role: str, **more: str) -> Part:
         found = environment(role, settings, place.home_of(name))
-        return Part(name, command, {**found, **mark, **more})
+        return Part(name, command(role, name), {**found, **mark, **more})
 
-    airflow = program("airflow")
-    quiet = {"scheduler": ("--skip-serve-logs",), "triggerer": ("--skip-serve-logs",)}
-    found = [part(name, name, airflow, name, *quiet.get(name, ())) for name in AIRFLOW]
-    for name, role in WORKERS.items():
-        command = ("celery", "worker", "--queues", QUEUES[role], "--celery-hostname", name)
-        # Their log server listens on every network interface; the logs are in the object store.
-        found.append(part(name, role, airflow, *command, "--skip-serve-logs"))
-    found.append(part("mlflow", "mlflow", sys.executable, "-m", "include.tracking_server"))
+    found = [part(name, role) for name, role in ROLES.items() if name not in REPLICAS]
     for name, port in REPLICAS.items():
-        own = {"FLYWHEEL_SERVING_PORT": str(getattr(settings, port))}
-        found.append(part(name, "serving", sys.executable, "-m", "include.serving", **own))
+        found.append(part(name, "serving", FLYWHEEL_SERVING_PORT=str(getattr(settings, port))))
     nginx = (services.tool("nginx"), "-c", str(place.home / "balancer" / "nginx.conf"))
     base = services.parts(settings, place)[0].environment
     found.append(Part("balancer", services.as_account("balancer", nginx), {**base, **mark}))

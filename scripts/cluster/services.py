@@ -10,6 +10,7 @@ import os
 import pwd
 import shutil
 import subprocess
+import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,7 @@ from include.errors import ConfigError
 from scripts.cluster.settings import ClusterSettings
 from scripts.stack.environment import process_environment
 from scripts.stack.parts import Part
-from scripts.stack.settings import HOST, MARKER, program
+from scripts.stack.settings import HOST, MARKER
 
 NAMES = ("postgres", "redis", "s3")
 _ACCOUNTS = {"postgres": "postgres", "redis": "redis", "balancer": "www-data"}
@@ -110,7 +111,7 @@ def parts(settings: ClusterSettings, place: ServicesPlace) -> list[Part]:
     postgres = (tool("postgres"), "-D", str(data), "-h", HOST, "-p", str(settings.postgres_port))
     postgres += ("-c", "unix_socket_directories=")
     redis = (tool("redis-server"), str(place.home / "redis" / "redis.conf"))
-    s3 = (program("moto_server"), "-H", HOST, "-p", str(settings.s3_port))
+    s3 = (sys.executable, "-m", "scripts.cluster.object_store", str(settings.s3_port))
     return [
         Part("postgres", as_account("postgres", postgres), base),
         Part("redis", as_account("redis", redis), base),

@@ -10,6 +10,14 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated, Self
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+    load_pem_private_key,
+)
 from pydantic import AfterValidator, Field, SecretStr
 
 from include.errors import SettingsError
@@ -24,6 +32,20 @@ PORTS = (
 
 def _hex(length: int) -> Callable[[], str]:
     return lambda: secrets.token_hex(length)
+
+
+def _signing_key() -> str:
+    key = Ed25519PrivateKey.generate()
+    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    return base64.b64encode(pem).decode()
+
+
+def verify_key_of(signing_key: str) -> str:
+    """Return the public half of a signing key; both are PEM in base64."""
+    key = load_pem_private_key(base64.b64decode(signing_key), password=None).public_key()
+    return base64.b64encode(
+        key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    ).decode()
 
 
 def _fernet() -> str:
@@ -46,6 +68,7 @@ MADE: dict[str, Callable[[], str]] = {
     "mlflow_secret_key": _hex(32),
     "aws_access_key_id": _hex(10),
     "aws_secret_access_key": _hex(24),
+    "signing_key_base64": _signing_key,
 }
 """How `make secrets` makes each secret. None has a default."""
 
@@ -59,8 +82,6 @@ class ClusterSettings(EnvironmentSettings):
     ----------
     cluster_home : Path
         `FLYWHEEL_CLUSTER_HOME`: where plain processes keep their state; unused in containers.
-    signing_key, verify_key : Path
-        The key pair of model packages and promotions (`FLYWHEEL_SIGNING_KEY`, `_VERIFY_KEY`).
     ..._port : int
         What is published on loopback. `replica_port` and the second are of serving's replicas.
     listen_host : str
@@ -68,21 +89,21 @@ class ClusterSettings(EnvironmentSettings):
         closed to others.
     postgres_host, redis_host, aws_endpoint_url, airflow_url, tracking_uri, serving_url : str
         How the parts reach each other; by default on this machine, at the ports.
+    airflow_public_url : str
+        How a person's browser reaches Airflow; links lead there.
+    mlflow_allowed_hosts : str
+        Names by which MLflow may be called, with commas; empty for its own default.
     lake_uri, landing_uri, artifacts_uri, logs_uri : str
         What is kept in the object store.
     worker_concurrency : int
         Tasks of one worker at a time.
-    ..._password, ..._key, ..._secret, aws_access_key_id, aws_secret_access_key : SecretStr or None
+    verify_key_base64 : str
+        The public half of the signing key; PEM in base64, as that one.
+    ..._password, ..._key, ..._secret, signing_key_base64, aws_... : SecretStr or None
         Secrets; a part gets only those that it needs.
     """
 
     cluster_home: _Folder = REPO / ".flywheel-cluster"
-    signing_key: _Folder = Field(
-        default_factory=lambda known: known["cluster_home"] / "keys" / "signing.pem"
-    )
-    verify_key: _Folder = Field(
-        default_factory=lambda known: known["cluster_home"] / "keys" / "verify.pem"
-    )
     airflow_port: Port = 8080
     mlflow_port: Port = 5000
     serving_port: Port = 8000
@@ -100,6 +121,8 @@ class ClusterSettings(EnvironmentSettings):
         validation_alias="MLFLOW_TRACKING_URI",
     )
     serving_url: str = Field(default_factory=lambda known: f"http://{HOST}:{known['serving_port']}")
+    airflow_public_url: str = Field(default_factory=lambda known: known["airflow_url"])
+    mlflow_allowed_hosts: str = ""
     aws_endpoint_url: str = Field(
         default_factory=lambda known: f"http://{HOST}:{known['s3_port']}",
         validation_alias="AWS_ENDPOINT_URL",
@@ -128,6 +151,8 @@ class ClusterSettings(EnvironmentSettings):
     mlflow_secret_key: SecretStr | None = Field(
         None, validation_alias="MLFLOW_FLASK_SERVER_SECRET_KEY"
     )
+    signing_key_base64: SecretStr | None = None
+    verify_key_base64: str = ""
     aws_access_key_id: SecretStr | None = Field(None, validation_alias="AWS_ACCESS_KEY_ID")
     aws_secret_access_key: SecretStr | None = Field(None, validation_alias="AWS_SECRET_ACCESS_KEY")
 
@@ -176,4 +201,6 @@ class ClusterSettings(EnvironmentSettings):
     @classmethod
     def with_secrets(cls, **more: object) -> Self:
         """Make settings with new secrets, for tests."""
-        return cls(**{field: make() for field, make in MADE.items()}, **more)
+        made = {field: make() for field, make in MADE.items()}
+        verify_key = verify_key_of(made["signing_key_base64"])
+        return cls(**made, verify_key_base64=verify_key, **more)

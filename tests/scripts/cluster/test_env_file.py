@@ -6,6 +6,7 @@ import pytest
 from include.errors import ConfigError
 from include.registry import signing
 from scripts.cluster import env_file
+from scripts.cluster.environment import files
 from scripts.cluster.settings import MADE, ClusterSettings
 
 
@@ -37,12 +38,23 @@ def test_two_files_have_no_secret_in_common(made, tmp_path):
     assert not set(first.values()) & set(second.values())
 
 
-def test_the_keys_are_a_pair(made):
-    settings = env_file.load(made)
+def test_the_keys_are_a_pair(made, tmp_path):
+    for name, content in files("trusted", env_file.load(made)).items():
+        (tmp_path / name).write_bytes(content)
 
-    signature = signing.sign(b"data", settings.signing_key)
-    assert signing.verify(b"data", signature, settings.verify_key)
-    assert stat.S_IMODE(settings.signing_key.stat().st_mode) == 0o600
+    signature = signing.sign(b"data", tmp_path / "signing.pem")
+    assert signing.verify(b"data", signature, tmp_path / "verify.pem")
+
+
+def test_a_verifying_key_of_another_pair_is_refused(made):
+    """With it nothing that is signed would be believed."""
+    lines = made.read_text().splitlines()
+    index = next(n for n, line in enumerate(lines) if line.startswith("FLYWHEEL_SIGNING_KEY"))
+    lines[index] = f"FLYWHEEL_SIGNING_KEY_BASE64={MADE['signing_key_base64']()}"
+    made.write_text("\n".join(lines))
+
+    with pytest.raises(ConfigError, match="FLYWHEEL_VERIFY_KEY_BASE64 must be the public half"):
+        env_file.ensure(made)
 
 
 def test_a_second_time_changes_nothing(made):

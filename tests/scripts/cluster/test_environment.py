@@ -1,12 +1,13 @@
 """What each part is told: its own secrets, and nothing of the caller's shell."""
 
+import base64
 import json
 
 import pytest
 
 from include.errors import SettingsError
 from include.settings import Settings
-from scripts.cluster.environment import NEEDS, QUEUES, environment
+from scripts.cluster.environment import NEEDS, QUEUES, environment, files
 from scripts.cluster.settings import MADE, ClusterSettings
 
 WORKERS = ("worker", "trusted")
@@ -20,12 +21,40 @@ def known(settings, found):
 
 @pytest.mark.parametrize("role", NEEDS)
 def test_a_role_gets_the_secrets_that_it_needs_and_no_others(settings, tmp_path, role):
-    needs = set(NEEDS[role])
-    # Read from files by the part itself, or used before the part starts.
-    elsewhere = {"admin_password", "housekeeping_password"} if role == "api-server" else set()
-    elsewhere |= {"postgres_password"} if role == "init" else set()
+    # The first job reads this one from the cluster's own settings.
+    before = {"postgres_password"} if role == "init" else set()
+    by_files = {"signing_key_base64"} if role == "trusted" else set()
+    by_files |= {"admin_password", "housekeeping_password"} if role == "api-server" else set()
 
-    assert known(settings, environment(role, settings, tmp_path)) == needs - elsewhere
+    assert known(settings, environment(role, settings, tmp_path)) == (
+        set(NEEDS[role]) - before - by_files
+    )
+    text = b"\n".join(files(role, settings).values()).decode()
+    in_files = {
+        field
+        for field in MADE
+        if settings.secret(field) in text or _decoded(settings.secret(field)) in text
+    }
+    assert in_files == by_files
+
+
+def _decoded(secret):
+    """Return what a secret in base64 stands for; other secrets as they are."""
+    try:
+        return base64.b64decode(secret, validate=True).decode()
+    except ValueError:
+        return secret
+
+
+def test_every_role_verifies_and_the_trusted_worker_signs(settings, tmp_path):
+    for role in NEEDS:
+        found = files(role, settings)
+        library = Settings.from_env(environment(role, settings, tmp_path))
+
+        assert found.keys() >= {library.verify_key.name}
+        assert library.verify_key.parent == tmp_path
+        assert (library.signing_key.parent == tmp_path) == (role == "trusted")
+        assert ("signing.pem" in found) == (role == "trusted")
 
 
 @pytest.mark.parametrize("role", WORKERS)
@@ -35,15 +64,6 @@ def test_a_worker_reaches_airflow_through_its_api_only(settings, tmp_path, role)
     assert not any("postgres" in value for value in found.values())
     assert "AIRFLOW__API_AUTH__JWT_SECRET" not in found
     assert found["AIRFLOW__CORE__EXECUTION_API_SERVER_URL"] == "http://127.0.0.1:8080/execution/"
-
-
-@pytest.mark.parametrize("role", NEEDS)
-def test_the_signing_key_is_the_trusted_workers_alone(settings, tmp_path, role):
-    found = environment(role, settings, tmp_path)
-    library = Settings.from_env(found)
-
-    assert (library.signing_key == settings.signing_key) == (role == "trusted")
-    assert library.verify_key == settings.verify_key
 
 
 @pytest.mark.parametrize("role", NEEDS)
