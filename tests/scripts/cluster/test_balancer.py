@@ -8,8 +8,8 @@ import pytest
 from include.serving.protocol import MAX_BODY_BYTES
 from scripts.cluster import balancer, services
 from scripts.cluster.settings import ClusterSettings
-from tests.scripts.stack.test_manager import until
 from tests.support.clusters import folder_for_all_users
+from tests.support.waiting import until
 
 
 class Replica(BaseHTTPRequestHandler):

@@ -19,7 +19,7 @@ from scripts.cluster.parts import answers_at
 from scripts.cluster.settings import ClusterSettings
 from scripts.stack.parts import HEALTHY
 from scripts.stack.settings import REPO
-from tests.scripts.stack.test_manager import until
+from tests.support.waiting import until
 
 WRITERS = 6
 
