@@ -20,7 +20,6 @@ CONFIG = DEFAULT_CELERY_CONFIG
 log = logging.getLogger(__name__)
 
 
-@worker_init.connect
 def import_libraries(**_: object) -> None:
     """Import the libraries of the tasks once: the pool's processes, and their tasks, are forks.
 
@@ -32,3 +31,6 @@ def import_libraries(**_: object) -> None:
     started = time.monotonic()
     warm(MODULES)
     log.info("Tasks start warm: %d modules in %.1f s", len(MODULES), time.monotonic() - started)
+
+
+worker_init.connect(import_libraries)
