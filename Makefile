@@ -9,13 +9,13 @@ CHECK_PYTHON = $(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(v < (3, 
 CODE := include plugins dags scripts tests benchmarks
 
 .DEFAULT_GOAL := help
-.PHONY: help venv install up down status outdated logs demo lineage reproduce replay test test-faults check lint bench \
-  bench-decisions bench-memory lock \
+.PHONY: help venv install up down status outdated logs demo lineage reproduce replay cluster-install secrets \
+  cluster-up cluster-down cluster-status test test-faults test-cluster check lint bench bench-decisions bench-memory lock \
   audit licences sbom schema clean
 .DELETE_ON_ERROR:
 
 help:  ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 venv: $(INSTALLED)  ## Install what requirements.txt locks into .venv (again only when it changed)
 
@@ -61,8 +61,23 @@ reproduce: venv  ## Fit MODEL=flight_delays/2 again from its pins, and compare t
 replay: venv  ## Replay the history of USE_CASE=flight_delays under several retraining policies (LABEL_DELAY=1, TRIALS=3)
 	@$(BIN)/python -m scripts.replay $(USE_CASE) $(if $(LABEL_DELAY),--label-delay $(LABEL_DELAY)) $(if $(TRIALS),--trials $(TRIALS))
 
+cluster-install: venv  ## Install Postgres, Redis and nginx from Debian, for cluster-up (root)
+	@$(BIN)/python -m scripts.cluster.install
+
+secrets: venv  ## Make cluster.env: settings and new secrets of a cluster, readable by you only
+	@$(BIN)/python -m scripts.cluster secrets
+
+cluster-up: venv  ## Start a cluster on this machine: Postgres, Redis, S3 server, Celery workers, replicas
+	@$(BIN)/python -m scripts.cluster up
+
+cluster-down: venv  ## Stop it
+	@$(BIN)/python -m scripts.cluster down
+
+cluster-status: venv  ## Say how each part of it is (exit code 1 when not all are healthy)
+	@$(BIN)/python -m scripts.cluster status
+
 check: lint  ## Lint, types, architecture and the fast tests: before each commit
-	$(BIN)/python -m pytest -q -m "not end_to_end" --ignore tests/dags
+	$(BIN)/python -m pytest -q -m "not end_to_end and not cluster" --ignore tests/dags
 
 lint: venv  ## Lint, format, types and architecture, without tests
 	@! git grep -nE '^(<<<<<<<|>>>>>>>) ' || { echo 'A merge was not finished.'; exit 1; }
@@ -71,8 +86,12 @@ lint: venv  ## Lint, format, types and architecture, without tests
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-test: venv  ## Every test: unit, Dags, and the real stack end to end
-	$(BIN)/python -m pytest
+test: venv  ## Every test but the cluster's: unit, Dags, and the real stack end to end
+	$(BIN)/python -m pytest -m "not cluster"
+
+test-cluster: venv  ## The wheel on a cluster of plain processes, compared with the embedded one (minutes)
+	@$(BIN)/python -m scripts.cluster.install
+	$(BIN)/python -m pytest -m cluster tests/cluster
 
 test-faults: venv  ## The faults alone: killed parts, damaged files, requests without a login (minutes)
 	$(BIN)/python -m pytest tests/faults

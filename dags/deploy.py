@@ -33,7 +33,7 @@ from plugins.operators.deploy import (
     ConfirmServingOperator,
 )
 from plugins.operators.refit import RefitModelOperator
-from plugins.phases import PHASES
+from plugins.phases import PHASES, TRUSTED
 from plugins.wheel import assets_of, dag_arguments, use_cases, when
 
 
@@ -58,8 +58,7 @@ def build_dag(use_case: UseCase) -> DAG:
         type=["null", "string"],
         minLength=3,
         title="Promote whatever the verdict is, because",
-        description="A rollback, for example: the reason is recorded with your name. "
-        "Needs a model version. Empty: the verdict decides.",
+        description="A rollback, for example: the reason is recorded. Needs a model version.",
     )
     with DAG(
         **dag_arguments(use_case, "deploy", __doc__),
@@ -73,11 +72,14 @@ def build_dag(use_case: UseCase) -> DAG:
         refit = RefitModelOperator(
             task_id="refit_model",
             use_case=use_case.name,
+            queue=TRUSTED,
             verdict=compare.output,
             execution_timeout=PHASES["train_tune"].task_timeout,  # a fit, as there
         )
         promote, reject = (
-            ApplyVerdictOperator(task_id=name, use_case=use_case.name, verdict=decided.output)
+            ApplyVerdictOperator(
+                task_id=name, use_case=use_case.name, queue=TRUSTED, verdict=decided.output
+            )
             for name, decided in (("promote", refit), ("reject", compare))
         )
         confirm = ConfirmServingOperator(

@@ -30,10 +30,8 @@ from plugins.operators.train_tune import (
     PrepareTrainingOperator,
 )
 from plugins.operators.trials import DrawRoundOperator, RunTrialOperator
+from plugins.phases import TRAIN, TRUSTED
 from plugins.wheel import assets_of, dag_arguments, use_cases, when
-
-QUEUE = "train"
-"""Queue of the long tasks: with the Celery executor, dedicated workers can take them."""
 
 
 def build_dag(use_case: UseCase) -> DAG:
@@ -56,14 +54,14 @@ def build_dag(use_case: UseCase) -> DAG:
         params={"trials": trials},
     ) as dag:
         prepare = PrepareTrainingOperator(
-            task_id="prepare_training", use_case=use_case.name, inlets=sources
+            task_id="prepare_training", use_case=use_case.name, queue=TRUSTED, inlets=sources
         )
 
         def run(drawn: BaseOperator, suffix: str = "") -> Any:
             return RunTrialOperator.partial(
                 task_id=f"run_trial{suffix}",
                 use_case=use_case.name,
-                queue=QUEUE,
+                queue=TRAIN,
                 map_index_template="{{ task.trial.candidate }} {{ task.trial.number }}",
                 run_id=prepare.output["run_id"],
             ).expand(trial=drawn.output)
@@ -84,7 +82,7 @@ def build_dag(use_case: UseCase) -> DAG:
         finish = FinishTrainingOperator(
             task_id="finish_training",
             use_case=use_case.name,
-            queue=QUEUE,
+            queue=TRUSTED,
             rounds=rounds,
             trigger_rule=TriggerRule.ALL_DONE,  # as above
             outlets=[assets.candidate],

@@ -8,6 +8,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 
+TRAIN = "train"
+"""Celery queue of the long tasks: dedicated workers can take them."""
+TRUSTED = "trusted"
+"""Celery queue of the tasks that sign: only its workers have the signing key. Other executors
+ignore queues."""
+
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
 
 

@@ -60,6 +60,7 @@ class LandedFilesTrigger(BaseEventTrigger):
             except Exception as error:
                 # The landing store may not answer for a while; the watcher must go on.
                 stillness.interrupted()
+                self.__dict__.pop("_landing", None)  # its login may have expired: ask for a new one
                 delay_s = min(2 * delay_s, max(OUTAGE_DELAY_S, self.poll_s))
                 self._log_outage(error, delay_s)
                 await _sleep(delay_s)

@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 from include.errors import ServiceUnavailable
+from include.lake.proof import prove
 from include.registry.signing import ensure_keys
 from include.settings import Settings
 from scripts.stack import layout, secret_files
@@ -23,7 +24,8 @@ def prepare(settings: StackSettings) -> None:
     ServiceUnavailable
         A database could not be brought to the installed version; with the end of its log.
     ConfigError
-        The home was made by an earlier version whose state this one cannot read.
+        The home was made by an earlier version whose state this one cannot read, or the object
+        store of the lake would lose commits.
     """
     layout.check(settings)
     for folder in (settings.home, settings.airflow_home, settings.mlflow_home, settings.logs):
@@ -32,6 +34,7 @@ def prepare(settings: StackSettings) -> None:
     secret_files.ensure(settings)
     base = base_environment(settings)
     library = Settings.from_env(base)
+    prove(library.lake_uri, library.storage_options())  # a lake in a folder needs no proof
     ensure_keys(library.signing_key, library.verify_key)
     if "://" not in library.landing_uri:
         (settings.home / "landing").mkdir(mode=0o700, exist_ok=True)

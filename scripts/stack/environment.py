@@ -9,10 +9,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from include.tracking_server.users import PIPELINE, SERVING, USERS, password_variable
-from scripts.stack import secret_files
+from scripts.stack import airflow_options, secret_files
 from scripts.stack.settings import HOST, MARKER, REPO, StackSettings
 
-_AUTH_MANAGER = "airflow.api_fastapi.auth.managers.simple.simple_auth_manager.SimpleAuthManager"
 _WITHOUT_TELEMETRY = {
     "DO_NOT_TRACK": "1",  # Evidently
     "GX_ANALYTICS_ENABLED": "false",  # Great Expectations
@@ -25,24 +24,20 @@ _WITHOUT_TELEMETRY = {
 _MLFLOW_LOGIN = {"MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN"}
 
 
-def base_environment(
-    settings: StackSettings, env: Mapping[str, str] = os.environ
-) -> dict[str, str]:
-    """Return what every part sees: the caller's environment, and over it where this stack is."""
+def process_environment(path: str) -> dict[str, str]:
+    """Return what every part sees, on one machine and on a cluster.
+
+    Parameters
+    ----------
+    path
+        Where programs are looked for, after those of this Python environment.
+    """
     return {
-        **{name: value for name, value in env.items() if name not in _MLFLOW_LOGIN},
         **_WITHOUT_TELEMETRY,
-        **{variable: str(port) for variable, port in settings.ports.items()},
-        "FLYWHEEL_HOME": str(settings.home),
-        # An address from the caller's shell would join this stack to another one.
-        "MLFLOW_TRACKING_URI": settings.mlflow_url,
-        "FLYWHEEL_SERVING_URL": settings.serving_url,
-        "FLYWHEEL_SERVING_HOST": HOST,  # it asks nobody for a password
-        MARKER: str(settings.home),
         # Airflow sets process titles, by default over the environment in which `down` looks.
         "SPT_NOENV": "1",
         # Airflow starts helpers by name.
-        "PATH": f"{Path(sys.prefix) / 'bin'}{os.pathsep}{env.get('PATH', os.defpath)}",
+        "PATH": f"{Path(sys.prefix) / 'bin'}{os.pathsep}{path}",
         # `include`, `plugins` and `dags` are imported from the repository's root.
         "PYTHONPATH": str(REPO),
         # The log shows what was printed before a crash.
@@ -51,6 +46,23 @@ def base_environment(
         "OMP_NUM_THREADS": "1",
         # glibc's arena for each thread costs the servers tens of MB.
         "MALLOC_ARENA_MAX": "2",
+    }
+
+
+def base_environment(
+    settings: StackSettings, env: Mapping[str, str] = os.environ
+) -> dict[str, str]:
+    """Return what every part sees: the caller's environment, and over it where this stack is."""
+    return {
+        **{name: value for name, value in env.items() if name not in _MLFLOW_LOGIN},
+        **process_environment(env.get("PATH", os.defpath)),
+        **{variable: str(port) for variable, port in settings.ports.items()},
+        "FLYWHEEL_HOME": str(settings.home),
+        # An address from the caller's shell would join this stack to another one.
+        "MLFLOW_TRACKING_URI": settings.mlflow_url,
+        "FLYWHEEL_SERVING_URL": settings.serving_url,
+        "FLYWHEEL_SERVING_HOST": HOST,  # it asks nobody for a password
+        MARKER: str(settings.home),
         # A proxy of the caller's must not see requests to the machine itself.
         "NO_PROXY": _with_loopback(env.get("NO_PROXY", "")),
         "no_proxy": _with_loopback(env.get("no_proxy", "")),
@@ -62,31 +74,17 @@ def airflow_environment(
 ) -> dict[str, str]:
     """Return Airflow's own settings; a comment gives the reason of what is not its default."""
     logs = settings.airflow_home / "logs"
-    sections: dict[str, dict[str, object]] = {
+    own: airflow_options.Sections = {
         "core": {
-            "dags_folder": REPO / "dags",
-            "plugins_folder": REPO / "plugins",
-            "load_examples": False,  # only Flywheel's Dags
             "executor": "LocalExecutor",
             # Most tasks wait for MLflow or the disk: a third keeps short ones moving beside two
             # trainings. Each idle worker costs 140 MB.
             "parallelism": max(3, os.cpu_count() or 1),
-            # A forked task has the heavy libraries; Python 3.14's default imports them anew.
-            "mp_start_method": "fork",
-            "execute_tasks_new_python_interpreter": False,  # for the same reason
-            # A paused Dag loses the asset events that should have started it.
-            "dags_are_paused_at_creation": False,
-            "auth_manager": _AUTH_MANAGER,  # users and passwords from this stack's own files
-            # `op` is the least role that may create an asset event.
-            "simple_auth_manager_users": (
-                f"{secret_files.ADMIN}:admin,{secret_files.HOUSEKEEPING}:op"
-            ),
             "simple_auth_manager_passwords_file": settings.password_file,  # else Airflow prints one
             "execution_api_server_url": f"{settings.airflow_url}/execution/",  # for the port
             "fernet_key": secret_files.read(settings, "fernet_key"),
             # '127.0.0.1': asks no DNS, and the log server, where logs are fetched, listens there.
             "hostname_callable": "urllib.request.localhost",
-            "min_serialized_dag_update_interval": 5,  # a changed Dag shows after seconds
         },
         "database": {
             # SQLite gives up on a locked file after 5 s by default: a busy machine may need more.
@@ -96,87 +94,52 @@ def airflow_environment(
             "host": HOST,  # the default is every network interface
             "port": settings.airflow_port,
             "base_url": settings.airflow_url,  # links in the pages and in notifications
-            "workers": 1,  # each costs 300 MB
             "secret_key": secret_files.read(settings, "api_secret_key"),  # one for all parts
-            "instance_name": "Flywheel",
         },
         "api_auth": {"jwt_secret": secret_files.read(settings, "jwt_secret")},  # likewise
         "dag_processor": {
-            "refresh_interval": 10,  # a new Dag file shows after seconds, not after five minutes
             "dag_bundle_storage_path": settings.airflow_home / "bundles",  # else shared in /tmp
-        },
-        "scheduler": {
-            "scheduler_idle_sleep_time": 0.3,  # the wait between an asset event and the next phase
-            "orphaned_tasks_check_interval": 60,  # a killed scheduler's tasks start again
-        },
-        "workers": {
-            # The supervisor can miss the end of a task (its pipes close before it is gone) and then
-            # looks again after this long: by default 5 s, for most tasks that are skipped.
-            "min_heartbeat_interval": 1,
         },
         "logging": {
             "base_log_folder": logs,
             "dag_processor_child_process_log_directory": logs / "dag_processor",
             "worker_log_server_port": settings.log_port,
             "trigger_log_server_port": settings.log_port,  # one server reads one folder
-            "file_task_handler_new_folder_permissions": "0o700",  # logs show data
-            "file_task_handler_new_file_permissions": "0o600",
-            "namespace_levels": "great_expectations=WARNING",  # hundreds of lines a task
-            "colored_console_log": False,  # the console is a file here
         },
         "openlineage": _openlineage(settings, env),
-    }  # fmt: skip
+    }
     return {
         "AIRFLOW_HOME": str(settings.airflow_home),
-        "AIRFLOW_CONN_FLYWHEEL_MLFLOW": json.dumps(
-            {
-                "conn_type": "http",
-                "host": HOST,
-                "port": settings.mlflow_port,
-                "login": PIPELINE,
-                "password": secret_files.mlflow_password(settings, PIPELINE),
-            }
+        "AIRFLOW_CONN_FLYWHEEL_MLFLOW": airflow_options.connection(
+            HOST,
+            settings.mlflow_port,
+            PIPELINE,
+            secret_files.mlflow_password(settings, PIPELINE),
         ),
-        "AIRFLOW_CONN_FLYWHEEL_AIRFLOW": json.dumps(
-            {
-                "conn_type": "http",
-                "host": HOST,
-                "port": settings.airflow_port,
-                "login": secret_files.HOUSEKEEPING,
-                "password": secret_files.airflow_password(settings, secret_files.HOUSEKEEPING),
-            }
+        "AIRFLOW_CONN_FLYWHEEL_AIRFLOW": airflow_options.connection(
+            HOST,
+            settings.airflow_port,
+            secret_files.HOUSEKEEPING,
+            secret_files.airflow_password(settings, secret_files.HOUSEKEEPING),
         ),
         "AIRFLOW_CONN_FLYWHEEL_SERVING": settings.serving_url,
-        **{
-            f"AIRFLOW__{section.upper()}__{option.upper()}": str(value)
-            for section, options in sections.items()
-            for option, value in options.items()
-        },
+        **airflow_options.variables(airflow_options.shared(), own),
     }
 
 
 def _openlineage(settings: StackSettings, env: Mapping[str, str]) -> dict[str, object]:
-    """Return how lineage events are sent: into a file of the home, unless the caller says where.
+    """Return where lineage events are sent: into a file of the home, unless the caller says where.
 
     `OPENLINEAGE_URL` (with `OPENLINEAGE_API_KEY`), `OPENLINEAGE_CONFIG` or `OPENLINEAGE__TRANSPORT`
     are read by the provider itself, from each task's environment: no key is copied into a setting
     of Airflow. `OPENLINEAGE_DISABLED=true` switches the events off.
     """
-    options: dict[str, object] = {
-        "namespace": "flywheel",
-        # By default each event forks the task: deltalake panics in a child whose parent has opened
-        # a table, and forking a task with the heavy libraries costs more than the event.
-        "execute_in_thread": True,
-        # Events of Dag runs are sent by one more process of the scheduler's (150 MB); those of the
-        # tasks name their Dag run.
-        "emission_policy": json.dumps([{"scope": {}, "controls": {"emit_dag_events": False}}]),
-    }
     own = ("OPENLINEAGE_URL", "OPENLINEAGE_CONFIG", "OPENLINEAGE__TRANSPORT")
-    if not any(name.startswith(own) and value for name, value in env.items()):
-        path = str(settings.home / "openlineage" / "events.jsonl")
-        transport = {"type": "include.lineage.event_file.EventFile", "path": path}
-        options["transport"] = json.dumps(transport)
-    return options
+    if any(name.startswith(own) and value for name, value in env.items()):
+        return {}
+    path = str(settings.home / "openlineage" / "events.jsonl")
+    transport = {"type": "include.lineage.event_file.EventFile", "path": path}
+    return {"transport": json.dumps(transport)}
 
 
 def mlflow_environment(settings: StackSettings) -> dict[str, str]:

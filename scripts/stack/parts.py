@@ -92,14 +92,15 @@ def health(settings: StackSettings, started_at: dict[str, float]) -> dict[str, s
     """
     answers = {
         "log-server": _listens(settings.log_port),
-        "mlflow": _answers(f"{settings.mlflow_url}/health"),
-        "serving": _answers(f"{settings.serving_url}/health"),
+        "mlflow": answers_at(f"{settings.mlflow_url}/health"),
+        "serving": answers_at(f"{settings.serving_url}/health"),
     }
-    answers |= _airflow(f"{settings.airflow_url}/api/v2/monitor/health", started_at)
+    answers |= airflow_health(f"{settings.airflow_url}/api/v2/monitor/health", started_at)
     return {name: answers[name] for name in NAMES}
 
 
-def _airflow(url: str, started_at: Mapping[str, float]) -> dict[str, str]:
+def airflow_health(url: str, started_at: Mapping[str, float]) -> dict[str, str]:
+    """Ask the api-server how Airflow's four components are."""
     try:
         report = _get(url).raise_for_status().json()
         database = report["metadatabase"]["status"]
@@ -147,7 +148,8 @@ def _component(report: dict[str, str | None], heartbeat: str, started_at: float)
     return HEALTHY
 
 
-def _answers(url: str) -> str:
+def answers_at(url: str) -> str:
+    """Return `HEALTHY` when there is an answer 200 at an address, else what is wrong."""
     try:
         response = _get(url)
     except httpx.HTTPError as error:

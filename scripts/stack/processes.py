@@ -11,10 +11,10 @@ from pathlib import Path
 import psutil
 
 from include.errors import ConfigError
-from scripts.stack.settings import HOST, MARKER, StackSettings
+from scripts.stack.settings import HOST, MARKER
 
 KEEPER = Path(__file__).with_name("keep.py")
-MANAGER = "scripts.stack.manager"
+MANAGERS = {"scripts.stack.manager", "scripts.cluster.manager"}
 _GONE = (psutil.NoSuchProcess, psutil.ZombieProcess)
 _ENDING_S = 0.3
 _REACHED_BY_LOOPBACK = {HOST, "0.0.0.0", "::", f"::ffff:{HOST}"}  # noqa: S104 - compared, not bound
@@ -89,7 +89,7 @@ def _supervises(process: psutil.Process) -> bool:
         words = process.cmdline()
     except (*_GONE, psutil.AccessDenied):
         return False
-    return str(KEEPER) in words or MANAGER in words
+    return str(KEEPER) in words or not MANAGERS.isdisjoint(words)
 
 
 def memory_bytes(home: Path) -> int:
@@ -104,10 +104,16 @@ def memory_bytes(home: Path) -> int:
     return total
 
 
-def check_ports(settings: StackSettings) -> None:
-    """Raise ConfigError when a port is taken, with the variable to set and who holds it."""
+def check_ports(ports: Mapping[str, int]) -> None:
+    """Raise ConfigError when a port is taken, with the variable to set and who holds it.
+
+    Parameters
+    ----------
+    ports
+        By the environment variable that sets each.
+    """
     taken = []
-    for variable, port in settings.ports.items():
+    for variable, port in ports.items():
         with socket.socket() as listener:
             # As the servers do: a port that only waits for late packets is free.
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -117,7 +123,7 @@ def check_ports(settings: StackSettings) -> None:
                 taken.append(f"{HOST}:{port} ({error.strerror}{_holder(port)}): set {variable}")
     if taken:
         raise ConfigError(
-            "The stack needs free ports, and got none at "
+            "Free ports are needed, and there are none at "
             + "; ".join(taken)
             + ", to a free port, or stop what holds it."
         )

@@ -6,7 +6,7 @@ import socket
 import sys
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Protocol, Self
 
 from pydantic import AfterValidator, model_validator
 
@@ -17,6 +17,21 @@ MARKER = "FLYWHEEL_STACK"
 """Carried by every process of a stack, with the stack's home: how `down` finds what is left."""
 
 PORTS = ("airflow_port", "mlflow_port", "serving_port", "log_port")
+
+
+class Place(Protocol):
+    """The folders of a group."""
+
+    @property
+    def home(self) -> Path:
+        """Names the group: each of its processes carries it as its mark."""
+
+    @property
+    def run(self) -> Path:
+        """What runs at present: process ids and states."""
+
+    def log(self, name: str) -> Path:
+        """Return the log file of a part, or of the manager."""
 
 
 class StackSettings(EnvironmentSettings):

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,16 +15,13 @@ from include.tracking_server.users import ADMIN as MLFLOW_ADMIN
 from include.tracking_server.users import SERVING
 from scripts.stack import bootstrap, databases, processes, secret_files
 from scripts.stack.environment import base_environment, mlflow_login
-from scripts.stack.manager import KILL_S
-from scripts.stack.parts import HEALTHY, NAMES, foreign_listeners, health
-from scripts.stack.settings import REPO, StackSettings
+from scripts.stack.group import Group
+from scripts.stack.parts import NAMES, foreign_listeners, health
+from scripts.stack.settings import PORTS, StackSettings
 from scripts.stack.state import Record, RunFolder, Status
 
 HEALTHY_WITHIN_S = 300
 """A laptop needs half a minute; a busy machine of two cores several times that."""
-GIVE_UP_RESTARTS = 3
-"""A part that ended so often while the stack comes up will not come up."""
-_REPLACE = "`make up` stops what is left of it and starts the whole stack again."
 
 
 @dataclass(frozen=True)
@@ -50,14 +46,17 @@ class Stack:
 
     def __init__(self, settings: StackSettings, say: Callable[[str], None] = print) -> None:
         self._wanted = settings
-        self._run = RunFolder(settings)
+        self._run = RunFolder(settings.home, settings.run, PORTS)
+        self._group = Group(settings, NAMES, self._run, say)
         self._home = settings.home
         self.say = say
 
     @property
     def settings(self) -> StackSettings:
         """The settings of the stack that runs; of the one to start when none does."""
-        return self._run.settings() or self._wanted
+        facts = self._run.stack().facts
+        ports = {name: facts[name] for name in PORTS if facts}
+        return StackSettings(home=self._home, **ports) if ports else self._wanted
 
     def up(self, healthy_within_s: float = HEALTHY_WITHIN_S) -> None:
         """Start the stack and return when every part is healthy; do nothing when it is up.
@@ -77,18 +76,20 @@ class Stack:
                 return
             if processes.of_home(self._home):
                 self.say("An earlier stack was not stopped in order; stopping what is left of it.")
-            self._stop()  # also what an earlier one left on disk: it would be believed
-            processes.check_ports(self._wanted)
+            self._group.stop()  # also what an earlier one left on disk: it would be believed
+            processes.check_ports(self._wanted.ports)
             databases.check(self._wanted)
             started = time.monotonic()
             self.say(f"Preparing {self._home}")
             try:
                 bootstrap.prepare(self._wanted)
-                self._start()
-                self._wait(started, healthy_within_s)
+                manager = [sys.executable, "-m", "scripts.stack.manager"]
+                pid = self._group.start(manager, base_environment(self._wanted))
+                self._run.write(self._wanted, pid)
+                self._group.wait(self.status, started, healthy_within_s)
             except BaseException:  # Ctrl-C too: nothing half-started stays behind
                 self.say("Stopping what was started.")
-                self._stop()
+                self._group.stop()
                 raise
 
     def down(self) -> list[str]:
@@ -96,23 +97,11 @@ class Stack:
         if not self._home.exists():
             return []
         with self._run.alone():
-            return self._stop()
+            return self._group.stop()
 
     def status(self) -> Status:
         """Ask every part how it is."""
-        # The manager first: a process that has just started shows an empty environment for a
-        # moment, and would not be found by the stack's mark.
-        if self._run.manager() is None and not processes.of_home(self._home):
-            return Status(running=False, parts={}, restarts={})
-        records = {name: self._run.record(name) for name in NAMES}
-        restarts = {
-            name: (record.facts["restarts"], record.facts["last_exit"])
-            for name, record in records.items()
-            if record.facts.get("restarts")
-        }
-        trouble = self._manager_trouble()
-        parts = self._parts(records)
-        return Status(running=not trouble, parts=parts, restarts=restarts, manager=trouble)
+        return self._group.status(self._parts)
 
     def addresses(self) -> dict[str, str]:
         """Return where Airflow, MLflow and serving answer."""
@@ -163,17 +152,7 @@ class Stack:
         """Return the memory of all its processes; what they share is counted once."""
         return processes.memory_bytes(self._home)
 
-    def _manager_trouble(self) -> str:
-        if self._run.manager() is not None:
-            return ""
-        if damage := self._run.stack().damage:
-            return f"{damage}. Which process manages the stack is unknown. {_REPLACE}"
-        return (
-            "The stack's manager was killed. The parts run on, and each is still restarted when it "
-            f"ends. {_REPLACE}"
-        )
-
-    def _parts(self, records: dict[str, Record]) -> dict[str, str]:
+    def _parts(self, records: Mapping[str, Record]) -> dict[str, str]:
         running = {
             name: record.facts
             for name, record in records.items()
@@ -194,45 +173,6 @@ class Stack:
                 answers[name] = held[name]
         return answers
 
-    def _start(self) -> None:
-        with self._wanted.log("stack").open("wb") as log:
-            manager = subprocess.Popen(
-                [sys.executable, "-m", "scripts.stack.manager"],
-                cwd=REPO,
-                env=base_environment(self._wanted),
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,  # it outlives this terminal and does not see its Ctrl-C
-                umask=0o077,
-            )
-        self._run.write(self._wanted, manager.pid)
-
-    def _wait(self, started: float, within_s: float) -> None:
-        announced: set[str] = set()
-        while True:
-            status = self.status()
-            waited_s = time.monotonic() - started
-            for name in status.parts:
-                if name not in status.unhealthy and name not in announced:
-                    announced.add(name)
-                    self.say(f"  {name:<14} {HEALTHY} after {waited_s:.0f} s")
-            if status.healthy:
-                return
-            if not status.running:
-                raise ServiceUnavailable(f"The stack's manager ended. {self._tail('stack')}")
-            for name, (restarts, code) in status.restarts.items():
-                if restarts >= GIVE_UP_RESTARTS:
-                    why = f"{name} ended {restarts} times, with exit code {code}"
-                    raise ServiceUnavailable(
-                        f"The stack did not come up: {why}. {self._tail(name)}"
-                    )
-            if waited_s > within_s:
-                unhealthy = [f"{n} {w}. {self._tail(n)}" for n, w in status.unhealthy.items()]
-                words = "\n".join([f"The stack did not come up in {within_s:.0f} s:", *unhealthy])
-                raise ServiceUnavailable(words)
-            time.sleep(0.5)
-
     def _check_running(self) -> None:
         status = self.status()
         if not status.healthy:
@@ -241,21 +181,3 @@ class Stack:
                 f"The stack runs, but {words}. Look at `make logs`, or `make down` and `make up`."
             )
         self.say("The stack is up already.")
-
-    def _stop(self) -> list[str]:
-        pids = {process.pid for process in processes.of_home(self._home)}
-        named = [name for name in NAMES if self._run.record(name).facts.get("pid") in pids]
-        manager = self._run.manager()
-        if manager is not None:
-            manager.terminate()
-            processes.wait_gone(manager, KILL_S + 5)
-            if processes.alive(manager):
-                manager.kill()
-        processes.sweep(self._home, grace_s=KILL_S)
-        self._run.forget(*NAMES)
-        return [*named, f"{len(pids) - len(named)} helper processes"] if pids else []
-
-    def _tail(self, name: str, lines: int = 20) -> str:
-        log = self._wanted.log(name)
-        text = log.read_text(errors="replace").splitlines() if log.exists() else []
-        return "\n".join([f"The end of {log}:", *(f"    {line}" for line in text[-lines:])])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,7 +17,6 @@ from include.errors import ConfigError
 from scripts.stack import processes
 from scripts.stack.keep import write_json
 from scripts.stack.parts import HEALTHY
-from scripts.stack.settings import PORTS, StackSettings
 
 _LARGEST_PID = 2**31 - 1
 _PART: dict[str, tuple[type, ...]] = {
@@ -30,7 +29,6 @@ _PART: dict[str, tuple[type, ...]] = {
 _STACK: dict[str, tuple[type, ...]] = {
     "pid": (int,),
     "created": (int, float),
-    **dict.fromkeys(PORTS, (int,)),
 }
 """What the files of the `run` folder hold: the types of each key's values."""
 
@@ -84,29 +82,31 @@ class Record:
 
 
 class RunFolder:
-    """The `run` folder: who manages the stack, on which ports, and what the keepers wrote."""
+    """The `run` folder: who manages the group, on which ports, and what the keepers wrote.
 
-    def __init__(self, settings: StackSettings) -> None:
-        self.home = settings.home
-        self.folder = settings.run
+    Parameters
+    ----------
+    home, folder
+        Of the group.
+    ports
+        Names of the settings that are noted with the manager.
+    """
+
+    def __init__(self, home: Path, folder: Path, ports: Sequence[str] = ()) -> None:
+        self.home = home
+        self.folder = folder
+        self._ports = ports
         self._file = self.folder / "stack.json"
 
-    def write(self, settings: StackSettings, manager_pid: int) -> None:
+    def write(self, settings: object, manager_pid: int) -> None:
         """Note a manager that was just started; its creation time tells it from later processes."""
         created = psutil.Process(manager_pid).create_time()
-        ports = {name: getattr(settings, name) for name in PORTS}
+        ports = {name: getattr(settings, name) for name in self._ports}
         write_json(self._file, {"pid": manager_pid, "created": created, **ports})
 
     def stack(self) -> Record:
         """Return what was noted of the manager and the ports."""
-        return _read(self._file, _STACK)
-
-    def settings(self) -> StackSettings | None:
-        """Return home and ports of the stack that runs; None when that is not known."""
-        facts = self.stack().facts
-        if not facts:
-            return None
-        return StackSettings(home=self.home, **{name: facts[name] for name in PORTS})
+        return _read(self._file, {**_STACK, **dict.fromkeys(self._ports, (int,))})
 
     def manager(self) -> psutil.Process | None:
         """Return the manager if it lives; None also when its record is damaged."""

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from airflow.sdk import Asset, PartitionedAssetTimetable, TriggerRule
 
-from plugins.phases import PHASES
+from plugins.phases import PHASES, TRUSTED
 from tests.support.asset_graph import assets_in, condition_of
 
 REPO = Path(__file__).resolve().parents[2]
@@ -34,6 +34,14 @@ NO_RETRIES = {
     "send_lost_events": "the next run looks again",
     "confirm_serving": "its time-out is the patience",
 }
+SIGNS = {
+    "prepare_training": "include/train_tune/prepare.py",  # signs what it pinned
+    "finish_training": "include/train_tune/finish.py",
+    "refit_model": "include/deploy/refit.py",
+    "promote": "include/deploy/apply.py",
+    "reject": "include/deploy/apply.py",  # the same operator
+}
+"""The tasks that sign, and the module in which each asks for the signing key, or for a package."""
 RULES = {
     "report_refused": TriggerRule.NONE_FAILED,
     "report_unscored": TriggerRule.NONE_FAILED,
@@ -110,6 +118,27 @@ def test_every_task_waits_in_the_pool_of_its_phase(dag_bag):
             assert task.pool == phase, (
                 f"{task.label} of {dag.dag_id}: leave the pool to plugins.wheel.dag_arguments"
             )
+
+
+def test_what_signs_waits_in_the_trusted_queue_and_nothing_else(dag_bag):
+    for dag_id, _, _, dag in each_dag(dag_bag):
+        for task in dag.tasks:
+            assert (task.queue == TRUSTED) == (task.task_id in SIGNS), (
+                f"{dag_id}.{task.task_id}: on a cluster only the workers of the queue {TRUSTED!r} "
+                "have the signing key; name each task that signs in SIGNS, with its module"
+            )
+
+
+def test_each_module_that_asks_for_the_signing_key_belongs_to_a_task_of_the_trusted_queue():
+    asking = {
+        str(path.relative_to(REPO))
+        for path in (REPO / "include").rglob("*.py")
+        if path.parent.name != "registry"
+        and any(name in path.read_text() for name in (".signing_key", "pack_and_register("))
+    }
+    assert asking == set(SIGNS.values()), (
+        "name the task in SIGNS and give it queue=TRUSTED; nobody else has the key"
+    )
 
 
 @pytest.mark.parametrize("phase", sorted(PHASES))

@@ -12,8 +12,10 @@ from typing import Any
 import httpx
 
 from include.lake.table import Lake
+from include.registry.client import Registry
 from include.registry.ledger import Ledger
 from include.settings import Settings
+from scripts.cluster.cluster import Cluster
 from scripts.stack.settings import StackSettings
 from scripts.stack.stack import Stack
 from tests.support import daily
@@ -22,14 +24,23 @@ ENDED = ("success", "failed")
 
 
 class House:
-    """One stack that turns the use case `daily`."""
+    """One stack, or one cluster, that turns the use case `daily`."""
 
-    def __init__(self, stack: Stack, use_cases: Path) -> None:
+    def __init__(self, stack: Stack | Cluster, use_cases: Path) -> None:
         self.stack = stack
         self.use_cases = use_cases
-        self.settings = Settings.from_env(stack.environment())
+        environment = stack.environment()
+        self.settings = Settings.from_env(environment)
         self.landing = Path(self.settings.landing_uri)
-        self.lake = Lake(self.settings.lake_uri)
+        self.lake = Lake(self.settings.lake_uri, self.settings.storage_options())
+        names = ("MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD")
+        user, password = (environment[name] for name in names)
+        self.registry = Registry(
+            self.settings.tracking_uri,
+            login=(user, password),
+            verify_key=self.settings.verify_key,
+            cache=use_cases.parent / "packages",
+        )
         headers = {"Authorization": f"Bearer {stack.token()}"}
         base = f"{stack.settings.airflow_url}/api/v2"
         self.api = httpx.Client(base_url=base, headers=headers, timeout=60, trust_env=False)
@@ -39,6 +50,10 @@ class House:
 
     def version(self, stage: str, key: str) -> int | None:
         return self.table(stage).partition_versions([key]).get(key)
+
+    def land(self, day: str, **how: Any) -> None:
+        """Land a day of the use case."""
+        daily.land(self.landing, day, **how)
 
     @property
     def ledger(self) -> Ledger:

@@ -235,6 +235,22 @@ def test_the_landing_is_made_once(monkeypatch, home):
     assert len(made) == 1
 
 
+def test_after_a_refusal_the_landing_is_made_again_with_a_new_login(monkeypatch, home):
+    made = []
+    init = landing_module.Landing.__init__
+
+    def counting(self, *arguments, **more):
+        made.append(self)
+        init(self, *arguments, **more)
+
+    def expired():
+        raise ServiceUnavailable("ExpiredToken")
+
+    monkeypatch.setattr(landing_module.Landing, "__init__", counting)
+    assert real_looks(monkeypatch, [nothing, nothing, expired, nothing, nothing]) == []
+    assert len(made) == 2
+
+
 @pytest.fixture
 def configured(monkeypatch, tmp_path):
     """Copy a use case to where it can be changed; count how often it is read."""

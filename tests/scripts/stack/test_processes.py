@@ -150,7 +150,7 @@ def test_memory_is_that_of_the_marked_processes(marked, tmp_path):
 
 
 def test_free_ports_pass(settings):
-    assert processes.check_ports(settings) is None
+    assert processes.check_ports(settings.ports) is None
 
 
 def test_a_taken_port_is_named_with_its_variable_and_its_holder(settings):
@@ -159,7 +159,7 @@ def test_a_taken_port_is_named_with_its_variable_and_its_holder(settings):
         listener.listen()
 
         with pytest.raises(ConfigError) as error:
-            processes.check_ports(settings)
+            processes.check_ports(settings.ports)
 
     words = str(error.value)
     assert f"127.0.0.1:{settings.mlflow_port} (Address already in use" in words

@@ -127,38 +127,40 @@ def test_what_is_wrong_is_said(settings, content, words):
     file = settings.run / "mlflow.json"
     file.write_bytes(content)
 
-    assert RunFolder(settings).record("mlflow") == Record(damage=f"{file} is damaged: {words}")
+    assert RunFolder(settings.home, settings.run, PORTS).record("mlflow") == Record(
+        damage=f"{file} is damaged: {words}"
+    )
 
 
 @pytest.mark.parametrize("content", TORN.values(), ids=TORN.keys())
 def test_whatever_stands_in_a_record_is_read_as_damage(settings, content):
     for name in ("stack", "mlflow"):
         (settings.run / f"{name}.json").write_bytes(content)
-    run = RunFolder(settings)
+    run = RunFolder(settings.home, settings.run, PORTS)
 
     assert run.record("mlflow").facts == run.stack().facts == {}
     assert "is damaged: " in run.record("mlflow").damage
     assert "is damaged: " in run.stack().damage
     assert run.manager() is None
-    assert run.settings() is None
+    assert Stack(settings).settings == settings
 
 
 def test_a_folder_in_place_of_a_record_is_damage_too(settings):
     (settings.run / "mlflow.json").mkdir()
 
-    assert "Is a directory" in RunFolder(settings).record("mlflow").damage
+    assert "Is a directory" in RunFolder(settings.home, settings.run, PORTS).record("mlflow").damage
 
 
 def test_a_good_record_is_read_and_a_missing_one_is_no_damage(settings):
     (settings.run / "mlflow.json").write_text(json.dumps(GOOD))
 
-    assert RunFolder(settings).record("mlflow") == Record(facts=GOOD)
-    assert RunFolder(settings).record("serving") == Record()
+    assert RunFolder(settings.home, settings.run, PORTS).record("mlflow") == Record(facts=GOOD)
+    assert RunFolder(settings.home, settings.run, PORTS).record("serving") == Record()
 
 
 def test_the_managers_record_is_replaced_whole(settings, monkeypatch):
     """A crash between the draft and its new name leaves the record before it."""
-    run = RunFolder(settings)
+    run = RunFolder(settings.home, settings.run, PORTS)
     run.write(settings, os.getpid())
     before = (settings.run / "stack.json").read_text()
 
@@ -171,5 +173,5 @@ def test_the_managers_record_is_replaced_whole(settings, monkeypatch):
 
     assert (settings.run / "stack.json").read_text() == before
     assert run.manager().pid == os.getpid()
-    assert run.settings() == settings
+    assert Stack(settings).settings == settings
     assert set(PORTS) <= set(json.loads(before))

@@ -1,0 +1,36 @@
+"""Celery's settings, and what its workers import before they fork.
+
+`[celery] celery_config_options` names `CONFIG`: the settings are Airflow's own. That option is the
+one place where Airflow imports a module of ours in a worker before the worker forks.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+
+from airflow.providers.celery.executors.default_celery import DEFAULT_CELERY_CONFIG
+from celery.signals import worker_init  # type: ignore[import-untyped]
+
+from include.settings import Settings
+from plugins.listeners.warm_tasks import MODULES, warm
+
+CONFIG = DEFAULT_CELERY_CONFIG
+
+log = logging.getLogger(__name__)
+
+
+def import_libraries(**_: object) -> None:
+    """Import the libraries of the tasks once: the pool's processes, and their tasks, are forks.
+
+    Libraries alone, as for the local executor: our own code is read anew by each task.
+    `FLYWHEEL_WARM_TASKS=0` switches it off.
+    """
+    if not Settings.from_env().warm_tasks:
+        return
+    started = time.monotonic()
+    warm(MODULES)
+    log.info("Tasks start warm: %d modules in %.1f s", len(MODULES), time.monotonic() - started)
+
+
+worker_init.connect(import_libraries)

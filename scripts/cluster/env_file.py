@@ -1,0 +1,111 @@
+"""The one file of a cluster's settings: read by `make cluster-up` and by docker-compose."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from collections.abc import Mapping
+from pathlib import Path
+
+from include.errors import ConfigError
+from include.settings import REPO
+from scripts.cluster.settings import MADE, ClusterSettings, verify_key_of
+
+VARIABLE = "FLYWHEEL_CLUSTER_ENV"
+_VERIFY_KEY = ClusterSettings.variable("verify_key_base64")
+_LINE = re.compile(r"([A-Z][A-Z0-9_]*)=([^'\"#$\\]*)")
+_HEAD = """\
+# Settings of the cluster, for `make cluster-up` and docker-compose. It holds every secret.
+# Other settings: scripts/cluster/settings.py. A line is NAME=value, without quotes, # or $.
+"""
+
+
+def path(env: Mapping[str, str] = os.environ) -> Path:
+    """Return where the file is: `FLYWHEEL_CLUSTER_ENV`, or `cluster.env` in the repository."""
+    return Path(env.get(VARIABLE) or REPO / "cluster.env").expanduser().absolute()
+
+
+def read(file: Path) -> dict[str, str]:
+    """Return what the file says.
+
+    Raises
+    ------
+    ConfigError
+        It does not exist, others may read it, or a line is not `NAME=value`.
+    """
+    if not file.exists():
+        raise ConfigError(f"{file} does not exist. Make it with `make secrets`.")
+    if stat.S_IMODE(file.stat().st_mode) & 0o077:
+        raise ConfigError(f"{file} holds secrets, and others may read it. Run `chmod 600 {file}`.")
+    found: dict[str, str] = {}
+    for number, line in enumerate(file.read_text().splitlines(), start=1):
+        text = line.strip()
+        if not text or text.startswith("#"):
+            continue
+        match = _LINE.fullmatch(text)
+        if match is None:
+            name = text.partition("=")[0]  # never the value: it may be a secret
+            raise ConfigError(
+                f"{file}, line {number} ({name!r}): must be NAME=value, the value without quotes, "
+                "#, $ and backslash. docker-compose reads the file too, and would read "
+                "such a value differently."
+            )
+        if match[1] in found:
+            raise ConfigError(f"{file}, line {number}: {match[1]} is set twice. Remove one.")
+        found[match[1]] = match[2]
+    return found
+
+
+def ensure(file: Path, more: Mapping[str, str] | None = None) -> list[str]:
+    """Make the file, or add the secrets that it lacks, and the public half of the signing key.
+
+    Parameters
+    ----------
+    file
+        Where it is.
+    more
+        Settings to write into a new file, such as ports.
+
+    Returns
+    -------
+    list of str
+        The variables that were added.
+    """
+    known = read(file) if file.exists() else None
+    new = dict(more or {}) if known is None else {}
+    for field, make in MADE.items():
+        if not (known or {}).get(ClusterSettings.variable(field)):
+            new[ClusterSettings.variable(field)] = make()
+    both = {**(known or {}), **new}
+    verify_key = verify_key_of(both[ClusterSettings.variable("signing_key_base64")])
+    if both.get(_VERIFY_KEY) not in (None, "", verify_key):
+        raise ConfigError(
+            f"{file}: {_VERIFY_KEY} must be the public half of the signing key, and is not. Remove "
+            "the line; `make secrets` writes the right one."
+        )
+    if not both.get(_VERIFY_KEY):
+        new[_VERIFY_KEY] = verify_key
+    text = _HEAD if known is None else file.read_text()
+    if text and not text.endswith("\n"):
+        text += "\n"
+    text += "".join(f"{name}={value}\n" for name, value in new.items())
+    if new:
+        _replace(file, text)
+    return list(new)
+
+
+def _replace(file: Path, text: str) -> None:
+    draft = file.with_name(f"{file.name}.{os.getpid()}")
+    file.parent.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w") as output:
+        output.write(text)
+        output.flush()
+        os.fsync(output.fileno())
+    draft.rename(file)
+
+
+def load(file: Path | None = None) -> ClusterSettings:
+    """Return the settings that the file gives; what the caller's environment says is not asked."""
+    return ClusterSettings.from_env(read(file or path()))

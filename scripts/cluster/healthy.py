@@ -1,0 +1,63 @@
+"""`python -m scripts.cluster.healthy ROLE`: the health check of a container; exit code 0 when well.
+
+It imports the standard library only, because it runs every few seconds; a worker is asked through
+the broker by its own name.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import sys
+import urllib.request
+
+_COMPONENTS = {
+    "scheduler": "scheduler",
+    "dag-processor": "dag_processor",
+    "triggerer": "triggerer",
+}
+_OWN = {
+    "api-server": "http://127.0.0.1:8080/api/v2/monitor/health",
+    "mlflow": "http://127.0.0.1:5000/health",
+    "serving": "http://127.0.0.1:8000/health",
+}
+_TIMEOUT_S = 8
+
+
+def main(role: str) -> None:
+    """Look once; exit with words when something is wrong."""
+    if role in _OWN:
+        answer = _get(_OWN[role])
+        if role == "api-server" and answer["metadatabase"]["status"] != "healthy":
+            sys.exit("its database is unhealthy")
+    elif role in _COMPONENTS:
+        url = os.environ["FLYWHEEL_AIRFLOW_URL"]
+        report = _get(f"{url}/api/v2/monitor/health")[_COMPONENTS[role]]
+        if report["status"] != "healthy":
+            sys.exit(f"{role} shows no sign of life")
+    elif role in ("worker", "trusted"):
+        _ask_worker(f"celery@{role}-{socket.gethostname()}")
+    else:
+        sys.exit(f"there is no role {role!r}")
+
+
+def _get(url: str) -> dict[str, dict[str, str]]:
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    with opener.open(url, timeout=_TIMEOUT_S) as answer:
+        body = answer.read()
+    return json.loads(body) if body[:1] == b"{" else {}
+
+
+def _ask_worker(name: str) -> None:
+    from celery import Celery
+
+    env = os.environ
+    login = f":{env['FLYWHEEL_REDIS_PASSWORD']}@{env['FLYWHEEL_REDIS_HOST']}"
+    app = Celery(broker=f"redis://{login}:{env.get('FLYWHEEL_REDIS_PORT', '6379')}/0")
+    if not app.control.ping(destination=[name], timeout=_TIMEOUT_S):
+        sys.exit(f"{name} does not answer")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

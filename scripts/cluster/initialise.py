@@ -1,0 +1,122 @@
+"""The first job of a cluster: databases, buckets, a proof of the store, migrations, pools.
+
+A second run changes nothing.
+
+`python -m scripts.cluster.initialise` reads its environment, in a container or as a plain process.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from urllib.parse import urlsplit
+
+from include.errors import FlywheelError, ServiceUnavailable
+from include.lake.proof import prove
+from include.settings import Settings
+from scripts.cluster.settings import ClusterSettings
+
+DATABASES = {"airflow": "airflow", "mlflow": "mlflow", "mlflow_users": "mlflow"}
+"""Each database with the role that owns it."""
+
+
+def databases(settings: ClusterSettings) -> None:
+    """Make the roles and databases that do not exist; give roles the passwords of the settings."""
+    import psycopg
+    from psycopg import sql
+
+    try:
+        with psycopg.connect(
+            host=settings.postgres_host,
+            port=settings.postgres_port,
+            user="postgres",
+            password=settings.secret("postgres_password"),
+            dbname="postgres",
+            autocommit=True,
+            connect_timeout=30,
+        ) as connection:
+            for role in sorted(set(DATABASES.values())):
+                found = connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [role])
+                verb = sql.SQL("ALTER" if found.fetchone() else "CREATE")
+                password = settings.secret(f"{role}_database_password")
+                connection.execute(
+                    sql.SQL("{} ROLE {} LOGIN PASSWORD {}").format(
+                        verb, sql.Identifier(role), sql.Literal(password)
+                    )
+                )
+            for name, owner in DATABASES.items():
+                found = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name])
+                database = sql.Identifier(name)
+                if not found.fetchone():
+                    connection.execute(
+                        sql.SQL("CREATE DATABASE {} OWNER {}").format(
+                            database, sql.Identifier(owner)
+                        )
+                    )
+                # By default every role may connect to every database.
+                connection.execute(
+                    sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(database)
+                )
+    except psycopg.Error as error:
+        where = f"{settings.postgres_host}:{settings.postgres_port}"
+        raise ServiceUnavailable(
+            f"Postgres at {where} made no databases: {str(error).strip()}. Check "
+            "FLYWHEEL_POSTGRES_PASSWORD, and start it again."
+        ) from error
+
+
+def buckets(settings: ClusterSettings) -> None:
+    """Make the buckets that do not exist."""
+    import boto3
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    client = boto3.client(
+        "s3",
+        endpoint_url=settings.aws_endpoint_url,
+        region_name=settings.aws_region,
+        aws_access_key_id=settings.secret("aws_access_key_id"),
+        aws_secret_access_key=settings.secret("aws_secret_access_key"),
+    )
+    uris = (settings.lake_uri, settings.landing_uri, settings.artifacts_uri, settings.logs_uri)
+    try:
+        present = {bucket["Name"] for bucket in client.list_buckets()["Buckets"]}
+        for name in sorted({urlsplit(uri).netloc for uri in uris} - present):
+            client.create_bucket(Bucket=name)
+    except (BotoCoreError, ClientError) as error:
+        raise ServiceUnavailable(
+            f"The object store at {settings.aws_endpoint_url} made no buckets: {error}. Check "
+            "AWS_ENDPOINT_URL and the login, and start it again."
+        ) from error
+
+
+def migrate() -> None:
+    """Bring Airflow's and MLflow's databases to the installed versions, and make the pools."""
+    from mlflow.store.db import utils as mlflow_database
+
+    from scripts.stack.airflow_database import main as migrate_airflow
+
+    migrate_airflow()
+    # As `mlflow db upgrade` does, whose command line would show the password.
+    address = os.environ["FLYWHEEL_MLFLOW_DATABASE"]
+    engine = mlflow_database.create_sqlalchemy_engine_with_retry(address)
+    if mlflow_database._is_empty_database(engine):
+        mlflow_database._initialize_tables(engine)
+    else:
+        mlflow_database._upgrade_db(engine)
+
+
+def main() -> None:
+    """Do it all, in order."""
+    settings = ClusterSettings.from_env()
+    databases(settings)
+    buckets(settings)
+    library = Settings.from_env()
+    prove(library.lake_uri, library.storage_options())
+    migrate()
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except FlywheelError as error:
+        sys.exit(str(error))

@@ -1,0 +1,206 @@
+"""What differs from one machine to a cluster: addresses, logins, keys. All of it is in one file."""
+
+from __future__ import annotations
+
+import base64
+import secrets
+import socket
+from collections.abc import Callable, Iterable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Annotated, Self
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+    load_pem_private_key,
+)
+from pydantic import AfterValidator, Field, SecretStr
+
+from include.errors import SettingsError
+from include.settings import REPO, EnvironmentSettings, Port
+from scripts.stack.settings import HOST
+
+PORTS = (
+    "airflow_port", "mlflow_port", "serving_port", "postgres_port", "redis_port", "s3_port",
+    "replica_port", "second_replica_port",
+)  # fmt: skip
+
+
+def _hex(length: int) -> Callable[[], str]:
+    return lambda: secrets.token_hex(length)
+
+
+def _signing_key() -> str:
+    key = Ed25519PrivateKey.generate()
+    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    return base64.b64encode(pem).decode()
+
+
+def verify_key_of(signing_key: str) -> str:
+    """Return the public half of a signing key; both are PEM in base64."""
+    key = load_pem_private_key(base64.b64decode(signing_key), password=None).public_key()
+    return base64.b64encode(
+        key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    ).decode()
+
+
+def _fernet() -> str:
+    return base64.urlsafe_b64encode(secrets.token_bytes(32)).decode()
+
+
+MADE: dict[str, Callable[[], str]] = {
+    "postgres_password": _hex(24),
+    "airflow_database_password": _hex(24),
+    "mlflow_database_password": _hex(24),
+    "redis_password": _hex(24),
+    "fernet_key": _fernet,
+    "jwt_secret": _hex(64),  # Airflow signs with HS512, which wants a key of at least 64 bytes
+    "api_secret_key": _hex(32),
+    "admin_password": _hex(18),
+    "housekeeping_password": _hex(18),
+    "mlflow_admin_password": _hex(18),
+    "mlflow_pipeline_password": _hex(18),
+    "mlflow_serving_password": _hex(18),
+    "mlflow_secret_key": _hex(32),
+    "aws_access_key_id": _hex(10),
+    "aws_secret_access_key": _hex(24),
+    "signing_key_base64": _signing_key,
+}
+"""How `make secrets` makes each secret. None has a default."""
+
+_Folder = Annotated[Path, AfterValidator(lambda path: path.expanduser().absolute())]
+
+
+class ClusterSettings(EnvironmentSettings):
+    """One cluster: where its services answer, and how to log in.
+
+    Attributes
+    ----------
+    cluster_home : Path
+        `FLYWHEEL_CLUSTER_HOME`: where plain processes keep their state; unused in containers.
+    ..._port : int
+        What is published on loopback. `replica_port` and the second are of serving's replicas.
+    listen_host : str
+        Where Airflow's API, MLflow and serving listen; loopback, unless a container's network is
+        closed to others.
+    postgres_host, redis_host, aws_endpoint_url, airflow_url, tracking_uri, serving_url : str
+        How the parts reach each other; by default on this machine, at the ports.
+    airflow_public_url : str
+        How a person's browser reaches Airflow; links lead there.
+    mlflow_allowed_hosts : str
+        Names by which MLflow may be called, with commas; empty for its own default.
+    lake_uri, landing_uri, artifacts_uri, logs_uri : str
+        What is kept in the object store.
+    worker_concurrency : int
+        Tasks of one worker at a time.
+    verify_key_base64 : str
+        The public half of the signing key; PEM in base64, as that one.
+    ..._password, ..._key, ..._secret, signing_key_base64, aws_... : SecretStr or None
+        Secrets; a part gets only those that it needs.
+    """
+
+    cluster_home: _Folder = REPO / ".flywheel-cluster"
+    airflow_port: Port = 8080
+    mlflow_port: Port = 5000
+    serving_port: Port = 8000
+    postgres_port: Port = 5432
+    redis_port: Port = 6379
+    s3_port: Port = 9000
+    replica_port: Port = 8001
+    second_replica_port: Port = 8002
+    listen_host: str = HOST
+    postgres_host: str = HOST
+    redis_host: str = HOST
+    airflow_url: str = Field(default_factory=lambda known: f"http://{HOST}:{known['airflow_port']}")
+    tracking_uri: str = Field(
+        default_factory=lambda known: f"http://{HOST}:{known['mlflow_port']}",
+        validation_alias="MLFLOW_TRACKING_URI",
+    )
+    serving_url: str = Field(default_factory=lambda known: f"http://{HOST}:{known['serving_port']}")
+    airflow_public_url: str = Field(default_factory=lambda known: known["airflow_url"])
+    mlflow_allowed_hosts: str = ""
+    aws_endpoint_url: str = Field(
+        default_factory=lambda known: f"http://{HOST}:{known['s3_port']}",
+        validation_alias="AWS_ENDPOINT_URL",
+    )
+    aws_region: str = Field("us-east-1", validation_alias="AWS_REGION")
+    lake_uri: str = "s3://flywheel/lake"
+    landing_uri: str = "s3://flywheel/landing"
+    artifacts_uri: str = "s3://flywheel/mlflow"
+    logs_uri: str = "s3://flywheel/logs"
+    use_cases: Path = REPO / "include" / "use_cases"
+    landing_poll_s: float = 2.0
+    housekeeping_cron: str = "*/10 * * * *"
+    worker_concurrency: int = Field(2, ge=1, description="a number of tasks, at least 1")
+    postgres_password: SecretStr | None = None
+    airflow_database_password: SecretStr | None = None
+    mlflow_database_password: SecretStr | None = None
+    redis_password: SecretStr | None = None
+    fernet_key: SecretStr | None = None
+    jwt_secret: SecretStr | None = None
+    api_secret_key: SecretStr | None = None
+    admin_password: SecretStr | None = None
+    housekeeping_password: SecretStr | None = None
+    mlflow_admin_password: SecretStr | None = None
+    mlflow_pipeline_password: SecretStr | None = None
+    mlflow_serving_password: SecretStr | None = None
+    mlflow_secret_key: SecretStr | None = Field(
+        None, validation_alias="MLFLOW_FLASK_SERVER_SECRET_KEY"
+    )
+    signing_key_base64: SecretStr | None = None
+    verify_key_base64: str = ""
+    aws_access_key_id: SecretStr | None = Field(None, validation_alias="AWS_ACCESS_KEY_ID")
+    aws_secret_access_key: SecretStr | None = Field(None, validation_alias="AWS_SECRET_ACCESS_KEY")
+
+    @property
+    def ports(self) -> dict[str, int]:
+        """Each port by the environment variable that sets it."""
+        return {self.variable(field): getattr(self, field) for field in PORTS}
+
+    def secret(self, field: str) -> str:
+        """Return a secret; SettingsError when it is not set."""
+        self.check([field])
+        found: SecretStr = getattr(self, field)
+        return found.get_secret_value()
+
+    def check(self, fields: Iterable[str]) -> None:
+        """Raise SettingsError that names every secret that is not set."""
+        missing = [self.variable(field) for field in fields if getattr(self, field) is None]
+        if missing:
+            raise SettingsError(
+                f"These secrets are not set, and none has a default: {', '.join(missing)}. "
+                "`make secrets` adds what is missing to cluster.env."
+            )
+
+    def database(self, name: str) -> str:
+        """Return the SQLAlchemy address of a database of `airflow` or `mlflow`."""
+        owner = name.partition("_")[0]
+        login = f"{owner}:{self.secret(f'{owner}_database_password')}"
+        return f"postgresql+psycopg2://{login}@{self.postgres_host}:{self.postgres_port}/{name}"
+
+    def redis(self, number: int) -> str:
+        """Return the address of one of Redis's numbered databases."""
+        login = self.secret("redis_password")
+        return f"redis://:{login}@{self.redis_host}:{self.redis_port}/{number}"
+
+    @classmethod
+    def free_ports(cls) -> dict[str, str]:
+        """Return variables for a cluster on ports that are free at this moment."""
+        with ExitStack() as stack:
+            found = {}
+            for field in PORTS:
+                listener = stack.enter_context(socket.socket())
+                listener.bind((HOST, 0))
+                found[cls.variable(field)] = str(listener.getsockname()[1])
+        return found
+
+    @classmethod
+    def with_secrets(cls, **more: object) -> Self:
+        """Make settings with new secrets, for tests."""
+        made = {field: make() for field, make in MADE.items()}
+        verify_key = verify_key_of(made["signing_key_base64"])
+        return cls(**made, verify_key_base64=verify_key, **more)

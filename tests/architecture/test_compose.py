@@ -1,0 +1,183 @@
+"""Compose file and Dockerfile: no default secret, no moving tag, health checks, few rights."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ruamel.yaml import YAML
+
+from scripts.cluster import balancer, env_file
+from scripts.cluster.environment import NEEDS
+from scripts.cluster.settings import MADE, ClusterSettings
+
+REPO = Path(__file__).resolve().parents[2]
+FILE = REPO / "docker-compose.yaml"
+TEXT = FILE.read_text()
+COMPOSE = YAML(typ="safe").load(TEXT)
+SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
+SECRETS = {ClusterSettings.variable(field) for field in MADE}
+OTHERS = {"postgres", "redis", "s3", "balancer"}
+"""Services of other people's images."""
+REFERENCE = re.compile(r"\$\{(\w+)(:?[-?])?([^}]*)\}")
+
+each_service = pytest.mark.parametrize("name", SERVICES)
+
+
+def default_of(text: str) -> str:
+    """Return what a value is where nothing is set."""
+    return REFERENCE.sub(lambda found: found[3] if found[2] == ":-" else "", text)
+
+
+def secrets_of(name: str) -> set[str]:
+    """Name the secrets whose value a service is given."""
+    values = SERVICES[name].get("environment", {}).values()
+    return {found[1] for value in values for found in REFERENCE.finditer(str(value))} & SECRETS
+
+
+def test_every_role_is_a_service_and_every_other_service_is_known():
+    assert set(SERVICES) == {*NEEDS, *OTHERS}
+    for role in NEEDS:
+        assert SERVICES[role]["command"] == [role], role
+
+
+@pytest.mark.parametrize("role", NEEDS)
+def test_a_service_is_given_the_secrets_of_its_role_and_no_others(role):
+    needed = {ClusterSettings.variable(field) for field in NEEDS[role]}
+
+    assert secrets_of(role) == needed, f"{role}: NEEDS in scripts/cluster/environment.py differs"
+    for name in needed:
+        assert name in SERVICES[role]["environment"], f"{role}: {name} must keep its own name"
+
+
+def test_no_secret_has_a_default_and_a_missing_one_stops_the_start():
+    found = [each for each in REFERENCE.finditer(TEXT) if each[1] in SECRETS]
+
+    assert {each[1] for each in found} == SECRETS
+    for each in found:
+        assert each[0].endswith(":?run make secrets}"), (
+            f"{each[0]}: write ${{...:?run make secrets}}"
+        )
+
+
+def test_every_variable_is_a_setting_or_an_image():
+    images = {"FLYWHEEL_IMAGE", "FLYWHEEL_BIND", "FLYWHEEL_S3_COMMAND"}
+    known = {ClusterSettings.variable(field) for field in ClusterSettings.model_fields} | images
+    for each in REFERENCE.finditer(TEXT):
+        assert each[1] in known or re.fullmatch(r"FLYWHEEL_\w+_IMAGE", each[1]), (
+            f"{each[1]}: no part reads it"
+        )
+
+
+@each_service
+def test_an_image_has_a_version(name):
+    image = default_of(SERVICES[name]["image"])
+
+    tag = image.rpartition(":")[2]
+    assert "/" not in tag, f"{name}: {image} has no tag"
+    assert tag != "latest", f"{name}: a tag that moves is another image tomorrow"
+    assert image == "flywheel:local" or re.match(r"\d+\.\d+", tag), f"{name}: {image}"
+
+
+@each_service
+def test_a_service_has_a_health_check_unless_it_ends(name):
+    check = SERVICES[name]["healthcheck"]
+    if SERVICES[name].get("restart") == "no":
+        assert check == {"disable": True}
+        waiting = [
+            each["depends_on"][name]["condition"]
+            for each in SERVICES.values()
+            if name in each.get("depends_on", {})
+        ]
+        assert set(waiting) == {"service_completed_successfully"}
+    else:
+        assert check["test"][0] in ("CMD", "CMD-SHELL")
+        assert {"interval", "timeout", "retries"} <= check.keys()
+
+
+@each_service
+def test_a_service_has_no_more_rights_than_it_needs(name):
+    service = SERVICES[name]
+
+    assert service["read_only"] is True
+    assert service["cap_drop"] == ["ALL"]
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert name == "postgres" or "cap_add" not in service
+    assert not service.get("privileged")
+    assert service["mem_limit"]
+    assert service["cpus"]
+
+
+@each_service
+def test_what_is_published_is_on_loopback_unless_a_person_says_otherwise(name):
+    for port in SERVICES[name].get("ports", []):
+        assert default_of(port).startswith("127.0.0.1:"), f"{name}: {port}"
+
+
+def test_a_worker_reaches_neither_the_database_nor_the_world():
+    for name in ("worker", "trusted"):
+        assert set(SERVICES[name]["networks"]) == {"broker", "store", "api"}
+    assert [name for name in SERVICES if "database" in SERVICES[name]["networks"]] == [
+        "postgres", "init", "api-server", "scheduler", "dag-processor", "triggerer", "mlflow"
+    ]  # fmt: skip
+    for name in ("database", "broker", "api"):
+        assert COMPOSE["networks"][name] == {"internal": True}
+
+
+def test_who_waits_for_a_service_that_runs_on_waits_for_its_health():
+    for name, service in SERVICES.items():
+        for other, how in service.get("depends_on", {}).items():
+            ends = SERVICES[other].get("restart") == "no"
+            expected = "service_completed_successfully" if ends else "service_healthy"
+            assert how["condition"] == expected, f"{name} waits for {other}"
+
+
+def test_the_balancers_configuration_is_what_the_code_writes():
+    assert balancer.FILE.read_text() == balancer.of_containers(), (
+        "run `python -m scripts.cluster.balancer`"
+    )
+
+
+def test_the_image_runs_as_nobody_of_the_host_and_copies_what_is_named():
+    lines = (REPO / "Dockerfile").read_text().splitlines()
+    last = len(lines) - next(n for n, line in enumerate(lines[::-1]) if line.startswith("FROM"))
+    stage = lines[last:]
+
+    assert "USER 10001" in stage
+    assert not [line for line in stage if re.match(r"(COPY|ADD) (--\S+ )*\.( |$)", line)]
+    assert (
+        "python:3.11-slim" in lines[[line.startswith("ARG PYTHON") for line in lines].index(True)]
+    )
+    ignored = (REPO / ".dockerignore").read_text().splitlines()
+    assert "*" in ignored, "what is not named must not reach the image: cluster.env, the home"
+
+
+def test_the_file_is_valid_and_stops_without_a_secret(tmp_path):
+    """docker-compose's own schema, and its own reading of cluster.env."""
+    compose = shutil.which("docker-compose")
+    if compose is None:
+        pytest.skip("docker-compose is not installed (Debian: apt-get install docker-compose)")
+    file = tmp_path / "cluster.env"
+    env_file.ensure(file)
+
+    def config() -> subprocess.CompletedProcess[str]:
+        command = [compose, "-f", str(FILE), "--env-file", str(file), "config"]
+        env = {"PATH": "/usr/bin:/bin", "HOME": str(tmp_path)}
+        return subprocess.run(command, capture_output=True, text=True, env=env, cwd=tmp_path)
+
+    good = config()
+    assert good.returncode == 0, good.stderr
+    found = YAML(typ="safe").load(good.stdout)["services"]
+    assert found["postgres"]["environment"]["POSTGRES_PASSWORD"] == (
+        env_file.load(file).secret("postgres_password")
+    )
+    lines = [line for line in file.read_text().splitlines() if "REDIS_PASSWORD" not in line]
+    file.write_text("\n".join(lines))
+    bad = config()
+    assert bad.returncode != 0
+    assert "FLYWHEEL_REDIS_PASSWORD" in bad.stderr
+    assert "run make secrets" in bad.stderr

@@ -1,0 +1,124 @@
+import re
+import stat
+
+import pytest
+
+from include.errors import ConfigError
+from include.registry import signing
+from scripts.cluster import env_file
+from scripts.cluster.environment import files
+from scripts.cluster.settings import MADE, ClusterSettings
+
+
+@pytest.fixture
+def file(tmp_path):
+    return tmp_path / "cluster.env"
+
+
+@pytest.fixture
+def made(file, tmp_path):
+    env_file.ensure(file, {"FLYWHEEL_CLUSTER_HOME": str(tmp_path / "home")})
+    return file
+
+
+def test_a_new_file_is_the_owners_and_has_every_secret(made):
+    found = env_file.read(made)
+
+    assert stat.S_IMODE(made.stat().st_mode) == 0o600
+    for field in MADE:
+        assert len(found[ClusterSettings.variable(field)]) >= 20, field
+    assert len({found[ClusterSettings.variable(field)] for field in MADE}) == len(MADE)
+
+
+def test_two_files_have_no_secret_in_common(made, tmp_path):
+    other = tmp_path / "other" / "cluster.env"
+    env_file.ensure(other, {"FLYWHEEL_CLUSTER_HOME": str(tmp_path / "other")})
+
+    first, second = env_file.read(made), env_file.read(other)
+    assert not set(first.values()) & set(second.values())
+
+
+def test_the_keys_are_a_pair(made, tmp_path):
+    for name, content in files("trusted", env_file.load(made)).items():
+        (tmp_path / name).write_bytes(content)
+
+    signature = signing.sign(b"data", tmp_path / "signing.pem")
+    assert signing.verify(b"data", signature, tmp_path / "verify.pem")
+
+
+def test_a_verifying_key_of_another_pair_is_refused(made):
+    """With it nothing that is signed would be believed."""
+    lines = made.read_text().splitlines()
+    index = next(n for n, line in enumerate(lines) if line.startswith("FLYWHEEL_SIGNING_KEY"))
+    lines[index] = f"FLYWHEEL_SIGNING_KEY_BASE64={MADE['signing_key_base64']()}"
+    made.write_text("\n".join(lines))
+
+    with pytest.raises(ConfigError, match="FLYWHEEL_VERIFY_KEY_BASE64 must be the public half"):
+        env_file.ensure(made)
+
+
+def test_a_second_time_changes_nothing(made):
+    before = made.read_bytes()
+
+    assert env_file.ensure(made) == []
+    assert made.read_bytes() == before
+
+
+def test_what_is_missing_is_added_and_what_is_there_is_kept(made):
+    before = env_file.read(made)
+    lines = [line for line in made.read_text().splitlines() if "REDIS" not in line]
+    made.write_text("\n".join(lines))
+
+    assert env_file.ensure(made) == ["FLYWHEEL_REDIS_PASSWORD"]
+    after = env_file.read(made)
+    assert after.pop("FLYWHEEL_REDIS_PASSWORD") != before.pop("FLYWHEEL_REDIS_PASSWORD")
+    assert after == before
+    assert stat.S_IMODE(made.stat().st_mode) == 0o600
+
+
+def test_without_a_file_make_secrets_is_named(file):
+    with pytest.raises(ConfigError, match=r"does not exist\. Make it with `make secrets`\."):
+        env_file.load(file)
+
+
+def test_a_file_that_others_may_read_is_refused(made):
+    made.chmod(0o640)
+
+    with pytest.raises(ConfigError, match=re.escape(f"chmod 600 {made}")):
+        env_file.load(made)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "export A=1",
+        'A="secret1"',
+        "A='secret1'",
+        "a=secret1",
+        "A",
+        "A=secret1 # note",
+        "A=$secret1",
+    ],
+)
+def test_a_line_that_compose_would_read_differently_is_refused_without_its_value(file, line):
+    file.write_text(f"# settings\n\n{line}\n")
+    file.chmod(0o600)
+
+    with pytest.raises(ConfigError, match="line 3") as refused:
+        env_file.read(file)
+    assert "secret1" not in str(refused.value)
+
+
+def test_a_name_that_is_set_twice_is_refused(file):
+    file.write_text("A=1\nA=2\n")
+    file.chmod(0o600)
+
+    with pytest.raises(ConfigError, match=r"line 2: A is set twice"):
+        env_file.read(file)
+
+
+def test_a_value_may_hold_spaces_and_equal_signs(file):
+    file.write_text("FLYWHEEL_HOUSEKEEPING_CRON=0 0 1 1 *\nB=a=b==\n")
+    file.chmod(0o600)
+
+    assert env_file.read(file) == {"FLYWHEEL_HOUSEKEEPING_CRON": "0 0 1 1 *", "B": "a=b=="}

@@ -1,0 +1,130 @@
+"""What each part is told: its own secrets, and nothing of the caller's shell."""
+
+import base64
+import json
+
+import pytest
+
+from include.errors import SettingsError
+from include.settings import Settings
+from scripts.cluster.environment import NEEDS, QUEUES, environment, files
+from scripts.cluster.settings import MADE, ClusterSettings
+
+WORKERS = ("worker", "trusted")
+
+
+def known(settings, found):
+    """Name the secrets whose value stands in an environment."""
+    text = "\n".join(found.values())
+    return {field for field in MADE if settings.secret(field) in text}
+
+
+@pytest.mark.parametrize("role", NEEDS)
+def test_a_role_gets_the_secrets_that_it_needs_and_no_others(settings, tmp_path, role):
+    # The first job reads this one from the cluster's own settings.
+    before = {"postgres_password"} if role == "init" else set()
+    by_files = {"signing_key_base64"} if role == "trusted" else set()
+    by_files |= {"admin_password", "housekeeping_password"} if role == "api-server" else set()
+
+    assert known(settings, environment(role, settings, tmp_path)) == (
+        set(NEEDS[role]) - before - by_files
+    )
+    text = b"\n".join(files(role, settings).values()).decode()
+    in_files = {
+        field
+        for field in MADE
+        if settings.secret(field) in text or _decoded(settings.secret(field)) in text
+    }
+    assert in_files == by_files
+
+
+def _decoded(secret):
+    """Return what a secret in base64 stands for; other secrets as they are."""
+    try:
+        return base64.b64decode(secret, validate=True).decode()
+    except ValueError:
+        return secret
+
+
+def test_every_role_verifies_and_the_trusted_worker_signs(settings, tmp_path):
+    for role in NEEDS:
+        found = files(role, settings)
+        library = Settings.from_env(environment(role, settings, tmp_path))
+
+        assert found.keys() >= {library.verify_key.name}
+        assert library.verify_key.parent == tmp_path
+        assert (library.signing_key.parent == tmp_path) == (role == "trusted")
+        assert ("signing.pem" in found) == (role == "trusted")
+
+
+@pytest.mark.parametrize("role", WORKERS)
+def test_a_worker_reaches_airflow_through_its_api_only(settings, tmp_path, role):
+    found = environment(role, settings, tmp_path)
+
+    assert not any("postgres" in value for value in found.values())
+    assert "AIRFLOW__API_AUTH__JWT_SECRET" not in found
+    assert found["AIRFLOW__CORE__EXECUTION_API_SERVER_URL"] == "http://127.0.0.1:8080/execution/"
+
+
+@pytest.mark.parametrize("role", NEEDS)
+def test_a_missing_secret_is_named_before_anything_starts(tmp_path, role):
+    for field in NEEDS[role]:
+        every = {name: make() for name, make in MADE.items() if name != field}
+        settings = ClusterSettings(cluster_home=tmp_path, **every)
+
+        with pytest.raises(SettingsError, match=ClusterSettings.variable(field)):
+            environment(role, settings, tmp_path)
+
+
+def test_the_library_finds_lake_and_landing_in_the_object_store(settings, tmp_path):
+    library = Settings.from_env(environment("worker", settings, tmp_path))
+
+    assert library.lake_uri == "s3://flywheel/lake"
+    assert library.landing_uri == "s3://flywheel/landing"
+    assert library.home == tmp_path
+    options = library.storage_options()
+    assert options["AWS_ENDPOINT_URL"] == "http://127.0.0.1:9000"
+    assert options["AWS_ALLOW_HTTP"] == "true"
+    assert options["AWS_SECRET_ACCESS_KEY"] == settings.secret("aws_secret_access_key")
+
+
+def test_over_tls_plain_http_is_not_allowed(tmp_path):
+    settings = ClusterSettings.with_secrets(aws_endpoint_url="https://s3.example.com")
+
+    assert environment("worker", settings, tmp_path)["AWS_ALLOW_HTTP"] == "false"
+
+
+def test_nothing_of_the_callers_shell_reaches_a_part(settings, tmp_path, monkeypatch):
+    monkeypatch.setenv("AIRFLOW__CORE__EXECUTOR", "LocalExecutor")
+    monkeypatch.setenv("SOMETHING_SECRET", "x")
+
+    found = environment("scheduler", settings, tmp_path)
+
+    assert found["AIRFLOW__CORE__EXECUTOR"] == "CeleryExecutor"
+    assert "SOMETHING_SECRET" not in found
+
+
+def test_a_task_is_not_handed_out_again_while_the_longest_may_still_run(settings, tmp_path):
+    found = environment("worker", settings, tmp_path)
+    from plugins.phases import PHASES
+
+    longest = max(phase.task_timeout.total_seconds() for phase in PHASES.values())
+    timeout = found["AIRFLOW__CELERY_BROKER_TRANSPORT_OPTIONS__VISIBILITY_TIMEOUT"]
+    assert int(timeout) > longest
+
+
+def test_logs_go_to_the_object_store_by_the_aws_connection(settings, tmp_path):
+    found = environment("worker", settings, tmp_path)
+
+    assert found["AIRFLOW__LOGGING__REMOTE_LOGGING"] == "True"
+    assert found["AIRFLOW__LOGGING__REMOTE_BASE_LOG_FOLDER"] == "s3://flywheel/logs"
+    connection = json.loads(found["AIRFLOW_CONN_AWS_DEFAULT"])
+    assert connection["extra"]["endpoint_url"] == "http://127.0.0.1:9000"
+
+
+def test_each_queue_has_workers():
+    from plugins.phases import TRAIN, TRUSTED
+
+    served = {queue for queues in QUEUES.values() for queue in queues.split(",")}
+    assert served == {"default", TRAIN, TRUSTED}
+    assert TRUSTED not in QUEUES["worker"].split(",")

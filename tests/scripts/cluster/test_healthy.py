@@ -1,0 +1,85 @@
+"""The health check of a container: well is exit code 0, anything else says what is wrong."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from scripts.cluster import healthy
+from scripts.cluster.environment import NEEDS
+from scripts.stack.settings import REPO
+
+WELL = {
+    "metadatabase": {"status": "healthy"},
+    "scheduler": {"status": "healthy"},
+    "dag_processor": {"status": "healthy"},
+    "triggerer": {"status": "healthy"},
+}
+
+
+@pytest.fixture
+def airflow(monkeypatch):
+    """Answer as the api-server does; a test changes the report."""
+    report = json.loads(json.dumps(WELL))
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self):
+            body = json.dumps(report).encode() if "monitor" in self.path else b"OK"
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_):
+            """Say nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    url = f"http://127.0.0.1:{server.server_address[1]}"
+    monkeypatch.setenv("FLYWHEEL_AIRFLOW_URL", url)
+    own = {"api-server": f"{url}/api/v2/monitor/health", "mlflow": f"{url}/health"}
+    monkeypatch.setattr(healthy, "_OWN", own | {"serving": f"{url}/health"})
+    yield report
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.mark.parametrize("role", sorted(NEEDS.keys() - {"init", "worker", "trusted"}))
+def test_what_is_well_passes(airflow, role):
+    assert healthy.main(role) is None
+
+
+@pytest.mark.parametrize(
+    ("role", "part"),
+    [
+        ("api-server", "metadatabase"),
+        ("scheduler", "scheduler"),
+        ("dag-processor", "dag_processor"),
+        ("triggerer", "triggerer"),
+    ],
+)
+def test_what_is_unhealthy_fails_with_words(airflow, role, part):
+    airflow[part]["status"] = "unhealthy"
+
+    with pytest.raises(SystemExit, match=r"its database is unhealthy|shows no sign of life"):
+        healthy.main(role)
+
+
+@pytest.mark.parametrize("role", ["mlflow", "worker", "wokrer"])
+def test_what_does_not_answer_fails(role):
+    """Nothing listens at these addresses."""
+    env = {"FLYWHEEL_REDIS_PASSWORD": "x", "FLYWHEEL_REDIS_HOST": "127.0.0.1"}
+    done = subprocess.run(
+        [sys.executable, "-c", f"""
+from scripts.cluster import healthy
+healthy._OWN["mlflow"] = "http://127.0.0.1:9/health"
+healthy.main({role!r})
+"""],
+        cwd=REPO, env={**env, "FLYWHEEL_REDIS_PORT": "9"}, capture_output=True, timeout=120,
+    )  # fmt: skip
+
+    assert done.returncode != 0
