@@ -57,7 +57,7 @@ def replay_rows(path: Path | None) -> Iterator[Row]:
         yield not_run(*_CLAIMED, limit=0.0, sense="at least", share=False)
         return
     found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    code = found.get("code", "unknown")
+    code = found["code"]
     (declared,) = [one for one in found["lines"] if (one["policy"], one["gate"]) == DECLARED]
     mean, error = declared["against"]["mean"], declared["against"]["standard_error"]
     months = len(found["partitions"])

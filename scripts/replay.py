@@ -17,6 +17,7 @@ from pathlib import Path
 
 from include.errors import FlywheelError
 from include.lake.table import Lake
+from include.provenance import code_version
 from include.replay.gate import Gate
 from include.replay.known import History
 from include.replay.learn import learn
@@ -65,7 +66,8 @@ def main(arguments: list[str] | None = None) -> int:
     folder = options.to or settings.home / "replays" / use_case.name
     picture = draw(report, folder / "replay.svg")
     table = folder / "replay.json"
-    table.write_text(json.dumps(report.as_json(), indent=1) + "\n", encoding="utf-8")
+    found = {"code": code_version(), **report.as_json()}
+    table.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
     print(f"{text_of(report)}\n\n{table}\n{picture}")
     return 0
 

@@ -222,6 +222,7 @@ def test_a_replay_is_read_and_shared_promotions_count_once(tmp_path):
     path.write_text(
         json.dumps(
             {
+                "code": "3f2a1bc",
                 "partitions": ["2013-05", "2013-06"],
                 "lines": [
                     {
@@ -241,6 +242,7 @@ def test_a_replay_is_read_and_shared_promotions_count_once(tmp_path):
     )
     declared, claimed = replay_rows(path)
     assert (declared.now, declared.now_se, declared.n) == (0.002, 0.001, 2)
+    assert declared.code == claimed.code == "3f2a1bc"
     assert claimed.now == pytest.approx(0.0)  # +.02 and -.02
     assert claimed.now_se == pytest.approx(0.02)
     assert claimed.n == 2

@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from include.provenance import code_version
 from scripts import replay
 from tests.include.replay.test_report import report
 
@@ -28,6 +29,7 @@ def test_the_table_is_printed_and_kept_with_the_picture(home, monkeypatch, capsy
     assert asked == [("flight_delays", 1, 2)]
     folder = home / "replays" / "flight_delays"
     kept = json.loads((folder / "replay.json").read_text())
+    assert kept["code"] == code_version()
     assert [line["policy"] for line in kept["lines"]] == [
         "never", "declared", "every partition", "oracle",
     ]  # fmt: skip
