@@ -40,6 +40,7 @@ def _register(
     params=None,
     learned_from=None,
     tags=None,
+    **more_facts,
 ) -> str:
     """Register a model of today's rows."""
     changes = {} if columns is None else {"features": {"inputs": columns, "numeric": columns}}
@@ -62,6 +63,7 @@ def _register(
         "holdout_partitions": training.holdout_partitions,
         "learned_from": learned_from or training.learned_from,
         "inputs": [{"table": read.table, "version": read.version} for read in training.inputs],
+        **more_facts,
     }
     folder = house.work / name
     write_package(
@@ -218,7 +220,7 @@ def test_a_champion_that_has_learned_the_holdout_is_compared_by_its_configuratio
 
 def test_a_champion_fitted_again_stands_for_its_version(house):
     evaluated = _register(house, "evaluated")
-    refit = _register(house, "refit", tags={"refit_of": evaluated})
+    refit = _register(house, "refit", tags={"refit_of": evaluated}, evaluated_version=evaluated)
     make_champion(house.registry, house.lake, refit)
 
     verdict = _compare(house, evaluated)
@@ -228,6 +230,23 @@ def test_a_champion_fitted_again_stands_for_its_version(house):
         f"version {evaluated} is champion already, fitted again as {refit}: nothing to do"
     ]
     assert (verdict.challenger, verdict.effect) == (0.8, pytest.approx(0.3))
+
+
+def test_a_tag_cannot_make_another_model_the_one_that_serves_already(house):
+    bad = _register(house, "bad", params=BAD)
+    make_champion(house.registry, house.lake, bad)
+    challenger = _register(house, "good")
+    house.registry.client.set_model_version_tag("tiny", bad, "refit_of", challenger)
+
+    assert _compare(house, challenger).promote
+
+
+def test_a_refit_that_was_registered_once_more_as_a_challenger_is_not_judged(house):
+    evaluated = _register(house, "evaluated")
+    again = _register(house, "refit", evaluated_version=evaluated)  # without the tag
+
+    with pytest.raises(DataContractError, match=f"it is the refit of version {evaluated}"):
+        _compare(house, again)
 
 
 def test_what_a_model_has_learned_ends_before_its_holdout_unless_it_says_more():
@@ -372,6 +391,20 @@ def test_a_promotion_is_written_down_with_the_verdict_as_evidence(two):
     evidence = asdict(_verdict(True, first))
     del evidence["reasons"]  # they are `why`
     assert json.loads(entry.evidence) == evidence
+
+
+def test_a_promotion_is_written_from_the_signed_package_and_not_from_tags(two):
+    house, first, _ = two
+    tags = dict(house.registry.details("tiny", first)["tags"])
+    forged = {"known_up_to": "1999-01", "as_of": "1999-01", "package_sha256": "0", "refit_of": "7"}
+    for name, value in forged.items():
+        house.registry.client.set_model_version_tag("tiny", first, name, value)
+
+    _apply(house, first, _verdict(True, None))
+
+    entry = ledger_of(house.registry, house.lake).current()
+    assert (entry.as_of, entry.known_up_to) == ("2024-02", "2024-02")
+    assert (entry.package_sha256, entry.evaluated_version) == (tags["package_sha256"], first)
 
 
 def test_a_verdict_against_another_champion_than_serves_is_refused(two):
