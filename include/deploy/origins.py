@@ -113,4 +113,5 @@ def _joined(older: pd.Series[Any], newer: pd.Series[Any]) -> Any:
 
 def _texts(values: pd.Series[Any]) -> pd.Series[Any]:
     """Give the categories of a column that is missing in all rows the type that others have."""
-    return values.cat.rename_categories(values.cat.categories.astype("str"))
+    texts: Any = values.cat.categories.astype("str")
+    return values.cat.rename_categories(texts)

@@ -177,8 +177,8 @@ class Ledger:
         if any((row["run_id"], row["version"]) == (run_id, version) for row in self._rows()):
             raise DataContractError(
                 f"{self._use_case}: version {version} was promoted by this run and replaced since, "
-                f"{serves} serves again. Nothing was changed: a run that is cleared does not undo a "
-                f"rollback. Start {self._use_case}__deploy anew to judge the version again."
+                f"{serves} serves again. Nothing was changed: a run that is cleared does not undo "
+                f"a rollback. Start {self._use_case}__deploy anew to judge the version again."
             )
         made = Promotion(
             number=current.number + 1 if current else 1,
