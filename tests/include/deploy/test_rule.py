@@ -71,6 +71,13 @@ def test_a_promotion_says_by_how_much_and_how_surely():
     json.dumps(asdict(verdict), allow_nan=False)
 
 
+def test_no_look_is_as_sure_as_100_percent():
+    verdict = judge(_evidence(freshness=CLEAR), UNIT, look=10)
+    assert verdict.promote
+    assert "at more than 99.9999 %: surely better" in verdict.reasons[0]
+    assert not [reason for reason in verdict.reasons if " 100 %" in reason]
+
+
 def test_a_refresh_does_not_claim_to_be_better():
     verdict = judge(_evidence(freshness=FINE, newer=True, same_configuration=True), UNIT)
     assert verdict.reasons[0].endswith(
