@@ -148,6 +148,7 @@ def _about(
     return {
         "same_configuration": settings[0] == settings[1],
         "newer": newer,
+        "older": newest < known,
         "knows_holdout": learned_until(theirs) >= training.holdout_partitions[0],
     }
 

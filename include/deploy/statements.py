@@ -84,6 +84,15 @@ def nothing_to_compare(evidence: Evidence) -> str:
     )
 
 
+def older_data(evidence: Evidence) -> str:
+    """Say why a better configuration is not enough."""
+    return (
+        f"freshness: champion {evidence.champion} knows newer data than the challenger, this "
+        "holdout included, so nothing shows that it would serve better. Train again with all "
+        "labelled partitions"
+    )
+
+
 def of_dummy(evidence: Evidence, alpha: float) -> Statement:
     """Say whether the challenger is surely better than the dummy.
 

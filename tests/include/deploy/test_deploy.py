@@ -218,6 +218,24 @@ def test_a_champion_that_has_learned_the_holdout_is_compared_by_its_configuratio
     assert "nothing to compare" in same.reasons[0]
 
 
+def test_a_better_configuration_that_knows_older_data_than_the_champion_is_not_sure_to_be_better(
+    house,
+):
+    """Its refit would not know what the champion knows, and there are no rows to see the price."""
+    for month in ("2024-03", "2024-04"):
+        fill(house.lake, house.use_case, month)
+    champion = _register(house, "champion", as_of="2024-04", params=BAD)
+    make_champion(house.registry, house.lake, champion)
+
+    verdict = _compare(house, _register(house, "older", as_of="2024-02"))
+
+    assert not verdict.promote
+    assert "surely better" in verdict.reasons[0]
+    assert verdict.reasons[1].startswith(
+        f"freshness: champion {champion} knows newer data than the challenger"
+    )
+
+
 def test_a_champion_fitted_again_stands_for_its_version(house):
     evaluated = _register(house, "evaluated")
     refit = _register(house, "refit", tags={"refit_of": evaluated}, evaluated_version=evaluated)

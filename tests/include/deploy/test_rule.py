@@ -41,8 +41,10 @@ def _evidence(**changes) -> Evidence:
         # The configuration alone: the champion knows the holdout.
         ({"configuration": SURE}, False, True, "better"),
         ({"configuration": ALMOST}, True, False, None),
+        ({"configuration": SURE, "older": True}, False, False, None),
         # Both.
         ({"configuration": SURE, "freshness": FINE}, False, True, "better"),
+        ({"configuration": SURE, "freshness": FINE, "older": True}, False, True, "better"),
         ({"configuration": SURE, "freshness": WORSE}, True, False, None),
         ({"configuration": BAD, "freshness": FINE}, True, True, "refresh"),
         ({"configuration": BAD, "freshness": SURE}, False, False, None),
