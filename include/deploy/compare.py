@@ -142,7 +142,9 @@ def _about(
     newest, known = ours["partitions"][-1], theirs["partitions"][-1]
     newer = newest > known
     if newest == known:  # labels that were corrected since are newer data too
-        newer = int(challenger.version) > int(champion.version) and (
+        # A refit has the number of its day; what it knows is what the judged version knew.
+        judged = theirs.get("evaluated_version", champion.version)
+        newer = int(challenger.version) > int(judged) and (
             _content(challenger, lake) != _content(champion, lake)
         )
     return {

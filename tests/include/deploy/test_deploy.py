@@ -205,6 +205,24 @@ def test_corrected_outcomes_are_newer_data_and_a_new_table_version_alone_is_not(
     assert _compare(house, corrected).reasons[0].startswith("freshness: roc_auc ")
 
 
+def test_corrections_are_newer_also_where_the_champion_was_fitted_again_after_the_challenger(house):
+    evaluated = _register(house, "evaluated")
+    fill(house.lake, house.use_case, "2024-01", tiny_rows(month="2024-01", seed=77))
+    corrected = _register(house, "corrected")
+    # Of what `evaluated` knew, not of the corrections: here like a model that was not refitted.
+    before = house.registry.load("tiny", evaluated).facts["inputs"]
+    refit = _register(
+        house,
+        "refit",
+        tags={"refit_of": evaluated},
+        evaluated_version=evaluated,
+        inputs=before,
+    )
+    make_champion(house.registry, house.lake, refit)
+
+    assert _compare(house, corrected).reasons[0].startswith("freshness: roc_auc ")
+
+
 def test_a_champion_that_has_learned_the_holdout_is_compared_by_its_configuration(house):
     learned = ["2024-01", "2024-02"]
     champion = _register(house, "champion", params=BAD, learned_from=learned)
