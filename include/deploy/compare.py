@@ -64,7 +64,8 @@ def compare(
         theirs = named.champion(champion, ours, notes)
         about = _about(challenger, champion, training, lake)
     evidence = evidence_of(use_case, rows, ours, theirs, **about, notes=notes)
-    verdict = judge(evidence, use_case.deploy, look_of(use_case.name, version, registry))
+    look = look_of(use_case.name, version, training.holdout_partitions[0], registry)
+    verdict = judge(evidence, use_case.deploy, look)
     # Also where the champion could not be judged: a promotion names what it takes the place of.
     return replace(verdict, champion_version=champion_version)
 
