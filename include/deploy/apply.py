@@ -7,7 +7,8 @@ from typing import Any
 
 from include.errors import ConfigError
 from include.registry.client import Registry
-from include.registry.ledger import Ledger
+from include.registry.ledger import REFIT_OF, Ledger
+from include.registry.manifest import MANIFEST, sha256
 from include.use_cases.schema import UseCase
 
 
@@ -53,12 +54,11 @@ def promote(
             f"{use_case.name}: the verdict on version {version} is not to promote it. Start "
             f"{use_case.name}__deploy with this version and a reason to promote it anyway."
         )
-    tags = registry.details(use_case.name, version)["tags"]
     evidence = {name: value for name, value in verdict.items() if name != "reasons"}
     promotion = ledger.promote(
         version=version,
         instead_of=verdict["champion_version"],
-        facts=tags,
+        facts=_signed_facts(use_case, version, registry),
         who=who,
         why="; ".join(verdict["reasons"])[:2000],
         evidence=evidence,
@@ -67,6 +67,22 @@ def promote(
     )
     registry.follow(use_case.name, promotion)
     return promotion.version
+
+
+def _signed_facts(use_case: UseCase, version: str, registry: Registry) -> dict[str, str]:
+    """Read what the entry says of the version from its package, which is signed.
+
+    Tags say the same, but whoever may write into MLflow may set them, and the ledger's signature
+    would vouch for that: what the model knows decides what it may score and be monitored on.
+    """
+    facts = registry.load(use_case.name, version).facts
+    refit = {REFIT_OF: facts["evaluated_version"]} if "evaluated_version" in facts else {}
+    return {
+        "as_of": facts["as_of"],
+        "known_up_to": facts["partitions"][-1],
+        "package_sha256": sha256(registry.fetch(use_case.name, version) / MANIFEST),
+        **refit,
+    }
 
 
 def reject(

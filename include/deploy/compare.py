@@ -21,6 +21,7 @@ from include.modelling.labelled_rows import LabelledRows
 from include.modelling.metrics import metric_of
 from include.modelling.training_set import TrainingSet, load_as_then
 from include.registry.client import Registry
+from include.registry.ledger import REFIT_OF
 from include.registry.package import ServableModel
 from include.use_cases.schema import UseCase
 
@@ -47,20 +48,24 @@ def compare(
         Holds the models.
     """
     challenger = registry.load(use_case.name, version)
-    if champion_version is not None and _serves(use_case.name, version, champion_version, registry):
-        return _serves_already(use_case, challenger, champion_version)
+    _check_judgeable(challenger)
+    champion = None
+    if champion_version is not None:
+        champion = registry.load(use_case.name, champion_version)
+        if version in (champion_version, champion.facts.get("evaluated_version")):
+            return _serves_already(use_case, challenger, champion_version)
     training = load_as_then(challenger.use_case, lake, challenger.facts)
     rows = Rows.of(training)
     named = _Named(challenger, training, lake)
     ours = _contender(challenger, training.train_X, named.holdout.features_of(challenger, lake))
     notes: list[str] = []
     theirs, about = None, {}
-    if champion_version is not None:
-        champion = registry.load(use_case.name, champion_version)
+    if champion is not None:
         theirs = named.champion(champion, ours, notes)
         about = _about(challenger, champion, training, lake)
     evidence = evidence_of(use_case, rows, ours, theirs, **about, notes=notes)
-    verdict = judge(evidence, use_case.deploy, look_of(use_case.name, version, registry))
+    look = look_of(use_case.name, version, training.holdout_partitions[0], registry)
+    verdict = judge(evidence, use_case.deploy, look)
     # Also where the champion could not be judged: a promotion names what it takes the place of.
     return replace(verdict, champion_version=champion_version)
 
@@ -138,12 +143,15 @@ def _about(
     newest, known = ours["partitions"][-1], theirs["partitions"][-1]
     newer = newest > known
     if newest == known:  # labels that were corrected since are newer data too
-        newer = int(challenger.version) > int(champion.version) and (
+        # A refit has the number of its day; what it knows is what the judged version knew.
+        judged = theirs.get("evaluated_version", champion.version)
+        newer = int(challenger.version) > int(judged) and (
             _content(challenger, lake) != _content(champion, lake)
         )
     return {
         "same_configuration": settings[0] == settings[1],
         "newer": newer,
+        "older": newest < known,
         "knows_holdout": learned_until(theirs) >= training.holdout_partitions[0],
     }
 
@@ -174,12 +182,20 @@ def _content(model: ServableModel, lake: Lake) -> list[Any] | None:
     return [table.partition_versions(partitions, versions[table.name]) for table in tables]
 
 
-def _serves(name: str, version: str, champion_version: str, registry: Registry) -> bool:
-    """Whether a version serves, itself or fitted again on its holdout too."""
-    if version == champion_version:
-        return True
-    tags = registry.details(name, champion_version)["tags"]
-    return bool(tags.get("refit_of") == version)
+def _check_judgeable(challenger: ServableModel) -> None:
+    """Refuse a package that says it is a refit: it has learned the rows that it would be judged on.
+
+    The registry's tag says so too, but whoever may write into MLflow can register the package once
+    more without it.
+    """
+    if (evaluated := challenger.facts.get("evaluated_version")) is not None:
+        name = challenger.use_case.name
+        raise DataContractError(
+            f"{name}: version {challenger.version} must have rows that it has not learned to be "
+            f"judged on, but its package says that it is the refit of version {evaluated}. "
+            f"Nothing was promoted. Start {name}__deploy with version {evaluated}; if version "
+            f"{challenger.version} lacks the tag {REFIT_OF}, find out who registered it."
+        )
 
 
 def _serves_already(use_case: UseCase, model: ServableModel, champion_version: str) -> Verdict:

@@ -62,8 +62,9 @@ class Evidence:
         the champion has learned rows of the holdout.
     slices : dict of str to Question
         By name (`origin=JFK`): as `freshness`, or else as `configuration`.
-    same_configuration, newer : bool
-        Whether the two share the configuration, and whether the challenger knows newer data.
+    same_configuration, newer, older : bool
+        Whether the two share the configuration, and whether the challenger or the champion knows
+        newer data.
     champion : str or None
         Its version; None where there is none that could be judged.
     rows : int
@@ -84,6 +85,7 @@ class Evidence:
     slices: dict[str, Question] = field(default_factory=dict)
     same_configuration: bool = False
     newer: bool = False
+    older: bool = False
     champion: str | None = None
     notes: list[str] = field(default_factory=list)
 
@@ -96,6 +98,7 @@ def evidence_of(
     *,
     same_configuration: bool = False,
     newer: bool = False,
+    older: bool = False,
     knows_holdout: bool = False,
     notes: Sequence[str] = (),
 ) -> Evidence:
@@ -115,6 +118,8 @@ def evidence_of(
         Whether both have one candidate, parameters and features: then only data differ.
     newer : bool
         Whether the challenger knows newer data than the champion.
+    older : bool
+        Whether the champion knows newer data than the challenger.
     knows_holdout : bool
         Whether the champion has learned any row of the holdout: its own scores say nothing then.
     notes : sequence of str
@@ -159,6 +164,7 @@ def evidence_of(
         holdout_partition=rows.holdout_partition,
         same_configuration=same_configuration,
         newer=newer,
+        older=older,
         champion=None if champion is None else champion.version,
         notes=said,
         **found,

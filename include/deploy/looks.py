@@ -25,15 +25,15 @@ def alpha_of(confidence: float, look: int) -> float:
     return (1 - confidence) * _FIRST_SHARE * (1 - _FIRST_SHARE) ** (look - 1)
 
 
-def look_of(use_case_name: str, version: str, registry: Registry) -> int:
+def look_of(use_case_name: str, version: str, holdout_from: str, registry: Registry) -> int:
     """Count how many versions were judged on this one's holdout, this one included.
 
-    Judging a version again is the same look, as long as no other was judged between.
+    Judging a version again is the same look, as long as no other was judged between. Which holdout
+    it is, the caller knows from the signed package; of the others MLflow's tags are believed.
     """
     found = registry.client.search_model_versions(f"name = '{use_case_name}'")
-    own = next(each for each in found if str(each.version) == version)
     return 1 + sum(
-        _holdout(each.tags) == _holdout(own.tags)
+        _holdout(each.tags) == holdout_from
         for each in found
         if str(each.version) != version and "verdict" in each.tags and "refit_of" not in each.tags
     )

@@ -107,5 +107,11 @@ def known_at(
 def _joined(older: pd.Series[Any], newer: pd.Series[Any]) -> Any:
     """Append in the narrow type that a training set is kept in: see `training_set.narrow`."""
     if isinstance(older.dtype, pd.CategoricalDtype):
-        return pd.api.types.union_categoricals([older, newer.astype("category")])
+        return pd.api.types.union_categoricals([_texts(older), _texts(newer.astype("category"))])
     return np.concatenate([older.to_numpy(), newer.astype(older.dtype).to_numpy()])
+
+
+def _texts(values: pd.Series[Any]) -> pd.Series[Any]:
+    """Give the categories of a column that is missing in all rows the type that others have."""
+    texts: Any = values.cat.categories.astype("str")
+    return values.cat.rename_categories(texts)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from include.deploy.statements import percent
 from include.modelling.blocks import Blocks
 from include.modelling.metrics import Judged, metric_of
 from include.modelling.uncertainty import estimate_gain
@@ -106,5 +107,6 @@ def _surely_worse(
         return None
     return (
         f"surely worse on the holdout, which it has learned: {metric.name} {ours:.4f} against "
-        f"{theirs:.4f} of the evaluated model, gain at most {high:+.4f} at {confidence:.0%}"
+        f"{theirs:.4f} of the evaluated model, gain at most {high:+.4g} at "
+        f"{percent(1 - confidence)}"
     )

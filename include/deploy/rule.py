@@ -13,6 +13,7 @@ from include.deploy.statements import (
     of_dummy,
     of_linear,
     of_slices,
+    older_data,
     percent,
 )
 from include.use_cases.schema import Deploy
@@ -81,7 +82,8 @@ def judge(evidence: Evidence, deploy: Deploy, look: int = 1) -> Verdict:
 
     - nothing serves yet;
     - configuration: it is surely better than the champion's by ``deploy.min_effect``, and, where
-      freshness can be asked, surely loses less than ``deploy.margin``;
+      freshness can be asked, surely loses less than ``deploy.margin``; where it cannot, the
+      champion must not know newer data;
     - freshness: where no configuration can be compared, it is surely better than the champion as it
       serves, by ``deploy.min_effect``;
     - it knows newer data, and surely loses less than ``deploy.margin`` against the champion as it
@@ -154,7 +156,9 @@ def _against_champion(evidence: Evidence, deploy: Deploy, alpha: float) -> _Agai
     # One question alone may say "better": two would have twice the chance of error.
     if settings is None and fresh is not None and fresh.better:
         return _AgainstChampion("better", fresh.asked, words)
-    if settings is not None and settings.better and (fresh is None or fresh.not_inferior):
+    if fresh is None and evidence.older:
+        words.append(older_data(evidence))
+    elif settings is not None and settings.better and (fresh is None or fresh.not_inferior):
         return _AgainstChampion("better", settings.asked, words)
     if fresh is not None and fresh.not_inferior and evidence.newer:
         same = "the same" if evidence.same_configuration else "another"

@@ -84,6 +84,15 @@ def nothing_to_compare(evidence: Evidence) -> str:
     )
 
 
+def older_data(evidence: Evidence) -> str:
+    """Say why a better configuration is not enough."""
+    return (
+        f"freshness: champion {evidence.champion} knows newer data than the challenger, this "
+        "holdout included, so nothing shows that it would serve better. Train again with all "
+        "labelled partitions"
+    )
+
+
 def of_dummy(evidence: Evidence, alpha: float) -> Statement:
     """Say whether the challenger is surely better than the dummy.
 
@@ -160,11 +169,12 @@ def _number(value: float | None) -> str:
 
 
 def percent(alpha: float) -> str:
-    """Write the confidence that goes with a chance of error.
+    """Write the confidence that goes with a chance of error; it is never 100 %.
 
     Examples
     --------
-    >>> percent(0.04), percent(0.0016)
-    ('96 %', '99.84 %')
+    >>> percent(0.04), percent(0.0016), percent(1e-9)
+    ('96 %', '99.84 %', 'more than 99.9999 %')
     """
-    return f"{100 * (1 - alpha):.6g} %"
+    rounded = f"{100 * (1 - alpha):.6g}"
+    return "more than 99.9999 %" if rounded == "100" else f"{rounded} %"

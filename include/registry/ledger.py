@@ -163,7 +163,8 @@ class Ledger:
         Raises
         ------
         DataContractError
-            Another champion serves by now: nothing was changed.
+            Another champion serves by now, or this run's promotion was replaced since: nothing was
+            changed.
         ConfigError
             The two keys are no pair: nothing was changed.
         """
@@ -173,6 +174,12 @@ class Ledger:
         serves = current.version if current else None
         if serves != instead_of:
             raise self._overtaken(version, instead_of, serves)
+        if any((row["run_id"], row["version"]) == (run_id, version) for row in self._rows()):
+            raise DataContractError(
+                f"{self._use_case}: version {version} was promoted by this run and replaced since, "
+                f"{serves} serves again. Nothing was changed: a run that is cleared does not undo "
+                f"a rollback. Start {self._use_case}__deploy anew to judge the version again."
+            )
         made = Promotion(
             number=current.number + 1 if current else 1,
             version=version,

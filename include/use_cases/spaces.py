@@ -22,6 +22,8 @@ class Span(Strict):
     def _ordered(self) -> Span:
         if self.low >= self.high:
             raise ValueError(f"low must be below high, got {self.low} and {self.high}")
+        if self.log and self.low <= 0:
+            raise ValueError(f"log needs a low above 0, got {self.low}")
         return self
 
 

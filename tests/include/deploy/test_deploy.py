@@ -40,6 +40,7 @@ def _register(
     params=None,
     learned_from=None,
     tags=None,
+    **more_facts,
 ) -> str:
     """Register a model of today's rows."""
     changes = {} if columns is None else {"features": {"inputs": columns, "numeric": columns}}
@@ -62,6 +63,7 @@ def _register(
         "holdout_partitions": training.holdout_partitions,
         "learned_from": learned_from or training.learned_from,
         "inputs": [{"table": read.table, "version": read.version} for read in training.inputs],
+        **more_facts,
     }
     folder = house.work / name
     write_package(
@@ -203,6 +205,24 @@ def test_corrected_outcomes_are_newer_data_and_a_new_table_version_alone_is_not(
     assert _compare(house, corrected).reasons[0].startswith("freshness: roc_auc ")
 
 
+def test_corrections_are_newer_also_where_the_champion_was_fitted_again_after_the_challenger(house):
+    evaluated = _register(house, "evaluated")
+    fill(house.lake, house.use_case, "2024-01", tiny_rows(month="2024-01", seed=77))
+    corrected = _register(house, "corrected")
+    # Of what `evaluated` knew, not of the corrections: here like a model that was not refitted.
+    before = house.registry.load("tiny", evaluated).facts["inputs"]
+    refit = _register(
+        house,
+        "refit",
+        tags={"refit_of": evaluated},
+        evaluated_version=evaluated,
+        inputs=before,
+    )
+    make_champion(house.registry, house.lake, refit)
+
+    assert _compare(house, corrected).reasons[0].startswith("freshness: roc_auc ")
+
+
 def test_a_champion_that_has_learned_the_holdout_is_compared_by_its_configuration(house):
     learned = ["2024-01", "2024-02"]
     champion = _register(house, "champion", params=BAD, learned_from=learned)
@@ -216,9 +236,27 @@ def test_a_champion_that_has_learned_the_holdout_is_compared_by_its_configuratio
     assert "nothing to compare" in same.reasons[0]
 
 
+def test_a_better_configuration_that_knows_older_data_than_the_champion_is_not_sure_to_be_better(
+    house,
+):
+    """Its refit would not know what the champion knows, and there are no rows to see the price."""
+    for month in ("2024-03", "2024-04"):
+        fill(house.lake, house.use_case, month)
+    champion = _register(house, "champion", as_of="2024-04", params=BAD)
+    make_champion(house.registry, house.lake, champion)
+
+    verdict = _compare(house, _register(house, "older", as_of="2024-02"))
+
+    assert not verdict.promote
+    assert "surely better" in verdict.reasons[0]
+    assert verdict.reasons[1].startswith(
+        f"freshness: champion {champion} knows newer data than the challenger"
+    )
+
+
 def test_a_champion_fitted_again_stands_for_its_version(house):
     evaluated = _register(house, "evaluated")
-    refit = _register(house, "refit", tags={"refit_of": evaluated})
+    refit = _register(house, "refit", tags={"refit_of": evaluated}, evaluated_version=evaluated)
     make_champion(house.registry, house.lake, refit)
 
     verdict = _compare(house, evaluated)
@@ -228,6 +266,23 @@ def test_a_champion_fitted_again_stands_for_its_version(house):
         f"version {evaluated} is champion already, fitted again as {refit}: nothing to do"
     ]
     assert (verdict.challenger, verdict.effect) == (0.8, pytest.approx(0.3))
+
+
+def test_a_tag_cannot_make_another_model_the_one_that_serves_already(house):
+    bad = _register(house, "bad", params=BAD)
+    make_champion(house.registry, house.lake, bad)
+    challenger = _register(house, "good")
+    house.registry.client.set_model_version_tag("tiny", bad, "refit_of", challenger)
+
+    assert _compare(house, challenger).promote
+
+
+def test_a_refit_that_was_registered_once_more_as_a_challenger_is_not_judged(house):
+    evaluated = _register(house, "evaluated")
+    again = _register(house, "refit", evaluated_version=evaluated)  # without the tag
+
+    with pytest.raises(DataContractError, match=f"it is the refit of version {evaluated}"):
+        _compare(house, again)
 
 
 def test_what_a_model_has_learned_ends_before_its_holdout_unless_it_says_more():
@@ -372,6 +427,20 @@ def test_a_promotion_is_written_down_with_the_verdict_as_evidence(two):
     evidence = asdict(_verdict(True, first))
     del evidence["reasons"]  # they are `why`
     assert json.loads(entry.evidence) == evidence
+
+
+def test_a_promotion_is_written_from_the_signed_package_and_not_from_tags(two):
+    house, first, _ = two
+    tags = dict(house.registry.details("tiny", first)["tags"])
+    forged = {"known_up_to": "1999-01", "as_of": "1999-01", "package_sha256": "0", "refit_of": "7"}
+    for name, value in forged.items():
+        house.registry.client.set_model_version_tag("tiny", first, name, value)
+
+    _apply(house, first, _verdict(True, None))
+
+    entry = ledger_of(house.registry, house.lake).current()
+    assert (entry.as_of, entry.known_up_to) == ("2024-02", "2024-02")
+    assert (entry.package_sha256, entry.evaluated_version) == (tags["package_sha256"], first)
 
 
 def test_a_verdict_against_another_champion_than_serves_is_refused(two):

@@ -35,9 +35,12 @@ def test_versions_judged_on_the_same_holdout_are_counted(tmp_path):
     version("promoted", holdout_from="2024-02", refit_of=before)
     version(holdout_from="2024-02")  # not judged yet
     own = version(holdout_from="2024-02", holdout_partition="2024-02")
-    assert look_of("tiny", own, registry) == 2
+    assert look_of("tiny", own, "2024-02", registry) == 2
 
     registry.client.set_model_version_tag("tiny", own, "verdict", "rejected")
-    assert look_of("tiny", own, registry) == 2, "judging it again is the same look"
+    assert look_of("tiny", own, "2024-02", registry) == 2, "judging it again is the same look"
     later = version(holdout_from="2024-02")
-    assert look_of("tiny", later, registry) == 3
+    assert look_of("tiny", later, "2024-02", registry) == 3
+
+    registry.client.set_model_version_tag("tiny", later, "holdout_from", "1999-01")
+    assert look_of("tiny", later, "2024-02", registry) == 3, "its own tag does not matter"

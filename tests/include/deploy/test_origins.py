@@ -2,12 +2,14 @@
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 from include.deploy import origins as module
 from include.deploy.origins import known_at, origins, scores_at_origins
 from include.modelling.fit import fit
 from include.modelling.scoring import score_rows
+from include.modelling.training_set import narrow
 from tests.support.packages import TINY, tiny_rows, tiny_use_case
 
 
@@ -53,6 +55,20 @@ def test_known_are_the_newest_rows_before_an_origin_and_no_later_one(split):
     np.testing.assert_array_equal(X["z"], [*train[0]["z"], *holdout[0]["z"][:50]])
     assert X["x"].dtype == np.float32, "kept as narrow as the training set"
     assert list(X["colour"]) == [*train[0]["colour"], *holdout[0]["colour"][:50]]
+
+
+def test_a_text_that_is_new_in_the_holdout_is_appended_to_what_was_missing():
+    """A column that was added lately is empty in all older rows, and a training takes that."""
+    use_case = tiny_use_case()
+    numbers = {"x": [0.0] * 3, "z": [0.0] * 3}
+    empty = pa.table({**numbers, "colour": pa.array([None] * 3, pa.string())})
+    y = pd.Series([0, 1, 0])
+    for colours in (["red", "blue", None], [None] * 3):
+        holdout = pd.DataFrame({**numbers, "colour": pd.Series(colours, dtype="str")})
+        for start in (0, 2):
+            X, _ = known_at((narrow(empty, use_case), y), (holdout, y), start, use_case)
+            known = [value for value in X["colour"] if not pd.isna(value)]
+            assert (len(X), known) == (3 + start, [one for one in colours[:start] if one])
 
 
 @pytest.mark.parametrize(("start", "older", "newer"), [(50, 50, 50), (150, 0, 100)])

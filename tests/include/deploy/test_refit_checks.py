@@ -85,7 +85,9 @@ def test_a_refit_that_is_surely_worse_on_rows_it_has_learned_is_stopped():
     assert checked.agreement > 0.25
     (said,) = checked.reasons_against
     assert said.startswith("surely worse on the holdout, which it has learned: roc_auc 0.")
-    assert said.endswith("at 95%")
+    assert said.endswith("at 95 %")
+    (said,) = _check(SIGNAL, refit, confidence=0.999).reasons_against
+    assert said.endswith("at 99.9 %"), "and not at 100 %"
 
 
 def test_a_loss_that_chance_could_give_is_no_reason():

@@ -41,8 +41,10 @@ def _evidence(**changes) -> Evidence:
         # The configuration alone: the champion knows the holdout.
         ({"configuration": SURE}, False, True, "better"),
         ({"configuration": ALMOST}, True, False, None),
+        ({"configuration": SURE, "older": True}, False, False, None),
         # Both.
         ({"configuration": SURE, "freshness": FINE}, False, True, "better"),
+        ({"configuration": SURE, "freshness": FINE, "older": True}, False, True, "better"),
         ({"configuration": SURE, "freshness": WORSE}, True, False, None),
         ({"configuration": BAD, "freshness": FINE}, True, True, "refresh"),
         ({"configuration": BAD, "freshness": SURE}, False, False, None),
@@ -69,6 +71,13 @@ def test_a_promotion_says_by_how_much_and_how_surely():
     assert verdict.confidence_low == pytest.approx(0.029 - 0.01 * 1.814, abs=1e-4)
     assert (verdict.challenger, verdict.champion, verdict.dummy) == (0.729, 0.7, 0.5)
     json.dumps(asdict(verdict), allow_nan=False)
+
+
+def test_no_look_is_as_sure_as_100_percent():
+    verdict = judge(_evidence(freshness=CLEAR), UNIT, look=10)
+    assert verdict.promote
+    assert "at more than 99.9999 %: surely better" in verdict.reasons[0]
+    assert not [reason for reason in verdict.reasons if " 100 %" in reason]
 
 
 def test_a_refresh_does_not_claim_to_be_better():

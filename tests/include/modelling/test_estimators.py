@@ -43,6 +43,12 @@ def _data(use_case, gaps: bool = True):
     return X, None if use_case.task == "clustering" else rows["outcome"]
 
 
+def test_a_logarithmic_range_begins_above_0():
+    for low in (0.0, -1.0):
+        with pytest.raises(ValueError, match="log needs a low above 0"):
+            Span(low=low, high=1.0, log=True)
+
+
 @pytest.mark.parametrize(("task", "name"), EVERY)
 def test_every_estimator_survives_skops_with_our_constant_list_of_types(task, name):
     use_case, space = _space(task, name)

@@ -163,6 +163,17 @@ def test_an_old_run_that_is_cleared_does_not_bring_its_model_back(promote, ledge
     assert ledger.current() == second
 
 
+def test_nor_does_it_undo_a_rollback_to_what_it_was_judged_against(promote, ledger):
+    promote("1", None, "run-1")
+    promote("2", "1", "run-2")
+    back = promote("1", "2", "run-of-the-rollback")
+
+    with pytest.raises(DataContractError, match="was promoted by this run and replaced since"):
+        promote("2", "1", "run-2")
+    assert ledger.current() == back
+    assert promote("2", "1", "run-of-a-person").number == 4, "another run may"
+
+
 def test_a_rollback_is_an_entry_of_its_own(promote, ledger):
     promote("1", None)
     promote("2", "1")

@@ -269,6 +269,19 @@ def test_a_rejected_challenger_is_not_asked_for_again_until_newer_labels_came():
     assert decide(replace(no_labels_since, labelled=MONTHS[:6])).ask
 
 
+def test_labels_that_were_taken_back_do_not_make_an_older_training_set_new():
+    asked = Request("2013-06", "2013-06", "t6")
+    fewer = later(labelled=MONTHS[:5], requests=[asked], training_set="t5", **DRIFTING)
+    assert "a training with labels up to 2013-06 was already asked" in decide(fewer).reasons[0]
+
+
+def test_labels_that_the_champion_has_and_that_were_taken_back_are_no_correction():
+    trained = Request(CHAMPION.as_of, CHAMPION.known_up_to, "champion's")
+    fewer = later(labelled=MONTHS[:1], requests=[trained], training_set="t1", **DRIFTING)
+    said = decide(fewer).reasons[0]
+    assert "the newest labelled partition is 2013-01, and champion 1 knows all up to" in said
+
+
 def test_corrected_labels_are_new_to_learn_from():
     rejected = Request("2013-06", "2013-05", "t5")
     facts = later(labelled=MONTHS[:5], requests=[rejected], training_set="t5", **DRIFTING)

@@ -260,15 +260,20 @@ def test_a_rejection_tells_who_stays_champion(stub, models, champion):
     assert registry is models
 
 
+def _packages(models: Any, home: Path) -> None:
+    """Let each version have a package, from which its entry is written."""
+    (home / "manifest.json").write_text("{}")
+    models.fetch.return_value = home
+    models.load.return_value.facts = {"as_of": "2013-02", "partitions": ["2013-01", "2013-02"]}
+
+
 def test_a_promotion_is_refused_when_another_champion_serves_by_now(models, home):
     """An old run that is cleared does not bring its model back."""
     from include.settings import Settings
 
     crown(home, USE_CASE, version="1")
     models.signing_key = Settings.from_env().signing_key
-    models.details.side_effect = lambda *_: {
-        "tags": {"as_of": "2013-02", "known_up_to": "2013-02", "package_sha256": "f" * 64}
-    }
+    _packages(models, home)
     with pytest.raises(
         AirflowFailException,
         match=r"version 2 was judged against champion none, but 1 serves now\. Nothing was changed",
@@ -283,9 +288,7 @@ def test_a_retry_finds_the_entry_that_its_first_attempt_made(models, home):
     crown(home / "elsewhere", USE_CASE)  # keys
     (home / "keys").symlink_to(home / "elsewhere" / "keys")
     models.signing_key = Settings.from_env().signing_key
-    models.details.side_effect = lambda *_: {
-        "tags": {"as_of": "2013-02", "known_up_to": "2013-02", "package_sha256": "f" * 64}
-    }
+    _packages(models, home)
     models.follow.side_effect = [ServiceUnavailable("MLflow is away"), None]
     with pytest.raises(ServiceUnavailable):
         apply(True)
