@@ -64,6 +64,7 @@ def compare(
         theirs = named.champion(champion, ours, notes)
         about = _about(challenger, champion, training, lake)
     evidence = evidence_of(use_case, rows, ours, theirs, **about, notes=notes)
+    evidence = replace(evidence, first=champion_version is None)
     look = look_of(use_case.name, version, training.holdout_partitions[0], registry)
     verdict = judge(evidence, use_case.deploy, look)
     # Also where the champion could not be judged: a promotion names what it takes the place of.

@@ -67,6 +67,8 @@ class Evidence:
         newer data.
     champion : str or None
         Its version; None where there is none that could be judged.
+    first : bool
+        Whether nothing serves, so that some model is worth more than none.
     rows : int
         How many rows of the holdout they were judged on.
     holdout_partition : str
@@ -87,6 +89,7 @@ class Evidence:
     newer: bool = False
     older: bool = False
     champion: str | None = None
+    first: bool = True
     notes: list[str] = field(default_factory=list)
 
 
@@ -125,7 +128,7 @@ def evidence_of(
     notes : sequence of str
         Passed on to the verdict.
     """
-    metric, said = metric_of(use_case), list(notes)
+    metric, said, nothing_serves = metric_of(use_case), list(notes), champion is None
     seen = judged(challenger.use_case, challenger.holdout_X.reset_index(drop=True), rows.holdout_y)
     at = seen.X.index.to_numpy()  # a clustering is judged on some of the rows
     blocks = rows.blocks[at]
@@ -166,6 +169,7 @@ def evidence_of(
         newer=newer,
         older=older,
         champion=None if champion is None else champion.version,
+        first=nothing_serves,
         notes=said,
         **found,
     )

@@ -106,7 +106,7 @@ def of_dummy(evidence: Evidence, alpha: float) -> Statement:
         words = "surely better" if low > 0 else "not surely better"
         return Statement(low > 0, f"{numbers}, at least {low:+.4g} at {percent(alpha)}: {words}")
     ahead = asked.gain.value is not None and asked.gain.value > 0
-    if evidence.champion is None and ahead:
+    if evidence.first and evidence.champion is None and ahead:
         words = "better on the point estimate alone, which is enough for a first champion"
         return Statement(True, f"{numbers}: {words} ({asked.gain.problem})")
     return Statement(False, f"{numbers}; {asked.gain.problem}")

@@ -247,3 +247,11 @@ def test_one_question_alone_says_better():
     )
     alone = judge(_evidence(freshness=SURE, newer=True), UNIT)
     assert alone.reasons[0].endswith("surely better by more than 0.01")
+
+
+def test_the_point_estimate_is_enough_only_where_nothing_serves():
+    """A champion that could not be judged still serves: its place is not taken on a guess."""
+    short = Question(0.7, 0.5, Estimate(0.2, None, 4, "not enough data"))
+    alone = replace(_evidence(dummy=short), champion=None)
+    assert judge(alone, UNIT).promote
+    assert not judge(replace(alone, first=False), UNIT).promote
