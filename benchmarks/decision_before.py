@@ -93,10 +93,12 @@ class _Resampled:
         if metric.per_row is not None:
             self._each: Floats | None = metric.per_row(truth, score)
             return
-        if metric.name != "roc_auc" or len(np.unique(score)) < len(score):
-            raise ValueError(f"{metric.name} with ties is not written here: give distinct scores")
+        if metric.name != "roc_auc":
+            raise ValueError(f"{metric.name} is not written here: give roc_auc or a mean over rows")
         self._each, self._order = None, np.argsort(score)
         self._ones = truth[self._order] > 0.5
+        # Where each distinct score begins: rows with equal scores count as half in order.
+        self._starts = np.unique(score[self._order], return_index=True)[1]
 
     def of(self, weight: Floats) -> float:
         if self._each is not None:
@@ -107,4 +109,5 @@ class _Resampled:
         pairs = ones.sum() * zeros.sum()
         if not pairs:
             return math.nan
+        ones, zeros = (np.add.reduceat(each, self._starts) for each in (ones, zeros))
         return float(ones @ (np.cumsum(zeros) - zeros / 2) / pairs)

@@ -29,6 +29,7 @@ from benchmarks.decision_seeds import Judged, Seeded
 from benchmarks.decision_table import Row, load, markdown, put_into, save, share_row
 from benchmarks.decision_worlds import auc_rho_02, mae_as_flights
 from include.deploy.rule import judge
+from include.modelling.metrics import METRICS_BY_TASK
 from include.use_cases.schema import Deploy
 
 ROW = Row("a", "things", 0.04, 0.01, 0.30, 0.02, 0.07, "at most", True, 200, 100, "abc")
@@ -246,3 +247,11 @@ def test_a_replay_is_read_and_shared_promotions_count_once(tmp_path):
     assert claimed.now == pytest.approx(0.0)  # +.02 and -.02
     assert claimed.now_se == pytest.approx(0.02)
     assert claimed.n == 2
+
+
+def test_the_area_of_before_counts_ties_half():
+    truth = np.array([0.0, 1.0, 1.0, 0.0, 1.0])
+    score = np.array([0.2, 0.2, 0.7, 0.7, 0.9])
+    weight = np.array([1.0, 2.0, 0.0, 3.0, 1.0])
+    found = before._Resampled(METRICS_BY_TASK["classification"]["roc_auc"], truth, score)
+    assert found.of(weight) == pytest.approx(roc_auc_score(truth, score, sample_weight=weight))
