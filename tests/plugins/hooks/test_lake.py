@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from unittest.mock import create_autospec
 
 import boto3
@@ -13,11 +11,8 @@ import pytest
 
 from include.ingest_label.landing import Landing
 from include.lake.table import Lake
-from include.settings import REPO
 from plugins.hooks.lake import LakeHook
-from scripts.cluster.settings import ClusterSettings
-from scripts.stack.parts import HEALTHY, answers_at
-from tests.support.waiting import until
+from tests.support.object_stores import object_store
 
 ROLE = "arn:aws:iam::123456789012:role/flywheel"
 
@@ -57,21 +52,11 @@ def test_a_store_gets_its_options(monkeypatch):
 @pytest.fixture(scope="module")
 def store():
     """Run a server that speaks S3 and STS, with a bucket; return its address."""
-    port = ClusterSettings.free_ports()["FLYWHEEL_S3_PORT"]
-    url = f"http://127.0.0.1:{port}"
-    process = subprocess.Popen(
-        [sys.executable, "-m", "scripts.cluster.object_store", port],
-        cwd=REPO, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
-    try:
-        assert until(lambda: answers_at(f"{url}/moto-api/") == HEALTHY, within_s=60)
+    with object_store() as url:
         login = {"aws_access_key_id": "a", "aws_secret_access_key": "b"}
         client = boto3.client("s3", endpoint_url=url, region_name="us-east-1", **login)
         client.create_bucket(Bucket="bucket")
         yield url
-    finally:
-        process.kill()
-        process.wait()
 
 
 @pytest.fixture

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import threading
 import time
 
@@ -15,11 +13,7 @@ from deltalake import DeltaTable, write_deltalake
 from include.errors import ServiceUnavailable
 from include.lake.proof import prove
 from scripts.cluster.object_store import one_at_a_time
-from scripts.cluster.parts import answers_at
-from scripts.cluster.settings import ClusterSettings
-from scripts.stack.parts import HEALTHY
-from scripts.stack.settings import REPO
-from tests.support.waiting import until
+from tests.support.object_stores import object_store
 
 WRITERS = 6
 
@@ -27,14 +21,7 @@ WRITERS = 6
 @pytest.fixture(scope="module")
 def options():
     """Run the server; how to reach it."""
-    port = ClusterSettings.free_ports()["FLYWHEEL_S3_PORT"]
-    url = f"http://127.0.0.1:{port}"
-    process = subprocess.Popen(
-        [sys.executable, "-m", "scripts.cluster.object_store", port],
-        cwd=REPO, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
-    try:
-        assert until(lambda: answers_at(f"{url}/moto-api/") == HEALTHY, within_s=60)
+    with object_store() as url:
         yield {
             "AWS_ENDPOINT_URL": url,
             "AWS_ALLOW_HTTP": "true",
@@ -42,9 +29,6 @@ def options():
             "AWS_SECRET_ACCESS_KEY": "b",
             "AWS_REGION": "us-east-1",
         }
-    finally:
-        process.kill()
-        process.wait()
 
 
 def bucket_of(options, name, versioning=None):

@@ -1,0 +1,31 @@
+"""The S3 server of a trial cluster, for tests that need a bucket."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from scripts.cluster.parts import answers_at
+from scripts.cluster.settings import ClusterSettings
+from scripts.stack.parts import HEALTHY
+from scripts.stack.settings import REPO
+from tests.support.waiting import until
+
+
+@contextmanager
+def object_store() -> Iterator[str]:
+    """Run a server that speaks S3 and STS; give its address."""
+    port = ClusterSettings.free_ports()["FLYWHEEL_S3_PORT"]
+    url = f"http://127.0.0.1:{port}"
+    process = subprocess.Popen(
+        [sys.executable, "-m", "scripts.cluster.object_store", port],
+        cwd=REPO, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        assert until(lambda: answers_at(f"{url}/moto-api/") == HEALTHY, within_s=60)
+        yield url
+    finally:
+        process.kill()
+        process.wait()
