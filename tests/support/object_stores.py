@@ -7,9 +7,8 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from scripts.cluster.parts import answers_at
 from scripts.cluster.settings import ClusterSettings
-from scripts.stack.parts import HEALTHY
+from scripts.stack.parts import HEALTHY, answers_at
 from scripts.stack.settings import REPO
 from tests.support.waiting import until
 
