@@ -79,8 +79,6 @@ def environment(role: str, settings: ClusterSettings, home: Path) -> dict[str, s
             "MLFLOW_TRACKING_USERNAME": SERVING,
             "MLFLOW_TRACKING_PASSWORD": settings.secret("mlflow_serving_password"),
         }
-    if role == "init":
-        found |= {"FLYWHEEL_MLFLOW_DATABASE": settings.database("mlflow")}
     return found | _airflow(role, settings, home)
 
 

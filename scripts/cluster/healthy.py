@@ -11,6 +11,7 @@ import os
 import socket
 import sys
 import urllib.request
+from collections.abc import Mapping
 
 _COMPONENTS = {
     "scheduler": "scheduler",
@@ -25,19 +26,18 @@ _OWN = {
 _TIMEOUT_S = 8
 
 
-def main(role: str) -> None:
+def main(role: str, env: Mapping[str, str]) -> None:
     """Look once; exit with words when something is wrong."""
     if role in _OWN:
         answer = _get(_OWN[role])
         if role == "api-server" and answer["metadatabase"]["status"] != "healthy":
             sys.exit("its database is unhealthy")
     elif role in _COMPONENTS:
-        url = os.environ["FLYWHEEL_AIRFLOW_URL"]
-        report = _get(f"{url}/api/v2/monitor/health")[_COMPONENTS[role]]
+        report = _get(f"{env['FLYWHEEL_AIRFLOW_URL']}/api/v2/monitor/health")[_COMPONENTS[role]]
         if report["status"] != "healthy":
             sys.exit(f"{role} shows no sign of life")
     elif role in ("worker", "trusted"):
-        _ask_worker(f"celery@{role}-{socket.gethostname()}")
+        _ask_worker(f"celery@{role}-{socket.gethostname()}", env)
     else:
         sys.exit(f"there is no role {role!r}")
 
@@ -49,10 +49,9 @@ def _get(url: str) -> dict[str, dict[str, str]]:
     return json.loads(body) if body[:1] == b"{" else {}
 
 
-def _ask_worker(name: str) -> None:
+def _ask_worker(name: str, env: Mapping[str, str]) -> None:
     from celery import Celery
 
-    env = os.environ
     login = f":{env['FLYWHEEL_REDIS_PASSWORD']}@{env['FLYWHEEL_REDIS_HOST']}"
     app = Celery(broker=f"redis://{login}:{env.get('FLYWHEEL_REDIS_PORT', '6379')}/0")
     if not app.control.ping(destination=[name], timeout=_TIMEOUT_S):
@@ -60,4 +59,4 @@ def _ask_worker(name: str) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(sys.argv[1], os.environ)

@@ -7,7 +7,6 @@ A second run changes nothing.
 
 from __future__ import annotations
 
-import os
 import sys
 from urllib.parse import urlsplit
 
@@ -89,7 +88,7 @@ def buckets(settings: ClusterSettings) -> None:
         ) from error
 
 
-def migrate() -> None:
+def migrate(settings: ClusterSettings) -> None:
     """Bring Airflow's and MLflow's databases to the installed versions, and make the pools."""
     from mlflow.store.db import utils as mlflow_database
 
@@ -97,8 +96,7 @@ def migrate() -> None:
 
     migrate_airflow()
     # As `mlflow db upgrade` does, whose command line would show the password.
-    address = os.environ["FLYWHEEL_MLFLOW_DATABASE"]
-    engine = mlflow_database.create_sqlalchemy_engine_with_retry(address)
+    engine = mlflow_database.create_sqlalchemy_engine_with_retry(settings.database("mlflow"))
     if mlflow_database._is_empty_database(engine):
         mlflow_database._initialize_tables(engine)
     else:
@@ -112,7 +110,7 @@ def main() -> None:
     buckets(settings)
     library = Settings.from_env()
     prove(library.lake_uri, library.storage_options())
-    migrate()
+    migrate(settings)
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 from include.errors import ConfigError, FlywheelError
+from include.settings import Settings
 from scripts.cluster.environment import NEEDS, command, environment, files
 from scripts.cluster.parts import write_files
 from scripts.cluster.settings import ClusterSettings
@@ -43,9 +44,7 @@ def main(arguments: list[str]) -> None:
     """Become the part."""
     if len(arguments) != 1:
         raise ConfigError(f"Give one role of {', '.join(NEEDS)}.")
-    program, variables = prepared(
-        arguments[0], Path(os.environ.get("FLYWHEEL_HOME", "/home/flywheel")), dict(os.environ)
-    )
+    program, variables = prepared(arguments[0], Settings.from_env().home, dict(os.environ))
     os.execvpe(program[0], program, variables)  # noqa: S606 - the process becomes the part
 
 

@@ -40,17 +40,16 @@ def airflow(monkeypatch):
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     url = f"http://127.0.0.1:{server.server_address[1]}"
-    monkeypatch.setenv("FLYWHEEL_AIRFLOW_URL", url)
     own = {"api-server": f"{url}/api/v2/monitor/health", "mlflow": f"{url}/health"}
     monkeypatch.setattr(healthy, "_OWN", own | {"serving": f"{url}/health"})
-    yield report
+    yield report, {"FLYWHEEL_AIRFLOW_URL": url}
     server.shutdown()
     server.server_close()
 
 
 @pytest.mark.parametrize("role", sorted(NEEDS.keys() - {"init", "worker", "trusted"}))
 def test_what_is_well_passes(airflow, role):
-    assert healthy.main(role) is None
+    assert healthy.main(role, airflow[1]) is None
 
 
 @pytest.mark.parametrize(
@@ -63,23 +62,33 @@ def test_what_is_well_passes(airflow, role):
     ],
 )
 def test_what_is_unhealthy_fails_with_words(airflow, role, part):
-    airflow[part]["status"] = "unhealthy"
+    report, env = airflow
+    report[part]["status"] = "unhealthy"
 
     with pytest.raises(SystemExit, match=r"its database is unhealthy|shows no sign of life"):
-        healthy.main(role)
+        healthy.main(role, env)
 
 
-@pytest.mark.parametrize("role", ["mlflow", "worker", "wokrer"])
-def test_what_does_not_answer_fails(role):
+@pytest.mark.parametrize(
+    ("role", "told"),
+    [
+        ("mlflow", "Connection refused"),
+        ("worker", "Connection refused"),
+        ("wokrer", "there is no role 'wokrer'"),
+    ],
+)
+def test_what_does_not_answer_fails(role, told):
     """Nothing listens at these addresses."""
     env = {"FLYWHEEL_REDIS_PASSWORD": "x", "FLYWHEEL_REDIS_HOST": "127.0.0.1"}
     done = subprocess.run(
         [sys.executable, "-c", f"""
+import os
 from scripts.cluster import healthy
 healthy._OWN["mlflow"] = "http://127.0.0.1:9/health"
-healthy.main({role!r})
+healthy.main({role!r}, os.environ)
 """],
         cwd=REPO, env={**env, "FLYWHEEL_REDIS_PORT": "9"}, capture_output=True, timeout=120,
     )  # fmt: skip
 
     assert done.returncode != 0
+    assert told in done.stderr.decode()
