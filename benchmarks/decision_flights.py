@@ -19,6 +19,7 @@ import pandas as pd
 import pyarrow as pa
 
 from include.ingest_label.files import parse
+from include.ingest_label.source import Source
 from include.lake.frames import to_pandas
 from include.modelling.blocks import days
 from include.modelling.cleaning import without_noise
@@ -124,7 +125,7 @@ def scored(model: Any, case: UseCase, key: str) -> Floats:
 
 
 def _read(path: Path, columns: dict[str, Any]) -> pa.Table:
-    return parse(path.read_bytes(), str(path), columns)
+    return parse(path.read_bytes(), Source(str(path)), columns)
 
 
 def _label(outcome: pd.Series[Any], rule: str | None) -> pd.Series[Any]:

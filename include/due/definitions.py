@@ -77,7 +77,11 @@ def definition_parts(
 
 def _raw(use_case: UseCase) -> Parts:
     ingest = use_case.ingest
-    return {"ingest.columns": ingest.columns, "ingest.partition": _plain(ingest.partition)}
+    return {
+        "ingest.columns": ingest.columns,
+        "ingest.format": _plain(ingest.format),
+        "ingest.partition": _plain(ingest.partition),
+    }
 
 
 def _labels(use_case: UseCase) -> Parts:
@@ -96,7 +100,8 @@ def _labels(use_case: UseCase) -> Parts:
 
 def _reference(use_case: UseCase, name: str) -> Parts:
     reference = use_case.ingest.references[name]
-    return {f"reference {name}": [reference.columns, reference.key, reference.as_of]}
+    written = _plain(reference.format)
+    return {f"reference {name}": [reference.columns, written, reference.key, reference.as_of]}
 
 
 def _clean(use_case: UseCase) -> Parts:

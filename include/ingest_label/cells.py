@@ -11,11 +11,14 @@ bool
     `true`, `True`, `false` or `False`.
 timestamp
     ISO 8601 with a zone, in the years 1 to 9999.
+date
+    ISO 8601, in the years 1 to 9999; kept as its midnight, UTC.
 string
     One line of UTF-8 text. Blanks, tabs and line breaks around it are removed; a text that is
     empty then is missing. Control characters inside (NUL, tabs, line breaks) are refused.
 
-The rules for text are the same in Parquet, which has types of its own for the others.
+The rules for text are the same in Parquet, which has types of its own for the others. Cells that
+are written otherwise are read by the use case's `format` (`written_cells`).
 """
 
 from __future__ import annotations
@@ -28,6 +31,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from include.errors import DataContractError, bounded
+from include.ingest_label.source import Source
+from include.ingest_label.written_cells import NotRead, bools, plain_numbers, times, without_nulls
 from include.use_cases.schema import ColumnType
 
 MAX_CELL_BYTES = 2**20  # a text, not a document: each is repeated in the lake and in reports
@@ -38,6 +43,7 @@ ARROW_TYPES: Mapping[ColumnType, pa.DataType] = {
     "float64": pa.float64(),
     "bool": pa.bool_(),
     "timestamp": pa.timestamp("us", tz="UTC"),
+    "date": pa.timestamp("us", tz="UTC"),
 }
 EXAMPLES: Mapping[ColumnType, str] = {
     "string": "UTF-8 text",
@@ -45,11 +51,13 @@ EXAMPLES: Mapping[ColumnType, str] = {
     "float64": "a number like 4.2",
     "bool": "true or false",
     "timestamp": "a time with its zone like 2013-01-01T10:00:00Z",
+    "date": "a day like 2013-01-31",
 }
 # pyarrow strips blanks and tabs around numbers and reads hexadecimal integers. In a file with one
 # of these bytes, numbers are read as text and converted here; without them all is exact.
 INEXACT = (b" ", b"\t", b"x", b"X")
 AS_TEXT: tuple[ColumnType, ...] = ("int64", "float64")
+TRUE, FALSE = ("true", "True"), ("false", "False")
 _EXACT: Mapping[ColumnType, str] = {"int64": r"^-?[0-9]+$", "float64": r"^[^ \t]+$"}
 _UNPARSED = re.compile(r"Failed to parse string: '(.*)' as a scalar of type", re.S)
 _CONTROL = r"[\x00-\x1f\x7f-\x{9f}]"
@@ -84,39 +92,85 @@ def check_years(column: pa.ChunkedArray, name: str, path: str) -> None:
         )
 
 
-def cell_message(path: str, name: str, kind: ColumnType, got: str, row: int | None) -> str:
-    """Say that a cell is not of its type, and what to do."""
-    where = f" in row {row} (the header is row 1)" if row else ""
+def cell_message(source: Source, name: str, kind: ColumnType, got: str, row: int | None) -> str:
+    """Say that a cell is not of its type, and what would accept it.
+
+    Parameters
+    ----------
+    source : Source
+        The file.
+    name, kind : str
+        The column and its type.
+    got : str
+        The cell as it was found.
+    row : int or None
+        Of the data, from 0; None where it is not known.
+    """
+    header = " (the header is row 1)" if source.header_rows else ""
+    where = f" in row {row + source.header_rows + 1}{header}" if row is not None else ""
     return (
-        f"{path}: column {name!r} must be {kind}, {EXAMPLES[kind]}, got "
-        f"{bounded(repr(got), 200)}{where}. "
-        "Correct the file and land it again, or correct the column's type in use_case.yaml."
+        f"{source.path}: column {name!r} must be {kind}, {EXAMPLES[kind]}, got "
+        f"{bounded(repr(got), 200)}{where}. {source.advice(name, kind, got)}"
     )
 
 
-def from_text(column: pa.ChunkedArray, name: str, path: str, kind: ColumnType) -> pa.ChunkedArray:
-    """Make the declared type of a CSV column; numbers may have been read as text."""
-    if kind == "string":
-        return normalised(column, name, path)
-    if column.type == ARROW_TYPES[kind]:
+def from_text(
+    column: pa.ChunkedArray, name: str, source: Source, kind: ColumnType
+) -> pa.ChunkedArray:
+    """Make the declared type of a column of text, by the rules for its cells.
+
+    Raises
+    ------
+    DataContractError
+        A cell is not of the type: which, and what would accept it.
+    """
+    if column.type == ARROW_TYPES[kind] and kind != "string":
         return column
+    rules = source.rules(name)
+    text = without_nulls(column, rules)
+    try:
+        if kind == "bool" and rules.true_values is not None:
+            return bools(text, rules)
+        if kind == "date" or (kind == "timestamp" and (rules.time_zone or rules.time_format)):
+            return times(text, kind, rules)
+        if kind in AS_TEXT and (rules.decimal or rules.thousands):
+            text = plain_numbers(text, rules)
+    except NotRead as error:
+        found = column[error.row].as_py()
+        raise DataContractError(cell_message(source, name, kind, found, error.row)) from None
+    return (
+        normalised(text, name, source.path)
+        if kind == "string"
+        else _exactly(text, name, source, kind)
+    )
+
+
+def _exactly(
+    column: pa.ChunkedArray, name: str, source: Source, kind: ColumnType
+) -> pa.ChunkedArray:
     # To look for these bytes is a hundred times faster than to match each cell.
-    if _has_any(column, INEXACT):
+    if kind in AS_TEXT and _has_any(column, INEXACT):
         exact = pc.fill_null(pc.match_substring_regex(column, _EXACT[kind]), True)
         if not pc.all(exact, min_count=0).as_py():
             row = pc.index(exact, False).as_py()
-            raise DataContractError(cell_message(path, name, kind, column[row].as_py(), row + 2))
+            raise DataContractError(cell_message(source, name, kind, column[row].as_py(), row))
+    if kind == "bool":  # pyarrow takes 1 and 0 for bools too
+        known = pc.is_in(column, pa.array([*TRUE, *FALSE]))
+        fine = pc.or_(known, pc.is_null(column))
+        if not pc.all(fine, min_count=0).as_py():
+            row = pc.index(fine, False).as_py()
+            raise DataContractError(cell_message(source, name, kind, column[row].as_py(), row))
     try:
         return column.cast(ARROW_TYPES[kind])
     except MALFORMED as error:
         match = _UNPARSED.search(str(error))
         if match is None:
             raise DataContractError(
-                f"{path}: column {name!r} must be {kind}, {EXAMPLES[kind]} "
+                f"{source.path}: column {name!r} must be {kind}, {EXAMPLES[kind]} "
                 f"({bounded(str(error), 500)}). Correct the file and land it again."
             ) from None
         row = pc.index(column, match[1]).as_py()
-        message = cell_message(path, name, kind, match[1], row + 2 if row >= 0 else None)
+        message = cell_message(source, name, kind, match[1], row if row >= 0 else None)
         raise DataContractError(message) from None
 
 

@@ -16,6 +16,7 @@ from include.ingest_label.intake import Intake
 from include.ingest_label.inventory import FILE, Inventory
 from include.ingest_label.landed import Content, fingerprint
 from include.ingest_label.landing import Landing
+from include.ingest_label.source import Source
 
 log = logging.getLogger(__name__)
 
@@ -90,7 +91,9 @@ def _read(content: Content, landing: Landing, intake: Intake) -> pa.Table:
     if content.file is None:
         raise AssertionError("only what is there is read")
     path = content.file.path
-    parsed = parse(landing.read(content.file, content.sha256), path, intake.columns)
+    source = Source(path, intake.format, intake.format_key)
+    content_read = landing.read(content.file, content.sha256)
+    parsed = parse(content_read, source, intake.columns, intake.elsewhere)
     rows = intake.make(parsed, path)
     files = pa.repeat(pa.scalar(content.file_id, pa.string()), rows.num_rows)
     return rows.append_column(FILE, files).cast(intake.schema)

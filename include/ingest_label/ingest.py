@@ -17,7 +17,7 @@ from include.ingest_label.gathering import Gathered, gather
 from include.ingest_label.intake import Intake, labels_intake, reference_intake, rows_intake
 from include.ingest_label.inventory import FILE, Inventory, look, take
 from include.ingest_label.landing import Landing
-from include.ingest_label.outcomes import with_outcome
+from include.ingest_label.outcomes import check_classes, is_class, with_outcome
 from include.lake.corrections import standing
 from include.lake.records import Fact
 from include.lake.table import Lake, Published, Writer
@@ -152,9 +152,10 @@ def ingest_labels(
         standing(gathered.rows, intake.key, by if by in labels.columns else None)
     )
     made = with_outcome(rows, labels, intake.subject).combine_chunks()
+    check_classes(made, labels, intake.subject)
     without = rows.num_rows - made.num_rows
     published = _publish(intake, gathered, made, writer, {"without_outcome": without})
-    share = None if labels.rule is None else float(pc.mean(made["label"]).as_py())
+    share = float(pc.mean(made["label"]).as_py()) if is_class(labels) else None
     log.info("%s: %d labels, %d rows without outcome", intake.subject, made.num_rows, without)
     return LabelsIngested(
         partition,

@@ -10,13 +10,14 @@ import pyarrow.compute as pc
 
 from include.due.stages import ALL
 from include.errors import ConfigError, DataContractError
-from include.ingest_label.files import ARROW_TYPES
+from include.ingest_label.cells import ARROW_TYPES
 from include.ingest_label.inventory import FILE
 from include.ingest_label.landing import WHOLE
 from include.ingest_label.outcomes import check_keys, labels_schema, make_labels
 from include.lake.table import Lake, LakeTable
 from include.partitions import end_of, start_of
-from include.use_cases.schema import Columns, Partition, UseCase
+from include.use_cases.schema import Columns, Labels, Partition, UseCase
+from include.use_cases.sections.format import Format
 
 Made = Callable[[pa.Table, str], pa.Table]
 """Turns the rows of one landed file into rows of the lake; the path is for messages."""
@@ -46,6 +47,12 @@ class Intake:
         Of the rows in the table, with `FILE`.
     make : callable
         From a file's rows to the table's, without `FILE`.
+    format : Format
+        How the files are written.
+    format_key : str
+        Where that stands in `use_case.yaml`, for messages.
+    elsewhere : frozenset of str
+        Columns that are read of the same files for another table.
     """
 
     use_case: UseCase
@@ -57,6 +64,9 @@ class Intake:
     key: Sequence[str]
     schema: pa.Schema
     make: Made
+    format: Format
+    format_key: str
+    elsewhere: frozenset[str] = frozenset()
 
     @property
     def landed(self) -> str:
@@ -75,6 +85,7 @@ def rows_intake(use_case: UseCase, partition: str, lake: Lake) -> Intake:
     return Intake(
         use_case, "raw", lake.table(use_case.name, "raw"), partition, subject,
         ingest.columns, ingest.key, _schema(ingest.columns), make,
+        ingest.format, "ingest.format", _elsewhere(use_case),
     )  # fmt: skip
 
 
@@ -101,6 +112,7 @@ def labels_intake(use_case: UseCase, partition: str, lake: Lake) -> Intake:
     return Intake(
         use_case, "labels", lake.table(use_case.name, "labels"), partition, subject,
         labels.columns, ingest.key, schema, make,
+        labels.format, _labels_format(labels), _elsewhere(use_case),
     )  # fmt: skip
 
 
@@ -119,7 +131,20 @@ def reference_intake(use_case: UseCase, name: str, partition: str, lake: Lake) -
     return Intake(
         use_case, stage, lake.table(use_case.name, stage), partition, subject,
         reference.columns, reference.unique, _schema(reference.columns), make,
+        reference.format, f"ingest.references.{name}.format",
     )  # fmt: skip
+
+
+def _labels_format(labels: Labels) -> str:
+    return "ingest.format" if labels.strategy == "column" else "labels.format"
+
+
+def _elsewhere(use_case: UseCase) -> frozenset[str]:
+    """Return the columns of rows and labels, where both are read of the same files."""
+    labels, ingest = use_case.labels, use_case.ingest
+    if labels is None or labels.landing != ingest.landing:
+        return frozenset()
+    return frozenset({*ingest.columns, *labels.columns})
 
 
 _FILE_FIELD = pa.field(FILE, pa.string())

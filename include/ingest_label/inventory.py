@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 
 from include.due.stages import ALL
 from include.errors import DataContractError, FileUnavailable, bounded
-from include.ingest_label.files import MAX_FILE_BYTES
+from include.ingest_label.checks import MAX_FILE_BYTES
 from include.ingest_label.landed import (
     LANDED,
     UNCERTAIN,

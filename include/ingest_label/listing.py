@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from include.errors import DataContractError, FileUnavailable
-from include.ingest_label.files import MAX_FILE_BYTES
+from include.ingest_label.checks import MAX_FILE_BYTES
 from include.ingest_label.patterns import Pattern, shown
 
 # Twice a second each use case's patterns are listed, at about 10 microseconds an entry: the limits

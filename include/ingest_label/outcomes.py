@@ -8,9 +8,12 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from include.errors import DataContractError
-from include.ingest_label.files import ARROW_TYPES
+from include.errors import DataContractError, bounded
+from include.ingest_label.cells import ARROW_TYPES
+from include.ingest_label.checks import listed
+from include.ingest_label.written_cells import NotRead
 from include.use_cases.schema import Labels, UseCase
+from include.use_cases.sections.labels import RULE
 
 _COMPARE: Mapping[str, Callable[[Any, Any], Any]] = {
     ">=": pc.greater_equal,
@@ -18,7 +21,11 @@ _COMPARE: Mapping[str, Callable[[Any, Any], Any]] = {
     "<=": pc.less_equal,
     "<": pc.less,
     "==": pc.equal,
+    "!=": pc.not_equal,
 }
+MANY = 200
+"""So many labels of one class are not chance: of batches of 200 rows with a class of 1.5 %, one in
+twenty has none of it."""
 
 
 def labels_schema(use_case: UseCase, labels: Labels) -> pa.Schema:
@@ -32,30 +39,61 @@ def labels_schema(use_case: UseCase, labels: Labels) -> pa.Schema:
         [*use_case.ingest.key, *(name for name in orders if name in labels.columns)]
     )
     fields = [pa.field(name, ARROW_TYPES[labels.columns[name]]) for name in kept]
-    kind = pa.int64() if labels.rule is not None else pa.float64()
-    return pa.schema([*fields, pa.field("label", kind)])
+    return pa.schema([*fields, pa.field("label", _kind(labels))])
 
 
-def label_of(outcome: pa.ChunkedArray, rule: str | None) -> pa.ChunkedArray:
+def label_of(outcome: pa.ChunkedArray, labels: Labels) -> pa.ChunkedArray:
     """Read labels off outcomes.
 
     Parameters
     ----------
     outcome : ChunkedArray
-        Numbers or bools; of one that is missing the label is missing.
-    rule : str or None
-        Such as `'>= 15'`; None takes the number as it is.
+        Numbers, bools or texts; of one that is missing the label is missing.
+    labels : Labels
+        Its rule or classes; without either the number is taken as it is.
 
     Returns
     -------
     ChunkedArray
-        int64, 1 where the rule holds and 0 elsewhere; float64 without a rule.
+        int64, 1 where the rule holds and 0 elsewhere, or the class; float64 without either.
+
+    Raises
+    ------
+    NotRead
+        For the first value that has no class.
     """
-    numbers = outcome.cast(pa.int64() if pa.types.is_boolean(outcome.type) else outcome.type)
-    if rule is None:
-        return numbers.cast(pa.float64())
-    sign, bound = rule.split(" ")
-    return _COMPARE[sign](numbers, pa.scalar(float(bound))).cast(pa.int64())
+    if labels.classes is not None:
+        return _class_of(outcome, labels.classes)
+    boolean = pa.types.is_boolean(outcome.type)
+    numbers = outcome.cast(pa.int64()) if boolean else outcome
+    if labels.rule is None:
+        return numbers.cast(_kind(labels))
+    found = RULE.fullmatch(labels.rule)
+    assert found is not None  # noqa: S101  for mypy: the schema refuses another
+    sign, number, *texts = found.groups()
+    bound = float(number) if number is not None else next(t for t in texts if t is not None)
+    return _COMPARE[sign](numbers, pa.scalar(bound)).cast(pa.int64())
+
+
+def _class_of(outcome: pa.ChunkedArray, classes: Mapping[str, int]) -> pa.ChunkedArray:
+    values = outcome.cast(pa.string())
+    if pa.types.is_floating(outcome.type):  # 1.0 is written 1 in the YAML
+        values = pc.replace_substring_regex(values, r"\.0$", "")
+    place = pc.index_in(values, pa.array(list(classes), pa.string()))
+    known = pc.or_(pc.is_valid(place), pc.is_null(values))
+    if not pc.all(known, min_count=0).as_py():
+        raise NotRead(pc.index(known, False).as_py())
+    return pa.chunked_array([pa.array(list(classes.values()), pa.int64())]).take(place)
+
+
+def _kind(labels: Labels) -> pa.DataType:
+    return pa.int64() if is_class(labels) else pa.float64()
+
+
+def is_class(labels: Labels) -> bool:
+    """Whether a label is a class, and not a number."""
+    read_off_bool = labels.columns[labels.from_] == "bool"
+    return labels.rule is not None or labels.classes is not None or read_off_bool
 
 
 def make_labels(outcomes: pa.Table, use_case: UseCase, labels: Labels, subject: str) -> pa.Table:
@@ -64,12 +102,23 @@ def make_labels(outcomes: pa.Table, use_case: UseCase, labels: Labels, subject: 
     Raises
     ------
     DataContractError
-        A key is incomplete or stands there twice.
+        A key is incomplete or stands there twice, or a value has no class.
     """
     check_keys(outcomes, use_case.ingest.key, subject)
     schema = labels_schema(use_case, labels)
     columns = [outcomes[name] for name in schema.names[:-1]]
-    return pa.table([*columns, label_of(outcomes[labels.from_], labels.rule)], schema=schema)
+    outcome = outcomes[labels.from_]
+    try:
+        label = label_of(outcome, labels)
+    except NotRead as error:
+        value = outcome[error.row].as_py()
+        raise DataContractError(
+            f"{subject}: {labels.from_!r} must be one of {listed(list(labels.classes or ()))}, got "
+            f"{bounded(repr(value), 200)} in data row {error.row + 1}. Add its class to "
+            "labels.classes in use_case.yaml, or name it in 'null_values' of "
+            f"format.columns.{labels.from_} where it means that there is no outcome."
+        ) from None
+    return pa.table([*columns, label], schema=schema)
 
 
 def with_outcome(rows: pa.Table, labels: Labels, subject: str) -> pa.Table:
@@ -87,6 +136,26 @@ def with_outcome(rows: pa.Table, labels: Labels, subject: str) -> pa.Table:
             "they are known."
         )
     return known
+
+
+def check_classes(rows: pa.Table, labels: Labels, subject: str) -> None:
+    """Refuse many labels of one class: a rule or mapping that does not fit the outcomes.
+
+    Raises
+    ------
+    DataContractError
+        There are `MANY` or more, and all are equal.
+    """
+    if not is_class(labels) or rows.num_rows < MANY:
+        return
+    found = pc.unique(rows["label"])
+    if len(found) == 1:
+        how = f"rule {labels.rule!r}" if labels.rule else f"classes {labels.classes}"
+        raise DataContractError(
+            f"{subject}: labels must be of both classes, but all {rows.num_rows:,} are "
+            f"{found[0].as_py()} by the {how} of {labels.from_!r}. Compare them with the values in "
+            "the file, and correct 'labels' in use_case.yaml."
+        )
 
 
 def check_keys(table: pa.Table, key: list[str], subject: str) -> None:

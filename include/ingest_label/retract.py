@@ -80,8 +80,8 @@ def retract(
             f"{use_case.name}: a retraction of {partition} needs a reason, which is recorded. "
             "Give one."
         )
-    patterns = [use_case.ingest.landing]
-    patterns += [use_case.labels.landing] if use_case.labels else []
+    labels = [use_case.labels.landing] if use_case.labels else []
+    patterns = dict.fromkeys([use_case.ingest.landing, *labels])  # one, where the files are shared
     grain = use_case.ingest.partition.grain
     files = [file for pattern in patterns for file in landing.files(pattern, partition, grain)]
     tables = {stage: lake.table(use_case.name, stage) for stage in RETRACTED}

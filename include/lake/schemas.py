@@ -17,6 +17,8 @@ TYPES: dict[str, pa.DataType] = {
     "timestamp": pa.timestamp("us", tz="UTC"),
 }
 TYPE_NAMES: dict[pa.DataType, str] = {kind: name for name, kind in TYPES.items()}
+STORED = {**TYPES, "date": TYPES["timestamp"]}
+"""Type of each kind of column; a `date` is kept as its midnight, UTC."""
 
 
 def arrow_schema(columns: Mapping[str, str]) -> pa.Schema:
@@ -24,7 +26,7 @@ def arrow_schema(columns: Mapping[str, str]) -> pa.Schema:
 
     Parameters
     ----------
-    columns : mapping of str to {'string', 'int64', 'float64', 'bool', 'timestamp'}
+    columns : mapping of str to {'string', 'int64', 'float64', 'bool', 'timestamp', 'date'}
         A timestamp is kept in microseconds, UTC.
 
     Examples
@@ -33,7 +35,7 @@ def arrow_schema(columns: Mapping[str, str]) -> pa.Schema:
     carrier: string
     flight: int64
     """
-    return pa.schema([(name, TYPES[kind]) for name, kind in columns.items()])
+    return pa.schema([(name, STORED[kind]) for name, kind in columns.items()])
 
 
 def check_types(schema: pa.Schema, name: str) -> None:

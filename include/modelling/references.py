@@ -25,6 +25,7 @@ from include.lake.frames import to_pandas
 from include.lake.schemas import arrow_schema
 from include.lake.table import Input, Lake
 from include.use_cases.schema import Reference, UseCase
+from include.use_cases.sections.values import TIMES
 
 MANY_KEYS = 100_000
 """Above so many different keys at hand a reference is read whole: the filter would cost more."""
@@ -196,7 +197,7 @@ def _at_hand(reference: Reference, rows: pa.Table, use_case: UseCase) -> Any:
 
 def _conditions(reference: Reference, rows: pa.Table, use_case: UseCase) -> Iterator[Any]:
     for name in reference.key:
-        if reference.columns[name] == "timestamp":
+        if reference.columns[name] in TIMES:
             yield from _within(name, rows[name])
         elif len(keys := pc.unique(rows[name])) <= MANY_KEYS:
             yield pc.field(name).isin(keys)

@@ -20,7 +20,7 @@ from include.registry.client import Registry
 from include.registry.ledger import REFIT_OF
 from include.registry.package import write_package
 from include.use_cases.python_package import OwnPython
-from include.use_cases.schema import UseCase
+from include.use_cases.schema import ColumnType, UseCase
 
 
 @dataclass(frozen=True, eq=False)
@@ -141,7 +141,7 @@ def request_rows(
 def example_row(
     use_case: UseCase, partition: str, lake: Lake, version: int | None = None
 ) -> dict[str, Any]:
-    """Return a complete row as a request carries it: JSON values, timestamps in ISO 8601."""
+    """Return a complete row as a request carries it: JSON values, times in ISO 8601."""
     first: dict[str, Any] = {}
     clean = lake.table(use_case.name, "clean")
     for batch in clean.batches([partition], use_case.features.inputs, version):
@@ -150,7 +150,12 @@ def example_row(
         if len(complete):
             first = batch.slice(int(complete[0]), 1).to_pylist()[0]
             break
+    columns = use_case.ingest.columns
     return {
-        name: value.isoformat() if isinstance(value, datetime) else value
+        name: _in_json(value, columns[name]) if isinstance(value, datetime) else value
         for name, value in first.items()
     }
+
+
+def _in_json(value: datetime, kind: ColumnType) -> str:
+    return value.date().isoformat() if kind == "date" else value.isoformat()

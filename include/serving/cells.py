@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 from include.serving.rejected import Rejected
@@ -149,6 +149,13 @@ def _timestamp(value: object) -> datetime:
     return moment
 
 
+def _date(value: object) -> datetime:
+    text = _string(value)
+    if date.fromisoformat(text).isoformat() != text:  # '20130131' and '2013-W05-4' are read too
+        raise ValueError
+    return _timestamp(f"{text}T00:00:00Z")
+
+
 _CHECKS: Mapping[ColumnType, tuple[Callable[[object], Any], str]] = {
     "string": (_string, "valid text"),
     "int64": (_int64, "a whole number of 64 bits"),
@@ -158,5 +165,9 @@ _CHECKS: Mapping[ColumnType, tuple[Callable[[object], Any], str]] = {
         _timestamp,
         f"a time between {_FIRST_YEAR} and {_LAST_YEAR} with its offset, such as"
         " '2013-01-31T05:00:00Z'",
+    ),
+    "date": (
+        _date,
+        f"a day between {_FIRST_YEAR} and {_LAST_YEAR}, such as '2013-01-31'",
     ),
 }

@@ -6,14 +6,14 @@ key here is read by a phase: a key that does nothing does not exist.
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import Field, model_validator
 
 from include.use_cases.base import Strict
 from include.use_cases.coherence import problems_of
 from include.use_cases.sections.ingest import Corrections, Ingest, Migration, Partition, Reference
-from include.use_cases.sections.labels import Labels
+from include.use_cases.sections.labels import Labels, completed
 from include.use_cases.sections.operation import Deploy, Monitor, Retrain, Serve, Slices
 from include.use_cases.sections.preparation import Clean, Features, Validate
 from include.use_cases.sections.training import Split, Train, Tuning
@@ -78,6 +78,15 @@ class UseCase(Strict):
         description="Columns whose type was changed, oldest first. Keep them as long as a lake "
         "may still hold the former type.",
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _labels_follow_rows(cls, content: Any) -> Any:
+        """Take what labels do not say from the rows: types of shared columns, shared files."""
+        ingest, labels = content.get("ingest"), content.get("labels")
+        if not (isinstance(ingest, dict) and isinstance(labels, dict)):
+            return content  # the sections' own checks say why
+        return {**content, "labels": completed(labels, ingest)}
 
     @model_validator(mode="after")
     def _coherent(self) -> UseCase:

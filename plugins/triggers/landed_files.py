@@ -80,7 +80,7 @@ class LandedFilesTrigger(BaseEventTrigger):
         grain = use_case.ingest.partition.grain
         return {
             f"{pattern} {partition}".strip(): fingerprint
-            for pattern in patterns
+            for pattern in dict.fromkeys(patterns)
             for partition, fingerprint in self._landing.partitions(pattern, grain).items()
         }
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from include.errors import DataContractError, ServiceUnavailable
-from include.ingest_label import files, folder, listing
+from include.ingest_label import checks, folder, listing
 from include.ingest_label.inventory import Inventory
 from include.ingest_label.landing import Landing
 from include.ingest_label.listing import LandedFile
@@ -278,7 +278,7 @@ def test_many_ignored_names_are_counted(root: Path) -> None:
 def test_a_file_that_is_too_large_is_told_and_not_read(root: Path) -> None:
     path = root / "flights/2013-01/b.csv"
     with path.open("wb") as file:
-        file.truncate(files.MAX_FILE_BYTES + 1)  # without a block on the disk
+        file.truncate(checks.MAX_FILE_BYTES + 1)  # without a block on the disk
     began = time.perf_counter()
     with pytest.raises(DataContractError, match=r"b.csv: must have at most 2,147,483,648 bytes"):
         read(root)

@@ -7,7 +7,8 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from include.use_cases.base import Strict
-from include.use_cases.sections.values import Columns, ColumnType, Cron, Grain, Pattern
+from include.use_cases.sections.format import Format
+from include.use_cases.sections.values import TIMES, Columns, ColumnType, Cron, Grain, Pattern
 
 
 class Partition(Strict):
@@ -33,6 +34,7 @@ class Reference(Strict):
         ),
     ]
     columns: Columns
+    format: Format = Format()
     as_of: str | None = Field(
         default=None,
         description="A timestamp column from which a row holds, until a newer row of its key. Rows "
@@ -47,7 +49,7 @@ class Reference(Strict):
     @property
     def snapshot(self) -> bool:
         """Whether each partition is a table of its own, with the same keys again."""
-        timed = self.as_of or any(self.columns.get(name) == "timestamp" for name in self.key)
+        timed = self.as_of or any(self.columns.get(name) in TIMES for name in self.key)
         return self.partitioned and not timed
 
     @property
@@ -83,6 +85,7 @@ class Ingest(Strict):
     partition: Partition
     key: Annotated[list[str], Field(min_length=1, description="Columns that name one row.")]
     columns: Columns
+    format: Format = Format()
     schedule: Cron | None = Field(
         default=None, description="Cron, UTC, at which to look for landed files."
     )

@@ -9,7 +9,9 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field, PlainSerializer
 from pydantic import Strict as Strictness
 
-ColumnType = Literal["string", "int64", "float64", "bool", "timestamp"]
+ColumnType = Literal["string", "int64", "float64", "bool", "timestamp", "date"]
+"""A `date` is a day without a time; in the lake and for the model it is its midnight, UTC."""
+TIMES: frozenset[ColumnType] = frozenset({"timestamp", "date"})
 Columns = dict[str, ColumnType]
 Grain = Literal["day", "month"]
 

@@ -8,8 +8,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from include.errors import DataContractError
-from include.ingest_label.files import parse
+from include.ingest_label.files import parse as parse_file
+from include.ingest_label.source import Source
 from include.use_cases.schema import Columns
+from include.use_cases.sections.format import Format
 
 ALL: Columns = {
     "at": "timestamp",
@@ -19,6 +21,11 @@ ALL: Columns = {
     "open": "bool",
 }
 GOOD = b"name,share,at,count,open,more\nNA,0.5,2013-01-01T10:00:00Z,3,true,x\n,,,,,\n"
+
+
+def parse(content: bytes, path: str, columns: Columns, **written: object) -> pa.Table:
+    """Read a file whose cells are written so."""
+    return parse_file(content, Source(path, Format.model_validate(written)), columns)
 
 
 def test_csv_has_exactly_the_declared_columns_and_types() -> None:
@@ -137,5 +144,8 @@ def test_parquet_is_not_coerced(column: pa.Array, kind: str, message: str) -> No
 def test_broken_parquet_and_other_endings_are_told() -> None:
     with pytest.raises(DataContractError, match=r"a.parquet: is not a readable Parquet file"):
         parse(b"PAR1", "a.parquet", ALL)
-    with pytest.raises(DataContractError, match=r"a.xlsx: must end in .csv or .parquet"):
+    with pytest.raises(
+        DataContractError,
+        match=r"a.xlsx: must end in .csv, .tsv, .*, .parquet, or",
+    ):
         parse(b"", "a.xlsx", ALL)

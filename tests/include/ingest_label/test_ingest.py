@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import gzip
 import hashlib
 import json
 from datetime import UTC, datetime
@@ -23,9 +24,10 @@ from include.ingest_label.inventory import take
 from include.ingest_label.landing import Landing
 from include.lake.content import content_version
 from include.lake.table import Lake, Writer
-from include.use_cases.loader import load
+from include.use_cases.loader import load, load_text
 from include.use_cases.schema import UseCase
 
+CONFS = Path(__file__).parents[1] / "use_cases" / "confs"
 DAY = "2024-05-01"
 ROWS = """customer,seen_at,plan,calls,bill
 1,2024-05-01T00:00:00Z,basic,3,10.5
@@ -332,3 +334,37 @@ def test_clustering_has_no_labels(landing: Landing, churn_lake: Lake, first: Wri
     regimes = load(Path(load.__code__.co_filename).parent / "weather_regimes")
     with pytest.raises(ConfigError, match="a clustering use case has no labels"):
         ingest_labels(regimes, DAY, landing, churn_lake, first)
+
+
+EXPORT = """customer;seen_at;plan;calls;bill;left
+1;01.05.2024 02:00;basic;3;1.010,5;Yes
+2;02.05.2024 01:59;;0; ;No
+3;01.05.2024 12:00;gold;1;7,25;?
+"""
+
+
+def test_rows_and_labels_are_read_of_one_export(
+    landing: Landing, folder: Path, churn_lake: Lake, first: Writer
+) -> None:
+    """Nothing is prepared outside: the label stands beside the rows, and cells are German."""
+    path = CONFS / "valid" / "label_in_the_rows.yaml"
+    use_case = load_text(path.read_text(), "churn", path.name)
+    (folder / f"customers/{DAY}/a.csv").unlink()
+    export = folder / f"customers/{DAY}/export.csv.gz"
+    export.write_bytes(gzip.compress(EXPORT.encode("cp1252")))
+
+    rows = ingest_rows(use_case, DAY, landing, churn_lake, first)
+    labels = ingest_labels(use_case, DAY, landing, churn_lake, first)
+
+    assert (rows.rows, labels.rows, labels.without_outcome) == (3, 2, 1)
+    assert labels.positive_share == 0.5
+    raw = churn_lake.table("churn", "raw").read([DAY]).to_pylist()
+    assert [row["bill"] for row in raw] == [1010.5, None, 7.25]
+    assert raw[0]["seen_at"] == datetime(2024, 5, 1, 0, 0, tzinfo=UTC)
+    assert "left" not in raw[0]
+    made = churn_lake.table("churn", "labels").read([DAY]).to_pylist()
+    assert {row["customer"]: row["label"] for row in made} == {1: 1, 2: 0}
+
+    export.write_bytes(gzip.compress(EXPORT.replace("?", "Perhaps").encode("cp1252")))
+    with pytest.raises(DataContractError, match=r"must be one of \['Yes', 'No'\], got 'Perhaps'"):
+        ingest_labels(use_case, DAY, landing, churn_lake, first)

@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from include.errors import DataContractError
-from include.ingest_label.outcomes import check_keys, label_of
+from include.ingest_label.outcomes import MANY, check_classes, check_keys, label_of
+from include.use_cases.schema import ColumnType, Labels
 
 COMPARISONS = {
     ">=": float.__ge__,
@@ -17,27 +18,74 @@ COMPARISONS = {
 }
 
 
+def read_off(kind: ColumnType, **made: object) -> Labels:
+    """Labels of an outcome column of that type."""
+    given = {"landing": "outcomes/{partition}/*.csv", "columns": {"out": kind}, "from": "out"}
+    return Labels.model_validate({**given, **made})
+
+
 @given(
     st.lists(st.floats(-50, 50).map(lambda x: round(x, 1)), min_size=1),
     st.sampled_from(sorted(COMPARISONS)),
     st.sampled_from(["15", "-3", "0", "0.5"]),
 )
 def test_rule_means_what_python_means(outcomes: list[float], sign: str, bound: str) -> None:
-    labels = label_of(pa.chunked_array([outcomes]), f"{sign} {bound}")
+    labels = label_of(pa.chunked_array([outcomes]), read_off("float64", rule=f"{sign} {bound}"))
     assert labels.type == pa.int64()
     assert labels.to_pylist() == [int(COMPARISONS[sign](x, float(bound))) for x in outcomes]
 
 
 def test_late_begins_at_15_minutes() -> None:
-    assert label_of(pa.chunked_array([[14, 15, 16]]), ">= 15").to_pylist() == [0, 1, 1]
+    labels = label_of(pa.chunked_array([[14, 15, 16]]), read_off("int64", rule=">= 15"))
+    assert labels.to_pylist() == [0, 1, 1]
 
 
-def test_bool_outcome_makes_a_class() -> None:
-    assert label_of(pa.chunked_array([[True, False]]), "== 1").to_pylist() == [1, 0]
+@pytest.mark.parametrize("made", [{"rule": "== 1"}, {}, {"classes": {True: 1, False: 0}}])
+def test_bool_outcome_makes_a_class(made: dict[str, object]) -> None:
+    labels = label_of(pa.chunked_array([[True, None, False]]), read_off("bool", **made))
+    assert labels.type == pa.int64()
+    assert labels.to_pylist() == [1, None, 0]
+
+
+@pytest.mark.parametrize(
+    ("made", "wanted"),
+    [
+        ({"rule": '== "Yes"'}, [1, 0, None]),
+        ({"rule": "!= 'Yes'"}, [0, 1, None]),
+        ({"classes": {"No": 1, "Yes": 0}}, [0, 1, None]),
+    ],
+)
+def test_texts_become_classes(made: dict[str, object], wanted: list[int | None]) -> None:
+    outcome = pa.chunked_array([["Yes", "No", None]])
+    assert label_of(outcome, read_off("string", **made)).to_pylist() == wanted
+
+
+@pytest.mark.parametrize(("kind", "values"), [("int64", [1, 2]), ("float64", [1.0, 2.0])])
+def test_numbers_that_stand_for_classes(kind: ColumnType, values: list[float]) -> None:
+    made = read_off(kind, classes={1: 0, 2: 1})
+    assert label_of(pa.chunked_array([values]), made).to_pylist() == [0, 1]
+
+
+@pytest.mark.parametrize("rows", [MANY - 1, MANY])
+def test_many_labels_of_one_class_are_refused(rows: int) -> None:
+    """As of a rule that is misspelt; few of one class are chance."""
+    labels = read_off("string", rule='== "yes"')
+    table = pa.table({"label": [0] * rows})
+    if rows < MANY:
+        check_classes(table, labels, "customers")
+    else:
+        message = r"customers: .* all 200 are 0 by the rule '== \"yes\"' of 'out'"
+        with pytest.raises(DataContractError, match=message):
+            check_classes(table, labels, "customers")
+
+
+def test_labels_of_two_classes_and_numbers_pass() -> None:
+    check_classes(pa.table({"label": [0] * MANY + [1]}), read_off("bool"), "customers")
+    check_classes(pa.table({"label": [7.0] * MANY}), read_off("float64"), "a regression")
 
 
 def test_without_rule_the_outcome_is_the_label() -> None:
-    labels = label_of(pa.chunked_array([[227, 160]]), None)
+    labels = label_of(pa.chunked_array([[227, 160]]), read_off("int64"))
     assert labels.type == pa.float64()
     assert labels.to_pylist() == [227.0, 160.0]
 
