@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
 
 from include.deploy.contenders import Contender, Rows
 from include.deploy.evidence import evidence_of
@@ -19,7 +20,12 @@ from include.lake.pins import pinned_versions
 from include.lake.table import Lake
 from include.modelling.labelled_rows import LabelledRows
 from include.modelling.metrics import metric_of
-from include.modelling.training_set import TrainingSet, load_as_then
+from include.modelling.training_set import (
+    TrainingSet,
+    holdout_rows,
+    load_as_then,
+    training_rows,
+)
 from include.registry.client import Registry
 from include.registry.ledger import REFIT_OF
 from include.registry.package import ServableModel
@@ -61,8 +67,11 @@ def compare(
     notes: list[str] = []
     theirs, about = None, {}
     if champion is not None:
-        theirs = named.champion(champion, ours, notes)
         about = _about(challenger, champion, training, lake)
+        if challenger.use_case.train.split.time is None:
+            champion = _before_its_refit(champion, challenger, registry, notes)
+            about["knows_holdout"] = _learned_other_rows(champion, challenger)
+        theirs = named.champion(champion, ours, notes)
     evidence = evidence_of(use_case, rows, ours, theirs, **about, notes=notes)
     evidence = replace(evidence, first=champion_version is None)
     look = look_of(use_case.name, version, training.holdout_partitions[0], registry)
@@ -79,12 +88,15 @@ class _Named:
         use_case = challenger.use_case
         versions = pinned_versions(lake, challenger.facts["inputs"])
         self._tables = LabelledRows.of(use_case, lake, versions)
-        self.holdout = self._named(training.holdout_partitions, None)
+        timed = use_case.train.split.time is not None
+        self._held_out = len(training.holdout_partitions) if timed else 0
+        self.holdout = self._named(holdout_rows)
 
-    def _named(self, partitions: list[str], count: int | None) -> NamedRows:
+    def _named(self, read: Callable[[LabelledRows, Sequence[str], int], pa.Table]) -> NamedRows:
         use_case, tables = self._challenger.use_case, self._tables
         version = tables.versions[tables.features.name]
-        return NamedRows.of(tables.newest(partitions, count), use_case, version)
+        rows = read(tables, self._training.partitions, self._held_out)
+        return NamedRows.of(rows, use_case, version)
 
     def champion(
         self, champion: ServableModel, ours: Contender, notes: list[str]
@@ -100,10 +112,8 @@ class _Named:
                 f"as if nothing served: {error}"
             )
             return None
-        count = len(self._training.train_X)
         try:
-            named = self._named(self._training.learned_from, count)
-            train_X = named.features_of(champion, self._lake)
+            train_X = self._named(training_rows).features_of(champion, self._lake)
         except DataContractError as error:
             notes.append(
                 f"the configuration of champion {champion.version} cannot be fitted again: {error}"
@@ -155,6 +165,37 @@ def _about(
         "older": newest < known,
         "knows_holdout": learned_until(theirs) >= training.holdout_partitions[0],
     }
+
+
+def _before_its_refit(
+    champion: ServableModel, challenger: ServableModel, registry: Registry, notes: list[str]
+) -> ServableModel:
+    """Return the model that a champion was before it learned its holdout.
+
+    In a split without time the same units are held out of each training, so that model knows none
+    of those that the challenger is judged on; the champion itself knows all of its own.
+    """
+    evaluated = champion.facts.get("evaluated_version")
+    if evaluated is None or not _same_split(champion, challenger):
+        return champion
+    notes.append(
+        f"champion {champion.version} has learned rows that are judged here: version {evaluated}, "
+        "of which it is the refit, has not, and stands for it"
+    )
+    return registry.load(challenger.use_case.name, str(evaluated))
+
+
+def _learned_other_rows(champion: ServableModel, challenger: ServableModel) -> bool:
+    """Whether a champion may have learned rows of a holdout, in a split without time."""
+    refit = champion.facts.get("evaluated_version") is not None
+    return refit or not _same_split(champion, challenger)
+
+
+def _same_split(one: ServableModel, other: ServableModel) -> bool:
+    """Whether the two hold out the same units."""
+    ours, theirs = (model.use_case for model in (one, other))
+    shares = [(each.train.split.by, each.train.split.holdout) for each in (ours, theirs)]
+    return shares[0] == shares[1] and ours.ingest.key == theirs.ingest.key
 
 
 def learned_until(facts: Mapping[str, Any]) -> str:

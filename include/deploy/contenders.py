@@ -21,8 +21,8 @@ class Rows:
     ----------
     train_y, holdout_y : Series or None
         Labels; None for clustering.
-    times : Series
-        When each row of the holdout was.
+    times : Series or None
+        When each row of the holdout was; None in a split without time.
     blocks : ndarray of int
         Which rows of the holdout are not independent: see `deploy.resample_by`.
     holdout_partition : str
@@ -31,7 +31,7 @@ class Rows:
 
     train_y: pd.Series[Any] | None
     holdout_y: pd.Series[Any] | None
-    times: pd.Series[Any]
+    times: pd.Series[Any] | None
     blocks: Blocks
     holdout_partition: str
 

@@ -23,12 +23,14 @@ from include.use_cases.schema import UseCase
 Floats = npt.NDArray[np.float64]
 
 
-def origins(times: pd.Series[Any], count: int) -> list[int]:
+def origins(times: pd.Series[Any] | None, count: int) -> list[int]:
     """Cut rows into stretches of equally many days; of one day only, of equally many rows.
+
+    Rows without a time are one stretch.
 
     Parameters
     ----------
-    times : Series of timestamp, shape (n_rows,), ascending
+    times : Series of timestamp, shape (n_rows,), ascending, or None
         When each row was; missing times are at the end.
     count : int
         How many stretches; fewer where there are not so many days.
@@ -43,6 +45,8 @@ def origins(times: pd.Series[Any], count: int) -> list[int]:
     >>> origins(pd.Series(pd.to_datetime(["2013-01-01", "2013-01-01", "2013-01-02"])), 2)
     [0, 2]
     """
+    if times is None:
+        return [0]
     day = days(times)
     starts = np.flatnonzero(~day.duplicated().to_numpy())
     if len(starts) < 2:

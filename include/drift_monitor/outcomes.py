@@ -75,7 +75,7 @@ def outcomes_of(
     return Outcomes(
         y=rows["label"].to_numpy(dtype=np.float64),
         score=rows["prediction"].to_numpy(dtype=np.float64),
-        blocks=blocks_of(use_case.deploy.resample_by, rows, use_case.train.split.by),
+        blocks=blocks_of(use_case.resample_by, rows, use_case.train.split.time),
         partitions=chosen,
     )
 
@@ -88,14 +88,14 @@ def measured(use_case: UseCase, predictions: pd.DataFrame) -> pd.DataFrame:
 
 def _units(use_case: UseCase, frames: list[pd.DataFrame]) -> int:
     rows = pd.concat(frames, ignore_index=True)
-    blocks = blocks_of(use_case.deploy.resample_by, rows, use_case.train.split.by)
+    blocks = blocks_of(use_case.resample_by, rows, use_case.train.split.time)
     return len(np.unique(blocks))
 
 
 def _with_units(use_case: UseCase, partition: str, rows: pd.DataFrame, lake: Lake) -> pd.DataFrame:
     """Join the columns that say which rows are independent, as the features table keeps them."""
-    unit, key = use_case.deploy.resample_by, list(use_case.ingest.key)
-    wanted = set(columns_of(unit, use_case.train.split.by)) - set(key)
+    unit, key = use_case.resample_by, list(use_case.ingest.key)
+    wanted = set(columns_of(unit, use_case.train.split.time)) - set(key)
     if not wanted:
         return rows
     columns = use_case.ingest.columns

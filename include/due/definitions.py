@@ -168,7 +168,7 @@ _PARTS: Mapping[str, Callable[[UseCase], Parts]] = {
 
 
 def _times(use_case: UseCase) -> list[str]:
-    return [use_case.ingest.partition.column, use_case.train.split.by]
+    return use_case.times
 
 
 def _plain(model: Any) -> dict[str, Any]:

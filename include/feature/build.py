@@ -39,8 +39,7 @@ class FeaturesBuilt:
 
 def kept_columns(use_case: UseCase) -> list[str]:
     """Name what the table has beside features: the key and the timestamps that order rows."""
-    times = (use_case.ingest.partition.column, use_case.train.split.by)
-    return list(dict.fromkeys([*use_case.ingest.key, *times]))
+    return list(dict.fromkeys([*use_case.ingest.key, *use_case.times]))
 
 
 def features_schema(use_case: UseCase) -> pa.Schema:

@@ -96,7 +96,7 @@ def _first_training(use_case: UseCase, lake: Lake, registry: Registry) -> dict[s
         # refused each time would otherwise be asked for at every look, for ever.
         return {}
     grain = use_case.ingest.partition.grain
-    decision = decide_from(facts, use_case.retrain, use_case.train.min_partitions, grain)
+    decision = decide_from(facts, use_case.retrain, use_case.partitions_needed, grain)
     return {as_of: "; ".join(decision.reasons)} if decision.ask else {}
 
 

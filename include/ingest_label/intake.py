@@ -101,7 +101,7 @@ def labels_intake(use_case: UseCase, partition: str, lake: Lake) -> Intake:
     if labels is None:
         raise ConfigError(f"{use_case.name}: a {use_case.task} use case has no labels to ingest.")
     subject = f"{use_case.name}: outcomes of {partition}"
-    timed = ingest.partition.column in labels.columns
+    timed = ingest.partition.column in labels.columns  # None, where rows have no time, is not
 
     def make(outcomes: pa.Table, path: str) -> pa.Table:
         if timed:
@@ -156,7 +156,12 @@ def _schema(columns: Columns) -> pa.Schema:
 
 
 def _check_partition(rows: pa.Table, declared: Partition, partition: str, subject: str) -> None:
-    """Refuse rows that belong elsewhere: they would be counted twice, or never."""
+    """Refuse rows that belong elsewhere: they would be counted twice, or never.
+
+    Without a time column rows belong where they have landed.
+    """
+    if declared.column is None:
+        return
     first, end = (edge(partition, declared.grain) for edge in (start_of, end_of))
     times = rows[declared.column]
     kind = times.type

@@ -30,11 +30,7 @@ twenty has none of it."""
 
 def labels_schema(use_case: UseCase, labels: Labels) -> pa.Schema:
     """Describe the labels table: the key, what landed to order it by, and `label`."""
-    orders = (
-        use_case.ingest.partition.column,
-        use_case.train.split.by,
-        use_case.ingest.corrections.column,
-    )
+    orders = [*use_case.times, use_case.ingest.corrections.column]
     kept = dict.fromkeys(
         [*use_case.ingest.key, *(name for name in orders if name in labels.columns)]
     )

@@ -19,7 +19,7 @@ MAX_BLOCKS = 100
 costs one computation of the metric."""
 
 
-def blocks_of(unit: str, rows: pd.DataFrame, times: str) -> Blocks:
+def blocks_of(unit: str, rows: pd.DataFrame, times: str | None) -> Blocks:
     """Return the number of the independent unit that each row belongs to.
 
     Parameters
@@ -29,8 +29,8 @@ def blocks_of(unit: str, rows: pd.DataFrame, times: str) -> Blocks:
         column of `rows`.
     rows : DataFrame of shape (n_rows, n_columns)
         With the columns that `columns_of` names.
-    times : str
-        The timestamp column that orders rows, ``train.split.by``.
+    times : str or None
+        The time column that orders rows, ``train.split.by``; `day` needs it.
 
     Returns
     -------
@@ -49,15 +49,18 @@ def blocks_of(unit: str, rows: pd.DataFrame, times: str) -> Blocks:
     return grouped(days(rows[times]) if unit == "day" else rows[unit])
 
 
-def columns_of(unit: str, times: str) -> list[str]:
-    """Return the columns that `blocks_of` reads: `times`, and the unit where it is a column.
+def columns_of(unit: str, times: str | None) -> list[str]:
+    """Return the columns that `blocks_of` reads: `times` if any, and the unit if it is a column.
 
     Examples
     --------
     >>> columns_of("day", "at"), columns_of("customer", "at")
     (['at'], ['at', 'customer'])
+    >>> columns_of("rows", None)
+    []
     """
-    return list(dict.fromkeys([times, *({unit} - {"day", "rows"})]))
+    named = [*([times] if times else []), *({unit} - {"day", "rows"})]
+    return list(dict.fromkeys(named))
 
 
 def days(times: pd.Series[Any]) -> pd.Series[Any]:

@@ -1,4 +1,8 @@
-"""Folds in order of time: a model is only ever judged on rows later than those it learnt from."""
+"""Folds: in order of time, where a model is judged on later rows than it learned from, or without.
+
+Without a time folds are drawn by scikit-learn, with equal shares of each class, and where rows
+belong to groups each group is in one fold.
+"""
 
 from __future__ import annotations
 
@@ -58,3 +62,51 @@ def time_folds(times: pd.Series[Any], folds: int) -> list[tuple[Positions, Posit
         (np.arange(cuts[block]), np.arange(cuts[block], cuts[block + 1]))
         for block in range(1, folds + 1)
     ]
+
+
+def random_folds(
+    rows: int, classes: pd.Series[Any] | None, folds: int, seed: int
+) -> list[tuple[Positions, Positions]]:
+    """Cut rows at random; with classes each fold has the same share of them.
+
+    Parameters
+    ----------
+    rows : int
+        How many.
+    classes : Series of shape (rows,), optional
+        Labels of a classification.
+    folds, seed : int
+        How many folds, and what draws them.
+
+    Raises
+    ------
+    DataContractError
+        There are fewer rows, or rows of a class, than folds.
+    """
+    from sklearn.model_selection import KFold, StratifiedKFold
+
+    kind = KFold if classes is None else StratifiedKFold
+    _enough("rows", rows, folds)
+    if classes is not None:
+        _enough("rows of the rarest class", int(classes.value_counts().min()), folds)
+    return list(kind(folds, shuffle=True, random_state=seed).split(np.zeros(rows), classes))
+
+
+def group_folds(
+    groups: Positions, classes: pd.Series[Any] | None, folds: int, seed: int
+) -> list[tuple[Positions, Positions]]:
+    """Cut rows so that each group is in one fold; parameters as for `random_folds`."""
+    from sklearn.model_selection import GroupKFold, StratifiedGroupKFold
+
+    kind = GroupKFold if classes is None else StratifiedGroupKFold
+    _enough("groups of rows", len(np.unique(groups)), folds)
+    cut = kind(folds, shuffle=True, random_state=seed)
+    return list(cut.split(np.zeros(len(groups)), classes, groups))
+
+
+def _enough(what: str, there: int, folds: int) -> None:
+    if there < folds:
+        raise DataContractError(
+            f"{folds} folds need at least {folds} {what}, got {there}. Lower train.split.folds, or "
+            "train on more."
+        )

@@ -78,11 +78,11 @@ def load_kept(folder: Path, load: Callable[[], TrainingSet]) -> TrainingSet:
     return TrainingSet(
         train_X=train_X,
         train_y=_named(train.get(_LABEL), "label"),
-        train_times=train[_TIME],
+        train_times=train.get(_TIME),
         train_blocks=train[_BLOCK].to_numpy(),
         holdout_X=holdout_X,
         holdout_y=_named(holdout.get(_LABEL), "label"),
-        holdout_times=holdout[_TIME],
+        holdout_times=holdout.get(_TIME),
         holdout_blocks=holdout[_BLOCK].to_numpy(),
         partitions=facts["partitions"],
         learned_from=facts["learned_from"],

@@ -10,9 +10,9 @@ import pandas as pd
 
 from include.lake.schemas import PARTITION
 from include.lake.table import Lake
-from include.modelling.blocks import Blocks, blocks_of, columns_of
+from include.modelling.blocks import Blocks
 from include.modelling.labelled_rows import LABEL, LabelledRows
-from include.modelling.training_set import narrow
+from include.modelling.training_set import blocks_in, narrow
 from include.use_cases.schema import UseCase
 
 
@@ -71,11 +71,9 @@ def load_known_rows(
     """
     tables = LabelledRows.of(use_case, lake, versions)
     rows = tables.newest(partitions, use_case.train.max_rows)
-    by, unit = use_case.train.split.by, use_case.deploy.resample_by
-    named = rows.select(columns_of(unit, by))
     return KnownRows(
         X=narrow(rows, use_case),
         y=None if use_case.labels is None else rows[LABEL].to_pandas(),
         partitions=pd.Series(rows[PARTITION].to_pylist(), dtype="str"),
-        blocks=blocks_of(unit, named.to_pandas(), by),
+        blocks=blocks_in(rows, use_case),
     )

@@ -14,6 +14,7 @@ from include.errors import ConfigError, DataContractError
 from include.lake.retype import retyped
 from include.lake.schemas import PARTITION
 from include.lake.table import Input, Lake, LakeTable
+from include.modelling.units import unit_numbers
 from include.use_cases.schema import UseCase
 
 LABEL = "label"  # the labels table's column
@@ -60,7 +61,7 @@ class LabelledRows:
             for table in read
         }
         there = features.schema(fixed[features.name]).names
-        if (by := use_case.train.split.by) not in there:
+        if (by := use_case.train.split.time) is not None and by not in there:
             raise ConfigError(
                 f"{use_case.name}: train.split.by must be in the features table, {by!r} is not. "
                 "Use the column of ingest.partition.column, or one of ingest.key."
@@ -86,8 +87,12 @@ class LabelledRows:
         Returns
         -------
         Table
-            `partition`, key, `train.split.by`, features and label, sorted by time and key.
+            `partition`, key, `train.split.by`, features and label, sorted by time and key. Without
+            a time: of a key that is in several partitions the newest row, sorted by a number that
+            each key has by chance, for good.
         """
+        if self._by is None:
+            return self._of_any_time(partitions, count)
         # Partitions follow each other in time, unless rows are ordered by another time.
         in_order = self._by == self.use_case.ingest.partition.column
         parts: list[pa.Table] = []
@@ -102,14 +107,32 @@ class LabelledRows:
                 parts = [_last(self._sorted(pa.concat_tables(parts)), count)]
         return self._sorted(pa.concat_tables(parts))
 
+    def _of_any_time(self, partitions: Sequence[str], count: int | None) -> pa.Table:
+        key = self.use_case.ingest.key
+        parts: list[pa.Table] = []
+        for partition in reversed(partitions):
+            rows = self._labelled(partition, None)
+            if parts:
+                known = pa.concat_tables(part.select(key) for part in parts)
+                rows = rows.join(known, key, join_type="left anti")
+            parts.append(rows)
+            if count is not None and sum(part.num_rows for part in parts) >= count:
+                break
+        rows = pa.concat_tables(parts)
+        numbers = pa.array(unit_numbers(rows, key, "order"))
+        order = [("#number", "ascending"), *((name, "ascending") for name in key)]
+        in_order = rows.append_column("#number", numbers).sort_by(order).drop_columns(["#number"])
+        return _last(in_order, count)
+
     @property
-    def _by(self) -> str:
-        return self.use_case.train.split.by
+    def _by(self) -> str | None:
+        return self.use_case.train.split.time
 
     @property
     def _columns(self) -> list[str]:
         key, features = self.use_case.ingest.key, self.use_case.features.columns
-        return list(dict.fromkeys([PARTITION, *key, self._by, *features]))
+        times = [] if self._by is None else [self._by]
+        return list(dict.fromkeys([PARTITION, *key, *times, *features]))
 
     def _of(self, partition: str, count: int | None) -> pa.Table:
         """Read the newest labelled rows of one partition.
@@ -117,20 +140,20 @@ class LabelledRows:
         Which rows have a label is known after reading only: where too few of the newest have, more
         are read.
         """
-        times = None if count is None else self._times(partition)
-        wanted = count
+        by, wanted = self._by, count
+        times = None if count is None or by is None else self._times(partition, by)
         while True:
             since = None
-            if times is not None and wanted is not None and wanted < len(times):
-                since = _since(self._by, times, wanted)
+            if by is not None and times is not None and (wanted or 0) < len(times):
+                since = _since(by, times, wanted or 0)
             rows = self._labelled(partition, since)
             if since is None or count is None or rows.num_rows >= count:
                 return _last(self._sorted(rows), count)
             wanted = 2 * (wanted or 0)
 
-    def _times(self, partition: str) -> Any:
+    def _times(self, partition: str, by: str) -> Any:
         """When each row of a partition was, in microseconds; a missing time counts as newest."""
-        column = self._read([partition], [self._by])[self._by].cast(pa.int64())
+        column = self._read([partition], [by])[by].cast(pa.int64())
         return pc.fill_null(column, np.iinfo(np.int64).max).to_numpy()
 
     def _labelled(self, partition: str, since: Any) -> pa.Table:
@@ -175,7 +198,8 @@ class LabelledRows:
 
     def _sorted(self, rows: pa.Table) -> pa.Table:
         """Sort by time, then key, in an order that is always the same."""
-        order = [self._by, *(name for name in self.use_case.ingest.key if name != self._by)]
+        times = [] if self._by is None else [self._by]
+        order = dict.fromkeys([*times, *self.use_case.ingest.key])
         return rows.sort_by([(name, "ascending") for name in order])
 
 

@@ -13,7 +13,7 @@ import pandas as pd
 
 from include.modelling.estimators import Params
 from include.modelling.fit import fit
-from include.modelling.folds import time_folds
+from include.modelling.folds import group_folds, random_folds, time_folds
 from include.modelling.metrics import Judged, judged, metric_of
 from include.modelling.scoring import score_rows
 from include.modelling.training_set import TrainingSet, wide
@@ -50,7 +50,7 @@ class OutOfFold:
 def out_of_fold(
     use_case: UseCase, candidate: str, params: Params, training: TrainingSet
 ) -> OutOfFold:
-    """Fit a configuration on the rows before each fold, and score the fold."""
+    """Fit a configuration on the rows that each fold learns from, and score the fold."""
     metric, y = metric_of(use_case), training.train_y
     values, scores = [], []
     for learn, rows, _ in _folds(use_case, training):
@@ -83,11 +83,24 @@ def _folds(
     use_case: UseCase, training: TrainingSet
 ) -> Iterator[tuple[Positions, Judged, Positions]]:
     """Yield for each fold the positions it learns from, the rows it is judged on, and theirs."""
-    for learn, judge in time_folds(training.train_times, use_case.train.split.folds):
+    for learn, judge in folds_of(use_case, training):
         X = wide(training.train_X.iloc[judge])
         X.index = pd.Index(judge)  # so that rows which `judged` draws can be found again
         rows = judged(use_case, X, _at(training.train_y, judge))
         yield learn, rows, rows.X.index.to_numpy()
+
+
+def folds_of(use_case: UseCase, training: TrainingSet) -> list[tuple[Positions, Positions]]:
+    """Cut the training rows as `train.split` says: positions to learn from, and to judge on."""
+    split, classes = use_case.train.split, None
+    if training.train_times is not None:
+        return time_folds(training.train_times, split.folds)
+    if use_case.task == "classification":
+        classes = training.train_y
+    rows, seed = len(training.train_X), use_case.train.tuning.random_state
+    if split.group:
+        return group_folds(training.train_blocks, classes, split.folds, seed)
+    return random_folds(rows, classes, split.folds, seed)
 
 
 def _at(y: pd.Series[Any] | None, positions: Positions) -> pd.Series[Any] | None:

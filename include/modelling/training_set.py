@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,9 +18,10 @@ from include.lake.frames import to_pandas
 from include.lake.pins import pinned_versions
 from include.lake.schemas import PARTITION
 from include.lake.table import Input, Lake
-from include.modelling.blocks import Blocks, blocks_of, columns_of
+from include.modelling.blocks import Blocks, blocks_of, columns_of, grouped
 from include.modelling.label_coverage import label_coverage
 from include.modelling.labelled_rows import LABEL, LabelledRows
+from include.modelling.units import unit_numbers
 from include.use_cases.schema import UseCase
 
 _SHARE_OF_RANGE = 1e-6
@@ -27,18 +29,19 @@ _SHARE_OF_RANGE = 1e-6
 
 @dataclass(frozen=True, eq=False)
 class TrainingSet:
-    """Training rows in order of time, and the held-out last partitions.
+    """Training rows and held-out rows: the last partitions, or a share of all rows.
 
     Attributes
     ----------
     train_X : DataFrame
-        Features in order of time, at most `train.max_rows`, the newest; as `narrow` makes them.
+        Features in order of time, or without a time in a fixed order; at most `train.max_rows`, the
+        newest; as `narrow` makes them.
     holdout_X : DataFrame
         Features in order of time, all of the partitions, in the types of `build_features`.
     train_y, holdout_y : Series or None
         Labels on the same index; None for clustering.
-    train_times, holdout_times : Series
-        When each row was: `train.split.by`.
+    train_times, holdout_times : Series or None
+        When each row was; None in a split without time.
     train_blocks, holdout_blocks : ndarray of int
         Which rows are not independent of each other: see `deploy.resample_by`.
     partitions : list of str
@@ -46,17 +49,17 @@ class TrainingSet:
     learned_from : list of str
         The partitions of the training rows: the newest, until `train.max_rows` was full.
     holdout_partitions : list of str
-        Later than every training row.
+        Later than every training row. In a split without time, the newest of all partitions.
     inputs : list of Input
         Tables, their versions and ids that were read.
     """
 
     train_X: pd.DataFrame  # noqa: N815  scikit-learn's name
     train_y: pd.Series[Any] | None
-    train_times: pd.Series[Any]
+    train_times: pd.Series[Any] | None
     holdout_X: pd.DataFrame  # noqa: N815  as above
     holdout_y: pd.Series[Any] | None
-    holdout_times: pd.Series[Any]
+    holdout_times: pd.Series[Any] | None
     train_blocks: Blocks
     holdout_blocks: Blocks
     partitions: list[str]
@@ -121,19 +124,19 @@ def load_training_set(
         rows and labels have no key in common.
     """
     chosen = list(partitions or labelled_partitions(use_case, lake, as_of))
-    held_out = held_out or use_case.held_out
+    held_out = use_case.held_out if held_out is None else held_out
     needed = max(use_case.train.min_partitions, held_out + 1)
     if len(chosen) < needed:
         what = "partitions" if use_case.labels is None else "labelled partitions"
         raise DataContractError(
             f"{use_case.name}: training needs at least {needed} {what} up to {as_of} "
             f"(train.min_partitions, and one more than the {held_out} held out), got "
-            f"{len(chosen)}: {chosen}. "
-            "Wait for more to land, or choose a later as-of partition."
+            f"{len(chosen)}: {chosen}. Wait for more to land, choose a later as-of partition, or "
+            "split without time: train.split.by: random."
         )
     tables = LabelledRows.of(use_case, lake, versions or {})
-    train = tables.newest(chosen[:-held_out], use_case.train.max_rows)
-    holdout = tables.newest(chosen[-held_out:])
+    train = training_rows(tables, chosen, held_out)
+    holdout = holdout_rows(tables, chosen, held_out)
     for which, part in (("training", train), ("holdout", holdout)):
         if part.num_rows == 0:
             raise DataContractError(
@@ -143,16 +146,16 @@ def load_training_set(
     return TrainingSet(
         train_X=narrow(train, use_case),
         train_y=_label(train, use_case),
-        train_times=train[use_case.train.split.by].to_pandas(),
-        train_blocks=_blocks(train, use_case),
-        holdout_times=holdout[use_case.train.split.by].to_pandas(),
-        holdout_blocks=_blocks(holdout, use_case),
+        train_times=_times(train, use_case),
+        train_blocks=blocks_in(train, use_case),
+        holdout_times=_times(holdout, use_case),
+        holdout_blocks=blocks_in(holdout, use_case),
         # As wide as a request's features: what is judged here is what will answer.
         holdout_X=to_pandas(holdout.select(use_case.features.columns)),
         holdout_y=_label(holdout, use_case),
         partitions=chosen,
         learned_from=sorted(train[PARTITION].unique().to_pylist()),
-        holdout_partitions=chosen[-held_out:],
+        holdout_partitions=chosen[-max(held_out, 1) :],
         inputs=tables.inputs,
     )
 
@@ -172,6 +175,8 @@ def load_as_then(use_case: UseCase, lake: Lake, facts: Mapping[str, Any]) -> Tra
     """
     versions = pinned_versions(lake, facts["inputs"])
     held_out = len(facts.get("holdout_partitions") or [facts["partitions"][-1]])
+    if use_case.train.split.time is None:
+        held_out = 0
     return load_training_set(
         use_case, lake, facts["as_of"], versions, facts["partitions"], held_out
     )
@@ -203,8 +208,52 @@ def wide(X: pd.DataFrame) -> pd.DataFrame:
     return X.astype(dict.fromkeys(X.columns[X.dtypes == np.float32], "float64"))
 
 
-def _blocks(rows: pa.Table, use_case: UseCase) -> Blocks:
-    by, unit = use_case.train.split.by, use_case.deploy.resample_by
+def training_rows(tables: LabelledRows, partitions: Sequence[str], held_out: int) -> pa.Table:
+    """Read what a model learns from: at most ``train.max_rows`` rows, the newest.
+
+    Parameters
+    ----------
+    tables : LabelledRows
+        Where from.
+    partitions : sequence of str
+        All of a training, sorted.
+    held_out : int
+        How many of these, the last, are held out whole; 0 in a split without time.
+    """
+    most = tables.use_case.train.max_rows
+    if tables.use_case.train.split.time is not None:
+        return tables.newest(partitions[:-held_out], most)
+    train = _share(tables, partitions, held_out=False)
+    return train.slice(max(0, train.num_rows - most))
+
+
+def holdout_rows(tables: LabelledRows, partitions: Sequence[str], held_out: int) -> pa.Table:
+    """Read what a model is judged on; parameters as for `training_rows`."""
+    if tables.use_case.train.split.time is not None:
+        return tables.newest(partitions[-held_out:])
+    return _share(tables, partitions, held_out=True)
+
+
+def _share(tables: LabelledRows, partitions: Sequence[str], *, held_out: bool) -> pa.Table:
+    """Read the rows of a split without time that are held out, or the others."""
+    use_case = tables.use_case
+    split, most = use_case.train.split, use_case.train.max_rows
+    rows = tables.newest(partitions, math.ceil(most / (1 - split.holdout)))
+    unit = [split.group] if split.group else use_case.ingest.key
+    held = unit_numbers(rows, unit, "holdout") < split.holdout
+    return rows.filter(pa.array(held if held_out else ~held))
+
+
+def _times(rows: pa.Table, use_case: UseCase) -> pd.Series[Any] | None:
+    by = use_case.train.split.time
+    return None if by is None else rows[by].to_pandas()
+
+
+def blocks_in(rows: pa.Table, use_case: UseCase) -> Blocks:
+    """Return the independent unit of each row, see `deploy.resample_by`."""
+    by, unit = use_case.train.split.time, use_case.resample_by
+    if unit == "rows":
+        return grouped(np.arange(rows.num_rows))
     return blocks_of(unit, rows.select(columns_of(unit, by)).to_pandas(), by)
 
 

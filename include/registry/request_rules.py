@@ -147,11 +147,7 @@ def rules_of(
     dict of str to Rule
         For each request column and each key column.
     """
-    names_row = {
-        *use_case.ingest.key,
-        use_case.ingest.partition.column,
-        use_case.train.split.by,
-    }
+    names_row = {*use_case.ingest.key, *use_case.times}
     columns = dict.fromkeys([*request_columns, *use_case.ingest.key])
     return {name: _rule(name, use_case, seen.get(name), name in names_row) for name in columns}
 

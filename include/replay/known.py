@@ -72,6 +72,11 @@ class History:
                 f"label delay: must be at least 0 partitions, got {self.label_delay}. Give the "
                 "number of partitions after which outcomes land."
             )
+        if self.use_case.train.split.time is None:
+            raise ConfigError(
+                f"{self.use_case.name}: a replay needs rows in order of time, but train.split.by "
+                f"is {self.use_case.train.split.by!r}. Split by a time column to replay."
+            )
 
     @cached_property
     def partitions(self) -> list[str]:
@@ -106,7 +111,7 @@ class History:
             rows = self.tables.newest([partition])
             X = to_pandas(rows.select(use_case.features.columns))
             y = None if use_case.labels is None else rows[LABEL].to_pandas()
-            names = columns_of(use_case.deploy.resample_by, use_case.train.split.by)
+            names = columns_of(use_case.resample_by, use_case.train.split.time)
             units = rows.select(names).to_pandas()
             self._outcomes[partition] = PartitionOutcomes(judged(use_case, X, y), units)
         return self._outcomes[partition]

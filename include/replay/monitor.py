@@ -87,7 +87,7 @@ class ReplayMonitor:
     def _outcomes(self, model: Learned, known: Known, partitions: Sequence[str]) -> Outcomes:
         """Take the newest partitions, until there are enough independent units."""
         use_case, count = self.use_case, 1
-        unit, by = use_case.deploy.resample_by, use_case.train.split.by
+        unit, by = use_case.resample_by, use_case.train.split.time
 
         def blocks() -> Blocks:
             units = [known.outcomes(key).units for key in partitions[-count:]]

@@ -56,7 +56,7 @@ def _features(use_case: UseCase) -> Iterator[str]:
     yield from repeated("features.numeric and features.categorical", features.columns)
     if not features.columns:
         yield "features needs at least one numeric or categorical column."
-    kept = {*use_case.ingest.key, use_case.ingest.partition.column, use_case.train.split.by}
+    kept = {*use_case.ingest.key, *use_case.times}
     for name in features.columns:
         same_type = name in features.categorical and use_case.ingest.columns.get(name) == "string"
         if name in kept and not same_type:
@@ -80,9 +80,17 @@ def _train(use_case: UseCase) -> Iterator[str]:
 
 
 def _deploy_and_retrain(use_case: UseCase) -> Iterator[str]:
-    unit = use_case.deploy.resample_by
-    units = {"day", "rows", *use_case.ingest.key, *use_case.features.categorical}
-    if unit not in units:
+    split, unit = use_case.train.split, use_case.resample_by
+    named = {*use_case.ingest.key, *use_case.features.categorical}
+    units = {"rows", *named} | ({"day"} if split.time else set())
+    if split.group is not None:
+        yield from unknown("train.split.by 'group:'", [split.group], named)
+        if unit != split.group:
+            yield (
+                f"deploy.resample_by must be {split.group!r}, by which train.split groups the "
+                f"rows, got {unit!r}. Remove it."
+            )
+    elif unit not in units:
         yield (
             "deploy.resample_by must be 'day', 'rows', or a column of ingest.key or "
             f"features.categorical (one of {sorted(units)}), got {unit!r}. Choose one of these."

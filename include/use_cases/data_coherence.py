@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from include.use_cases.naming import repeated, unknown
 from include.use_cases.sections.labels import RULE
+from include.use_cases.sections.training import GROUP, RANDOM
 from include.use_cases.sections.values import TIMES
 
 if TYPE_CHECKING:
@@ -36,10 +37,13 @@ def _ingest(use_case: UseCase) -> Iterator[str]:
                 "ingest.corrections.by must be 'landed', a number, or a timestamp or date column, "
                 f"got {by!r} of type {columns[by]}. Name another column, or remove the key."
             )
+    split = use_case.train.split
     for where, name in (
         ("ingest.partition.column", ingest.partition.column),
-        ("train.split.by", use_case.train.split.by),
+        (f"train.split.by (besides '{RANDOM}' and '{GROUP}<column>')", split.time),
     ):
+        if name is None:
+            continue
         yield from unknown(where, [name], columns)
         if columns.get(name, "timestamp") not in TIMES:
             yield (
@@ -111,7 +115,7 @@ def _as_of(use_case: UseCase, reference: Reference, where: str) -> Iterator[str]
             "another column, or remove it."
         )
     if use_case.time_input is None:
-        times = sorted({use_case.train.split.by, use_case.ingest.partition.column})
+        times = sorted(use_case.times) or "a timestamp column of train.split.by"
         yield (
             f"{where} needs the time of each row, in a request too: one of {times} must be among "
             "features.inputs. Add it there."

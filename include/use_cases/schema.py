@@ -99,13 +99,26 @@ class UseCase(Strict):
     @property
     def time_input(self) -> str | None:
         """The input that says when a row was: it is joined with references as they were then."""
-        times = (self.train.split.by, self.ingest.partition.column)
-        return next((name for name in times if name in self.features.inputs), None)
+        return next((name for name in self.times if name in self.features.inputs), None)
+
+    @property
+    def times(self) -> list[str]:
+        """The columns that say when a row was: what splits, and what partitions; may be none."""
+        named = (self.train.split.time, self.ingest.partition.column)
+        return list(dict.fromkeys(name for name in named if name is not None))
+
+    @property
+    def resample_by(self) -> str:
+        """What makes rows depend on each other: `deploy.resample_by`, or what follows of it."""
+        split = self.train.split
+        return self.deploy.resample_by or ("day" if split.time else split.group or "rows")
 
     @property
     def held_out(self) -> int:
-        """How many partitions are held out: enough for the gate to have independent days."""
-        daily = self.ingest.partition.grain == "day" and self.deploy.resample_by == "day"
+        """How many partitions are held out whole: so that the gate has independent days."""
+        if self.train.split.time is None:
+            return 0  # of each partition a share is held out
+        daily = self.ingest.partition.grain == "day" and self.resample_by == "day"
         return HELD_OUT_DAYS if daily else 1
 
     @property

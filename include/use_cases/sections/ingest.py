@@ -12,9 +12,14 @@ from include.use_cases.sections.values import TIMES, Columns, ColumnType, Cron, 
 
 
 class Partition(Strict):
-    """How rows are put into partitions: by the UTC month or day of one timestamp column."""
+    """How rows are put into partitions: by the UTC month or day of a time column, or as landed."""
 
-    column: str
+    column: str | None = Field(
+        default=None,
+        description="The timestamp or date that a row belongs to. Without it rows have no time: "
+        "what lands in the folder of a month or day is that partition, such as a snapshot of all "
+        "customers.",
+    )
     grain: Grain = "month"
 
 

@@ -37,11 +37,11 @@ class Deploy(Strict):
         description="A fresher model may cost up to this: it must surely lose less.",
     )
     confidence: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
-    resample_by: str = Field(
-        default="day",
+    resample_by: str | None = Field(
+        default=None,
         description="Rows that share it are not independent: 'day' (the UTC day of "
         "train.split.by), a column of ingest.key or features.categorical such as a customer, or "
-        "'rows'.",
+        "'rows'. By default 'day' in a split by time, else the group of train.split.by or 'rows'.",
     )
     origins: Annotated[int, Field(ge=2, le=10)] = Field(
         default=3,

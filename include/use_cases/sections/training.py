@@ -9,13 +9,33 @@ from pydantic import Field
 from include.use_cases.base import Strict
 from include.use_cases.spaces import Candidate
 
+RANDOM, GROUP = "random", "group:"
+
 
 class Split(Strict):
-    """How rows are split: the newest labelled rows are held out, the others give folds."""
+    """How rows are split: some labelled rows are held out, the others give folds."""
 
-    by: str = Field(description="The timestamp column that orders rows.")
-    holdout: Literal["last_partition"] = "last_partition"
+    by: str = Field(
+        description="A timestamp or date column: the newest partitions are held out, and each fold "
+        "is judged by what was before it. Or 'random', for rows that have no time. Or "
+        "'group:<column>', where rows that share it, such as a customer, stay together."
+    )
+    holdout: Annotated[float, Field(ge=0.05, le=0.5)] = Field(
+        default=0.2,
+        description="Not for a split by time: the share that is held out. The same rows or groups "
+        "in each training, so that no model is judged on what an earlier one has learned.",
+    )
     folds: Annotated[int, Field(ge=2, le=10)] = 3
+
+    @property
+    def time(self) -> str | None:
+        """The time column that orders rows; None where they are split at random or by group."""
+        return None if self.by == RANDOM or self.group else self.by
+
+    @property
+    def group(self) -> str | None:
+        """The column whose rows stay together."""
+        return self.by.removeprefix(GROUP) if self.by.startswith(GROUP) else None
 
 
 class Tuning(Strict):
@@ -45,11 +65,11 @@ class Train(Strict):
         "best is kept."
     )
     tuning: Tuning = Tuning()
-    min_partitions: Annotated[int, Field(ge=2)] = Field(
-        default=2,
-        description="Labelled partitions needed before a first training. Held out are the last "
-        "one, or the last ten days where partitions are days and deploy.resample_by is 'day': then "
-        "a first training needs eleven.",
+    min_partitions: Annotated[int, Field(ge=1)] = Field(
+        default=1,
+        description="Labelled partitions needed before a first training. A split by time holds "
+        "out the last one, and so needs two; or the last ten days where partitions are days and "
+        "deploy.resample_by is 'day': then it needs eleven.",
     )
     max_rows: Annotated[int, Field(ge=1000)] = Field(
         default=200_000, description="At most so many training rows, the newest first."
