@@ -9,7 +9,7 @@ CHECK_PYTHON = $(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(v < (3, 
 CODE := include plugins dags scripts tests benchmarks
 
 .DEFAULT_GOAL := help
-.PHONY: help venv install up down status outdated logs demo lineage reproduce replay cluster-install secrets \
+.PHONY: help venv install up down status validate explain experiment outdated logs demo lineage reproduce replay cluster-install secrets \
   cluster-up cluster-down cluster-status test test-faults test-cluster check lint bench bench-decisions bench-memory lock \
   audit licences sbom schema clean
 .DELETE_ON_ERROR:
@@ -42,6 +42,15 @@ down: venv  ## Stop them, and whatever a crash left behind
 
 status: venv  ## Say how each part is (exit code 1 when not all are healthy)
 	@$(BIN)/python -m scripts.stack status
+
+validate: venv  ## Check use cases and landed files without Airflow (USE_CASE=customers, DATA=folder, ALL=1)
+	@$(BIN)/python -m scripts.validate $(if $(USE_CASE),--use-case "$(USE_CASE)") $(if $(DATA),--data "$(DATA)") $(if $(ALL),--all)
+
+explain: venv  ## Print the effective configuration of USE_CASE=flight_delays, and where each value comes from
+	@$(BIN)/python -m scripts.explain "$(USE_CASE)"
+
+experiment: venv  ## Tune and judge USE_CASE=flight_delays in this terminal (SET="train.tuning.trials=5 train.max_rows=20000")
+	@$(BIN)/python -m scripts.experiment "$(USE_CASE)" $(foreach change,$(SET),--set "$(change)")
 
 outdated: venv  ## List what another definition than today's has made, and how to rebuild it
 	@$(BIN)/python -m scripts.outdated

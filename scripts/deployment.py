@@ -11,6 +11,7 @@ from include.lake.table import Lake
 from include.registry.client import Registry
 from include.registry.ledger import Ledger
 from include.settings import Settings
+from include.tracking_server.users import SERVING
 from scripts.stack.settings import StackSettings
 from scripts.stack.stack import Stack
 
@@ -22,10 +23,16 @@ class Deployment:
     settings: Settings
 
     @classmethod
-    def of_environment(cls) -> Deployment:
-        """Find it: where `MLFLOW_TRACKING_URI` is set, what the environment names."""
+    def of_environment(cls, user: str = SERVING) -> Deployment:
+        """Find it: where `MLFLOW_TRACKING_URI` is set, what the environment names.
+
+        Parameters
+        ----------
+        user : str
+            Who logs in at this machine's MLflow; by default the user that may only read.
+        """
         if not os.environ.get("MLFLOW_TRACKING_URI"):
-            os.environ.update(Stack(StackSettings.from_env(), say=print).environment())
+            os.environ.update(Stack(StackSettings.from_env(), say=print).environment(user))
         # A server that is down is told at once, not after the minutes of MLflow's own retries.
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
         return cls(Settings.from_env())

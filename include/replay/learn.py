@@ -7,24 +7,18 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 from sklearn.pipeline import Pipeline
 
-from include.errors import DataContractError
-from include.modelling.choice import choose
-from include.modelling.estimators import Params, dummy, linear
+from include.modelling.estimators import Params
 from include.modelling.fit import fit
-from include.modelling.metrics import evaluate, metric_of
-from include.modelling.out_of_fold import judged_rows, out_of_fold
+from include.modelling.metrics import metric_of
 from include.modelling.scoring import score_rows
-from include.modelling.search import Trial, TrialDone, search
-from include.modelling.training_set import TrainingSet, wide
+from include.modelling.training_set import TrainingSet
+from include.modelling.tuning import fit_and_compare, tune
 from include.modelling.uncertainty import Estimate, estimate
 from include.replay.known import Known
 from include.use_cases.schema import UseCase
-
-Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,18 +86,10 @@ def learn(known: Known, training: TrainingSet) -> Learned:
         No trial completed, or a metric is not defined on the holdout.
     """
     use_case = known.history.use_case
-    candidate, params = _configuration(use_case, training)
-    X, y = training.train_X, training.train_y
-    evaluated = fit(use_case, candidate, params, X, y)
-    models = {
-        "model": evaluated,
-        "dummy": dummy(use_case).fit(wide(X), y),
-        "linear": linear(use_case).fit(wide(X), y),
-    }
-    values = {
-        name: evaluate(use_case, model, training.holdout_X, training.holdout_y)
-        for name, model in models.items()
-    }
+    chosen = tune(use_case, training).trial
+    candidate, params = chosen.candidate, chosen.params
+    compared = fit_and_compare(use_case, candidate, params, training)
+    evaluated = compared.estimator
 
     def serve() -> Pipeline:
         if not use_case.deploy.refit:
@@ -117,7 +103,7 @@ def learn(known: Known, training: TrainingSet) -> Learned:
         params=params,
         evaluated=evaluated,
         serve=serve,
-        values=values,
+        values=compared.values,
         holdout_X=training.holdout_X,
         partitions=training.partitions,
         holdout_estimate=_holdout_estimate(use_case, evaluated, training),
@@ -135,28 +121,3 @@ def _holdout_estimate(
     truth = training.holdout_y.to_numpy(dtype=np.float64)
     score = score_rows(evaluated, training.holdout_X, use_case)
     return estimate(metric_of(use_case), truth, score, training.holdout_blocks)
-
-
-def _configuration(use_case: UseCase, training: TrainingSet) -> tuple[str, Params]:
-    scores: dict[tuple[str, int], Floats] = {}
-
-    def run(trial: Trial) -> TrialDone:
-        found = out_of_fold(use_case, trial.candidate, trial.params, training)
-        scores[trial.candidate, trial.number] = found.scores
-        return TrialDone(trial.candidate, trial.number, trial.params, found.mean)
-
-    done = [one for one in search(use_case, run) if one.value is not None]
-    if not done:
-        raise DataContractError(
-            f"{use_case.name}: a trial must have completed, none has: {use_case.train.metric} was "
-            "not defined on the folds. Replay a longer history."
-        )
-    truth, positions = judged_rows(use_case, training)
-    chosen = choose(
-        use_case,
-        done,
-        lambda trial: scores[trial.candidate, trial.number],
-        truth,
-        training.train_blocks[positions],
-    ).trial
-    return chosen.candidate, chosen.params

@@ -8,19 +8,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from include.due.mixed import named_in_tags
 from include.errors import DataContractError
 from include.lake.table import Lake
 from include.modelling.choice import Choice, choose
-from include.modelling.estimators import Params, dummy, linear
-from include.modelling.fit import fit, threads
-from include.modelling.metrics import by_slice, evaluate, judged, metric_of
+from include.modelling.estimators import Params
+from include.modelling.metrics import by_slice, judged, metric_of
 from include.modelling.out_of_fold import judged_rows
 from include.modelling.scoring import score_rows
 from include.modelling.search import TrialDone, planned
-from include.modelling.training_set import TrainingSet, wide
+from include.modelling.training_set import TrainingSet
+from include.modelling.tuning import fit_and_compare
 from include.modelling.uncertainty import estimate
 from include.provenance import environment
 from include.registry.client import Registry
@@ -113,18 +112,8 @@ def finish(
     training = load_pinned(use_case, prepared, lake, kept_in)
     choice = _choose(use_case, completed, training, kept_in and kept_in / prepared.run_id)
     candidate, params = choice.trial.candidate, choice.trial.params
-    X, y = wide(training.train_X), training.train_y
-    estimator = fit(use_case, candidate, params, X, y)
-    with threadpool_limits(threads()):
-        models = {
-            "model": estimator,
-            "dummy": dummy(use_case).fit(X, y),
-            "linear": linear(use_case).fit(X, y),
-        }
-        values = {
-            name: evaluate(use_case, model, training.holdout_X, training.holdout_y)
-            for name, model in models.items()
-        }
+    compared = fit_and_compare(use_case, candidate, params, training)
+    estimator, values = compared.estimator, compared.values
     facts = _facts(use_case, prepared, choice, values)
     facts["holdout_rows"] = len(training.holdout_X)
     facts["learned_from"] = training.learned_from

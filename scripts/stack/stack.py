@@ -138,14 +138,14 @@ class Stack:
             raise ServiceUnavailable(words) from error
         return str(response.json()["access_token"])
 
-    def environment(self) -> dict[str, str]:
+    def environment(self, user: str = SERVING) -> dict[str, str]:
         """Return the environment in which scripts and the library find this stack.
 
-        Once it was up, that includes a login at MLflow that may read.
+        Once it was up, that includes a login at MLflow, by default of the user that may only read.
         """
         found = base_environment(self.settings)
-        if secret_files.mlflow_password_file(self._wanted, SERVING).exists():
-            found |= mlflow_login(self.settings)
+        if secret_files.mlflow_password_file(self._wanted, user).exists():
+            found |= mlflow_login(self.settings, user)
         return found
 
     def memory_bytes(self) -> int:
