@@ -61,12 +61,18 @@ class Stage:
 
 _FILES = (
     "include.ingest_label.cells",
+    "include.ingest_label.checks",
+    "include.ingest_label.compressed",
+    "include.ingest_label.delimited",
     "include.ingest_label.files",
     "include.ingest_label.gathering",
     "include.ingest_label.ingest",
     "include.ingest_label.intake",
     "include.ingest_label.inventory",
+    "include.ingest_label.json_lines",
     "include.ingest_label.landed",
+    "include.ingest_label.parquet_files",
+    "include.ingest_label.written_cells",
     "include.lake.corrections",
 )
 _JUDGED = (
@@ -191,7 +197,9 @@ _DECLARED = (
             "include.modelling.rounds",
             "include.modelling.search",
             "include.modelling.training_set",
+            "include.modelling.tuning",
             "include.modelling.uncertainty",
+            "include.modelling.units",
             "include.train_tune.finish",
             "include.train_tune.prepare",
             "include.train_tune.trial",

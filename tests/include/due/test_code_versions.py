@@ -27,6 +27,8 @@ RECORDED = Path(__file__).with_name("code_versions.json")
 COMMAND = "python -m tests.include.due.test_code_versions"
 NOT_COMPUTING = {
     "include.drift_monitor.report",  # what a person looks at
+    "include.ingest_label.advice",  # what messages suggest
+    "include.ingest_label.source",  # what messages name
     "include.ingest_label.bucket",  # where files are, not what they hold
     "include.ingest_label.folder",
     "include.ingest_label.landing",
