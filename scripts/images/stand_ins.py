@@ -40,8 +40,9 @@ def named() -> dict[str, str]:
 
 
 def images(say: Callable[[str], None] = print) -> dict[str, str]:
-    """Return an image for each variable: the one that is named, or where it is not to be had, a
-    stand-in, which is made when it is missing.
+    """Return the image that is named for each variable, or a stand-in for it.
+
+    A stand-in is used where the image cannot be pulled; it is made when it is missing.
 
     Raises
     ------
