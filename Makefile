@@ -10,7 +10,7 @@ CODE := include plugins dags scripts tests benchmarks
 
 .DEFAULT_GOAL := help
 .PHONY: help venv install up down status outdated logs demo lineage reproduce replay cluster-install secrets \
-  cluster-up cluster-down cluster-status test test-faults test-cluster check lint bench bench-decisions bench-memory lock \
+  cluster-up cluster-down cluster-status image test test-faults test-cluster test-compose check lint bench bench-decisions bench-memory lock \
   audit licences sbom schema clean
 .DELETE_ON_ERROR:
 
@@ -76,8 +76,11 @@ cluster-down: venv  ## Stop it
 cluster-status: venv  ## Say how each part of it is (exit code 1 when not all are healthy)
 	@$(BIN)/python -m scripts.cluster status
 
+image: venv  ## Build the image of docker-compose.yaml, and stand-ins for images that cannot be pulled
+	@$(BIN)/python -m scripts.images
+
 check: lint  ## Lint, types, architecture and the fast tests: before each commit
-	$(BIN)/python -m pytest -q -m "not end_to_end and not cluster" --ignore tests/dags
+	$(BIN)/python -m pytest -q -m "not end_to_end and not cluster and not compose" --ignore tests/dags
 
 lint: venv  ## Lint, format, types and architecture, without tests
 	@! git grep -nE '^(<<<<<<<|>>>>>>>) ' || { echo 'A merge was not finished.'; exit 1; }
@@ -86,12 +89,15 @@ lint: venv  ## Lint, format, types and architecture, without tests
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-test: venv  ## Every test but the cluster's: unit, Dags, and the real stack end to end
-	$(BIN)/python -m pytest -m "not cluster"
+test: venv  ## Every test but the cluster's and docker-compose's: unit, Dags, and the real stack end to end
+	$(BIN)/python -m pytest -m "not cluster and not compose"
 
 test-cluster: venv  ## The wheel on a cluster of plain processes, compared with the embedded one (minutes)
 	@$(BIN)/python -m scripts.cluster.install
 	$(BIN)/python -m pytest -m cluster tests/cluster
+
+test-compose: image  ## docker-compose.yaml with a Docker engine: the wheel turns, its restrictions hold (minutes)
+	$(BIN)/python -m pytest -s -m compose tests/compose
 
 test-faults: venv  ## The faults alone: killed parts, damaged files, requests without a login (minutes)
 	$(BIN)/python -m pytest tests/faults

@@ -10,7 +10,8 @@ RUN groupadd --gid 999 postgres && useradd --uid 999 --gid 999 --home-dir /var/l
  && apt-get update \
  && apt-get install -y --no-install-recommends postgresql-15 \
  && rm -rf /var/lib/apt/lists/* \
- && install -d -o postgres -g postgres -m 0700 /var/lib/postgresql/data
+ && install -d -o postgres -g postgres -m 0700 /var/lib/postgresql/data \
+ && install -d -o postgres -g postgres -m 3777 /run/postgresql
 COPY postgres-entrypoint.sh /usr/local/bin/
 ENV PGDATA=/var/lib/postgresql/data PATH=/usr/lib/postgresql/15/bin:$PATH
 ENTRYPOINT ["sh", "/usr/local/bin/postgres-entrypoint.sh"]

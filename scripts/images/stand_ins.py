@@ -42,7 +42,7 @@ def named() -> dict[str, str]:
 def images(say: Callable[[str], None] = print) -> dict[str, str]:
     """Return the image that is named for each variable, or a stand-in for it.
 
-    A stand-in is used where the image cannot be pulled; it is made when it is missing.
+    A stand-in is used where the image cannot be pulled. Docker's cache spares what is unchanged.
 
     Raises
     ------
@@ -61,8 +61,6 @@ def images(say: Callable[[str], None] = print) -> dict[str, str]:
 
 def _stand_in(recipe: str, say: Callable[[str], None]) -> str:
     image = f"flywheel-{recipe}:{RELEASE}"
-    if docker.present(image):
-        return image
     if not docker.present(DEBIAN):
         _debian(say)
     arguments = {"DEBIAN_IMAGE": DEBIAN}
