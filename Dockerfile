@@ -26,12 +26,15 @@ RUN --mount=type=secret,id=certificates \
  && /build/uv/bin/uv pip sync --no-cache --link-mode copy --require-hashes \
       --python /opt/flywheel/.venv/bin/python requirements.txt
 # What only development needs goes: requirements.in names it below the line "# Development". `uv pip check` stops
-# the build when something that stays needs one of them. So do the packages' own tests (100 MB).
+# the build when something that stays needs one of them. So do the tests of the large packages (100 MB);
+# not of all: to some, such as Evidently, `tests` is a part of what they do.
 RUN awk '/^# Development/ {below = 1} below && /^[a-z]/ {sub(/[^a-z0-9-].*/, ""); print}' requirements.in > development.txt \
  && test -s development.txt \
  && /build/uv/bin/uv pip uninstall --python /opt/flywheel/.venv/bin/python -r development.txt \
  && /build/uv/bin/uv pip check --python /opt/flywheel/.venv/bin/python \
- && find /opt/flywheel/.venv/lib/python3*/site-packages -type d -path '*/tests' -prune -exec rm -r {} + \
+ && for each in matplotlib numpy pandas pyarrow scipy sklearn statsmodels; do \
+      find /opt/flywheel/.venv/lib/python3*/site-packages/"$each" -type d -name tests -prune -exec rm -r {} +; \
+    done \
  && /opt/flywheel/.venv/bin/python -m compileall -q -j 0 -x '/plotly/(validators|graph_objs)/' \
       /opt/flywheel/.venv/lib
 
