@@ -1,15 +1,19 @@
+import json
 import ssl
 import subprocess
 import threading
+import time
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import httpx
+import psutil
 import pytest
 
 from include.serving.protocol import MAX_BODY_BYTES
 from scripts.cluster import balancer, services
 from scripts.cluster.settings import ClusterSettings
+from scripts.stack import processes
 from tests.support.certificates import self_made
 from tests.support.clusters import folder_for_all_users
 from tests.support.waiting import until
@@ -50,7 +54,7 @@ def free_address():
 
 @contextmanager
 def nginx(replicas, tls=None):
-    """Run a real nginx in front of two stand-ins; give its plain address."""
+    """Run a real nginx in front of two stand-ins; give its plain address and its process."""
     try:
         program = services.tool("nginx")
     except services.ConfigError:
@@ -70,10 +74,11 @@ def nginx(replicas, tls=None):
         text = balancer.configuration([listen], addresses, folder, tls)
         services.write_owned(folder / "nginx.conf", text, "balancer")
         command = (program, "-c", str(folder / "nginx.conf"))
-        process = subprocess.Popen(services.as_account("balancer", command))
+        command = services.as_account("balancer", command)
+        process = subprocess.Popen(command, start_new_session=True)
         try:
             assert until(answers), process.poll()
-            yield f"http://{listen}"
+            yield f"http://{listen}", process
         finally:
             process.terminate()
             process.wait(timeout=10)
@@ -81,7 +86,7 @@ def nginx(replicas, tls=None):
 
 @pytest.fixture
 def url(replicas):
-    with nginx(replicas) as address:
+    with nginx(replicas) as (address, _):
         yield address
 
 
@@ -108,6 +113,22 @@ def test_the_largest_body_that_serving_takes_passes(url, replicas):
 
     assert ask(url, body).status_code == 200
     assert body in [*replicas[0].bodies, *replicas[1].bodies]
+
+
+def test_nginx_is_stopped_after_its_keeper_is_gone(replicas, tmp_path):
+    """It writes its title over its environment, and with it over the mark of its home."""
+    started_at = time.time()
+    with nginx(replicas) as (_, process):
+        record = {"phase": "running", "pid": process.pid, "started_at": started_at}
+        (tmp_path / "run").mkdir()
+        (tmp_path / "run" / "balancer.json").write_text(json.dumps(record))
+        family = {process.pid, *(child.pid for child in psutil.Process(process.pid).children())}
+        assert len(family) == 2
+        assert {each.pid for each in processes.of_home(tmp_path)} == family
+
+        processes.sweep(tmp_path, grace_s=10)
+        assert process.wait(timeout=10) == 0
+        assert not [pid for pid in family if psutil.pid_exists(pid)]
 
 
 @pytest.fixture
