@@ -1,23 +1,42 @@
 # One image for Airflow, MLflow and serving: `docker-compose.yaml` starts a role of it in each container.
 #
+#   make image
+#
+# is this, where python:3.11-slim can be pulled (with Docker before 23: DOCKER_BUILDKIT=1 docker build ...):
+#
 #   docker build --build-arg CODE_VERSION=$(git rev-parse --short=12 HEAD) -t flywheel:local .
 #
-# Where python:3.11-slim cannot be pulled, name another image that has Python 3.11: --build-arg PYTHON_IMAGE=...
+# Behind a proxy with certificates of its own: --secret id=certificates,src=FILE. No layer keeps the file.
 
 ARG PYTHON_IMAGE=python:3.11-slim
 
 FROM ${PYTHON_IMAGE} AS packages
 WORKDIR /build
-COPY requirements.txt ./
+COPY requirements.txt requirements.in ./
 SHELL ["/bin/sh", "-euc"]
 # As in the Makefile: uv stands in the lock itself; pip installs that block alone, hashes checked, and uv the rest.
-RUN python3 -m venv /build/uv \
+RUN --mount=type=secret,id=certificates \
+    if [ -f /run/secrets/certificates ]; then \
+      export PIP_CERT=/run/secrets/certificates SSL_CERT_FILE=/run/secrets/certificates; \
+    fi \
+ && python3 -m venv /build/uv \
  && awk '/^[^ #]/ {inside = /^uv==/} inside && !/^ *#/' requirements.txt > uv.txt \
  && /build/uv/bin/pip install --no-cache-dir --no-deps --require-hashes -r uv.txt \
- && python3 -m venv --copies /opt/flywheel/.venv \
- && /build/uv/bin/uv pip sync --no-cache --compile-bytecode --require-hashes \
-      --python /opt/flywheel/.venv/bin/python requirements.txt \
- && rm -rf /opt/flywheel/.venv/bin/pip* /opt/flywheel/.venv/lib/python3*/site-packages/pip
+ && python3 -m venv --copies --without-pip /opt/flywheel/.venv \
+ && /build/uv/bin/uv pip sync --no-cache --link-mode copy --require-hashes \
+      --python /opt/flywheel/.venv/bin/python requirements.txt
+# What only development needs goes: requirements.in names it below the line "# Development". `uv pip check` stops
+# the build when something that stays needs one of them. So do the tests of the large packages (100 MB);
+# not of all: to some, such as Evidently, `tests` is a part of what they do.
+RUN awk '/^# Development/ {below = 1} below && /^[a-z]/ {sub(/[^a-z0-9-].*/, ""); print}' requirements.in > development.txt \
+ && test -s development.txt \
+ && /build/uv/bin/uv pip uninstall --python /opt/flywheel/.venv/bin/python -r development.txt \
+ && /build/uv/bin/uv pip check --python /opt/flywheel/.venv/bin/python \
+ && for each in matplotlib numpy pandas pyarrow scipy sklearn statsmodels; do \
+      find /opt/flywheel/.venv/lib/python3*/site-packages/"$each" -type d -name tests -prune -exec rm -r {} +; \
+    done \
+ && /opt/flywheel/.venv/bin/python -m compileall -q -j 0 -x '/plotly/(validators|graph_objs)/' \
+      /opt/flywheel/.venv/lib
 
 FROM ${PYTHON_IMAGE}
 # 10001: no user of a host's own. The group is root's, as platforms that choose the user themselves expect.

@@ -9,9 +9,8 @@ CHECK_PYTHON = $(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(v < (3, 
 CODE := include plugins dags scripts tests benchmarks
 
 .DEFAULT_GOAL := help
-.PHONY: help venv install up down status validate explain experiment outdated logs demo lineage reproduce replay cluster-install secrets \
-  cluster-up cluster-down cluster-status test test-faults test-cluster check lint bench bench-decisions bench-memory lock \
-  audit licences sbom schema clean
+# Every target here is a command, and no file.
+.PHONY: $(shell grep -oE '^[a-z-]+:' $(firstword $(MAKEFILE_LIST)) | tr -d :)
 .DELETE_ON_ERROR:
 
 help:  ## Show this list
@@ -85,8 +84,11 @@ cluster-down: venv  ## Stop it
 cluster-status: venv  ## Say how each part of it is (exit code 1 when not all are healthy)
 	@$(BIN)/python -m scripts.cluster status
 
+image: venv  ## Build the image of docker-compose.yaml, and stand-ins for images that cannot be pulled
+	@$(BIN)/python -m scripts.images
+
 check: lint  ## Lint, types, architecture and the fast tests: before each commit
-	$(BIN)/python -m pytest -q -m "not end_to_end and not cluster" --ignore tests/dags
+	$(BIN)/python -m pytest -q -m "not end_to_end and not cluster and not compose" --ignore tests/dags
 
 lint: venv  ## Lint, format, types and architecture, without tests
 	@! git grep -nE '^(<<<<<<<|>>>>>>>) ' || { echo 'A merge was not finished.'; exit 1; }
@@ -95,12 +97,15 @@ lint: venv  ## Lint, format, types and architecture, without tests
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-test: venv  ## Every test but the cluster's: unit, Dags, and the real stack end to end
-	$(BIN)/python -m pytest -m "not cluster"
+test: venv  ## Every test but the cluster's and docker-compose's: unit, Dags, and the real stack end to end
+	$(BIN)/python -m pytest -m "not cluster and not compose"
 
 test-cluster: venv  ## The wheel on a cluster of plain processes, compared with the embedded one (minutes)
 	@$(BIN)/python -m scripts.cluster.install
 	$(BIN)/python -m pytest -m cluster tests/cluster
+
+test-compose: image  ## docker-compose.yaml with a Docker engine: the wheel turns, its restrictions hold (minutes)
+	$(BIN)/python -m pytest -s -m compose tests/compose
 
 test-faults: venv  ## The faults alone: killed parts, damaged files, requests without a login (minutes)
 	$(BIN)/python -m pytest tests/faults

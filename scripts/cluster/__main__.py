@@ -57,7 +57,7 @@ def _print_addresses(settings: ClusterSettings) -> None:
     for name, url in (
         ("Airflow", settings.airflow_url),
         ("MLflow", settings.tracking_uri),
-        ("serving", settings.serving_url),
+        ("serving", settings.public_serving_url),
     ):
         print(f"  {name:<14} {url}")
     variable = ClusterSettings.variable(f"{secret_files.ADMIN}_password")

@@ -40,6 +40,7 @@ NEEDS: dict[str, tuple[str, ...]] = {
         "mlflow_pipeline_password", "mlflow_serving_password", *S3,
     ),
     "serving": ("mlflow_serving_password", *S3),
+    "flower": ("redis_password", "flower_password"),
 }  # fmt: skip
 """The secrets of each role. A role is what a part does: there are several workers of one role."""
 
@@ -70,6 +71,8 @@ def environment(role: str, settings: ClusterSettings, home: Path) -> dict[str, s
         A secret that the role needs is not set.
     """
     settings.check(NEEDS[role])
+    if role == "flower":
+        return _flower(settings, home)
     found = _every_part(settings, home)
     if role == "mlflow":
         return found | _mlflow(settings)
@@ -100,6 +103,18 @@ def _every_part(settings: ClusterSettings, home: Path) -> dict[str, str]:
         "AWS_DEFAULT_REGION": settings.aws_region,
         "AWS_ENDPOINT_URL": settings.aws_endpoint_url,
         "AWS_ALLOW_HTTP": str(settings.aws_endpoint_url.startswith("http://")).lower(),
+    }
+
+
+def _flower(settings: ClusterSettings, home: Path) -> dict[str, str]:
+    return {
+        **process_environment(os.environ.get("PATH", os.defpath)),
+        "FLYWHEEL_HOME": str(home),
+        "FLYWHEEL_VERIFY_KEY": str(home / _VERIFY_KEY),
+        "CELERY_BROKER_URL": settings.redis(0),
+        "FLOWER_ADDRESS": settings.listen_host,
+        "FLOWER_PORT": str(settings.flower_port),
+        "FLOWER_BASIC_AUTH": f"{secret_files.ADMIN}:{settings.secret('flower_password')}",
     }
 
 
@@ -242,4 +257,5 @@ def command(role: str, name: str) -> tuple[str, ...]:
         "triggerer": (airflow, "triggerer", "--skip-serve-logs"),
         "mlflow": (sys.executable, "-m", "include.tracking_server"),
         "serving": (sys.executable, "-m", "include.serving"),
+        "flower": (program("celery"), "flower"),
     }[role]

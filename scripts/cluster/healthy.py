@@ -22,6 +22,7 @@ _OWN = {
     "api-server": "http://127.0.0.1:8080/api/v2/monitor/health",
     "mlflow": "http://127.0.0.1:5000/health",
     "serving": "http://127.0.0.1:8000/health",
+    "flower": "http://127.0.0.1:5555/healthcheck",
 }
 _TIMEOUT_S = 8
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from include.errors import ConfigError
 from scripts.cluster import balancer, services
 from scripts.cluster.environment import command, environment, files
 from scripts.cluster.services import ServicesPlace
@@ -45,10 +46,33 @@ def prepare(settings: ClusterSettings, place: WheelPlace) -> None:
         folder.mkdir(mode=0o700, exist_ok=True)
     for name, role in {**ROLES, "init": "init"}.items():
         write_files(files(role, settings), place.home_of(name))
-    folder = services.owned_folder(place, "balancer")
+    _prepare_balancer(settings, services.owned_folder(place, "balancer"))
+
+
+def _prepare_balancer(settings: ClusterSettings, folder: Path) -> None:
     replicas = [f"{HOST}:{getattr(settings, port)}" for port in REPLICAS.values()]
-    text = balancer.configuration(f"{HOST}:{settings.serving_port}", replicas, folder)
+    public, inside = (f"{HOST}:{port}" for port in (settings.serving_port, settings.balancer_port))
+    tls = None
+    if settings.tls_certificate and settings.tls_key:
+        tls = balancer.Tls(public, folder / "certificate.pem", folder / "key.pem")
+        for source, own in (
+            (settings.tls_certificate, tls.certificate),
+            (settings.tls_key, tls.key),
+        ):
+            # nginx's user may not be allowed to read the original.
+            services.write_owned(own, _text_of(source), "balancer")
+    text = balancer.configuration([inside if tls else public], replicas, folder, tls)
     services.write_owned(folder / "nginx.conf", text, "balancer")
+
+
+def _text_of(file: Path) -> str:
+    try:
+        return file.read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(
+            f"{file} cannot be read ({error}). FLYWHEEL_TLS_CERTIFICATE and FLYWHEEL_TLS_KEY name "
+            "files in PEM that you may read."
+        ) from None
 
 
 def write_files(found: Mapping[str, bytes], home: Path) -> None:
@@ -82,7 +106,8 @@ def health(settings: ClusterSettings, started_at: Mapping[str, float]) -> dict[s
     answers = airflow_health(monitor, started_at)
     answers |= _workers(settings)
     answers["mlflow"] = answers_at(f"http://{HOST}:{settings.mlflow_port}/health")
-    answers["balancer"] = answers_at(f"http://{HOST}:{settings.serving_port}/health")
+    inside = settings.balancer_port if settings.tls_key else settings.serving_port
+    answers["balancer"] = answers_at(f"http://{HOST}:{inside}/health")
     for name, port in REPLICAS.items():
         answers[name] = answers_at(f"http://{HOST}:{getattr(settings, port)}/health")
     return {name: answers[name] for name in NAMES}

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
     load_pem_private_key,
 )
-from pydantic import AfterValidator, Field, SecretStr
+from pydantic import AfterValidator, Field, SecretStr, model_validator
 
 from include.errors import SettingsError
 from include.settings import REPO, EnvironmentSettings, Port
@@ -26,7 +26,7 @@ from scripts.stack.settings import HOST
 
 PORTS = (
     "airflow_port", "mlflow_port", "serving_port", "postgres_port", "redis_port", "s3_port",
-    "replica_port", "second_replica_port",
+    "replica_port", "second_replica_port", "balancer_port",
 )  # fmt: skip
 
 
@@ -66,13 +66,14 @@ MADE: dict[str, Callable[[], str]] = {
     "mlflow_pipeline_password": _hex(18),
     "mlflow_serving_password": _hex(18),
     "mlflow_secret_key": _hex(32),
+    "flower_password": _hex(18),
     "aws_access_key_id": _hex(10),
     "aws_secret_access_key": _hex(24),
     "signing_key_base64": _signing_key,
 }
 """How `make secrets` makes each secret. None has a default."""
 
-_Folder = Annotated[Path, AfterValidator(lambda path: path.expanduser().absolute())]
+_AbsolutePath = Annotated[Path, AfterValidator(lambda path: path.expanduser().absolute())]
 
 
 class ClusterSettings(EnvironmentSettings):
@@ -83,7 +84,11 @@ class ClusterSettings(EnvironmentSettings):
     cluster_home : Path
         `FLYWHEEL_CLUSTER_HOME`: where plain processes keep their state; unused in containers.
     ..._port : int
-        What is published on loopback. `replica_port` and the second are of serving's replicas.
+        What is published on loopback. `replica_port` and the second are of serving's replicas;
+        `balancer_port` is where nginx answers the other parts, without TLS, when `serving_port`
+        answers with it; Flower, the page of Celery's workers, runs in containers only.
+    tls_certificate, tls_key : Path or None
+        Files in PEM: with them `serving_port` answers HTTPS. One without the other is refused.
     listen_host : str
         Where Airflow's API, MLflow and serving listen; loopback, unless a container's network is
         closed to others.
@@ -103,7 +108,7 @@ class ClusterSettings(EnvironmentSettings):
         Secrets; a part gets only those that it needs.
     """
 
-    cluster_home: _Folder = REPO / ".flywheel-cluster"
+    cluster_home: _AbsolutePath = REPO / ".flywheel-cluster"
     airflow_port: Port = 8080
     mlflow_port: Port = 5000
     serving_port: Port = 8000
@@ -112,6 +117,10 @@ class ClusterSettings(EnvironmentSettings):
     s3_port: Port = 9000
     replica_port: Port = 8001
     second_replica_port: Port = 8002
+    balancer_port: Port = 8003
+    flower_port: Port = 5555
+    tls_certificate: _AbsolutePath | None = None
+    tls_key: _AbsolutePath | None = None
     listen_host: str = HOST
     postgres_host: str = HOST
     redis_host: str = HOST
@@ -120,7 +129,11 @@ class ClusterSettings(EnvironmentSettings):
         default_factory=lambda known: f"http://{HOST}:{known['mlflow_port']}",
         validation_alias="MLFLOW_TRACKING_URI",
     )
-    serving_url: str = Field(default_factory=lambda known: f"http://{HOST}:{known['serving_port']}")
+    serving_url: str = Field(
+        default_factory=lambda known: (
+            f"http://{HOST}:{known['balancer_port' if known['tls_key'] else 'serving_port']}"
+        )
+    )
     airflow_public_url: str = Field(default_factory=lambda known: known["airflow_url"])
     mlflow_allowed_hosts: str = ""
     aws_endpoint_url: str = Field(
@@ -151,10 +164,27 @@ class ClusterSettings(EnvironmentSettings):
     mlflow_secret_key: SecretStr | None = Field(
         None, validation_alias="MLFLOW_FLASK_SERVER_SECRET_KEY"
     )
+    flower_password: SecretStr | None = None
     signing_key_base64: SecretStr | None = None
     verify_key_base64: str = ""
     aws_access_key_id: SecretStr | None = Field(None, validation_alias="AWS_ACCESS_KEY_ID")
     aws_secret_access_key: SecretStr | None = Field(None, validation_alias="AWS_SECRET_ACCESS_KEY")
+
+    @model_validator(mode="after")
+    def _certificate_and_key(self) -> Self:
+        both = ("tls_certificate", "tls_key")
+        given = [self.variable(field) for field in both if getattr(self, field)]
+        if len(given) == 1:
+            (missing,) = {self.variable(field) for field in both} - {*given}
+            raise ValueError(
+                f"{given[0]} is set and {missing} is not. Set both to have HTTPS, or neither."
+            )
+        return self
+
+    @property
+    def public_serving_url(self) -> str:
+        """How a person on this machine reaches serving."""
+        return f"{'https' if self.tls_key else 'http'}://{HOST}:{self.serving_port}"
 
     @property
     def ports(self) -> dict[str, int]:

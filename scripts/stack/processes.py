@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import time
@@ -17,6 +18,8 @@ KEEPER = Path(__file__).with_name("keep.py")
 MANAGERS = {"scripts.stack.manager", "scripts.cluster.manager"}
 _GONE = (psutil.NoSuchProcess, psutil.ZombieProcess)
 _ENDING_S = 0.3
+_CLOCKS_DIFFER_S = 10.0
+"""A keeper notes the time just before it starts a part; the system counts from its own start."""
 _REACHED_BY_LOOPBACK = {HOST, "0.0.0.0", "::", f"::ffff:{HOST}"}  # noqa: S104 - compared, not bound
 
 
@@ -29,16 +32,48 @@ def alive(process: psutil.Process) -> bool:
 
 
 def of_home(home: Path) -> list[psutil.Process]:
-    """Return the processes that carry this home's marker, without the caller and its ancestors."""
+    """Return the processes of this home, without the caller and its ancestors.
+
+    They carry the home's marker, or are in the session of one of its parts: nginx writes its title
+    over its environment, and with it over the marker.
+    """
     own = {os.getpid(), *(parent.pid for parent in psutil.Process().parents())}
+    sessions = _sessions(home / "run")
     found = []
     for process in psutil.process_iter():
         try:
-            marked = process.environ().get(MARKER) == str(home)
-        except (*_GONE, psutil.AccessDenied):  # skip processes of other users
+            ours = os.getsid(process.pid) in sessions or (
+                process.environ().get(MARKER) == str(home)
+            )
+        except (*_GONE, ProcessLookupError, psutil.AccessDenied):  # skip processes of other users
             continue
-        if marked and process.pid not in own and alive(process):
+        if ours and process.pid not in own and alive(process):
             found.append(process)
+    return found
+
+
+def _sessions(run: Path) -> set[int]:
+    """Return the sessions of the parts that the keepers noted as running.
+
+    A part leads its session, so its process id is the session's. The system gives that number to
+    no other process while one of the session lives. A leader that was created at another time than
+    the part, or a part that was started before this system, has nothing to do with the note.
+    """
+    found = set()
+    for file in run.glob("*.json"):
+        try:
+            facts = json.loads(file.read_text())
+            pid, started_at = int(facts["pid"]), float(facts["started_at"])
+        except (OSError, ValueError, TypeError, KeyError):  # the manager's own note, or damaged
+            continue
+        if started_at < psutil.boot_time():
+            continue
+        try:
+            late_s = psutil.Process(pid).create_time() - started_at
+        except psutil.NoSuchProcess:
+            late_s = 0.0  # killed: the rest of its session may live on
+        if abs(late_s) < _CLOCKS_DIFFER_S:
+            found.add(pid)
     return found
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -110,6 +111,11 @@ def test_a_service_has_no_more_rights_than_it_needs(name):
     assert not service.get("privileged")
     assert service["mem_limit"]
     assert service["cpus"]
+    assert service["pids_limit"]
+    # The image of Flywheel and nginx's name a user of their own; Postgres becomes one by itself.
+    named = service.get("user", "").split(":")[0]
+    assert named not in ("0", "root"), name
+    assert named or name in {*NEEDS, "balancer", "postgres"}, f"{name}: name a user"
 
 
 @each_service
@@ -136,10 +142,83 @@ def test_who_waits_for_a_service_that_runs_on_waits_for_its_health():
             assert how["condition"] == expected, f"{name} waits for {other}"
 
 
-def test_the_balancers_configuration_is_what_the_code_writes():
-    assert balancer.FILE.read_text() == balancer.of_containers(), (
+def test_each_service_is_on_the_networks_that_it_needs_and_no_others():
+    published = {name for name in SERVICES if SERVICES[name].get("ports")}
+    assert {name for name in SERVICES if "edge" in SERVICES[name]["networks"]} == published
+    assert SERVICES["balancer"]["networks"] == ["api", "edge"]
+    assert SERVICES["flower"]["networks"] == ["broker", "edge"]
+    for name in ("postgres", "redis", "s3"):
+        assert len(SERVICES[name]["networks"]) == 1, f"{name} must not join two networks"
+
+
+def test_of_the_object_store_s3_alone_listens_for_others():
+    """Its other parts ask for no login."""
+    words = default_of(SERVICES["s3"]["command"]).split()
+
+    assert {"-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-s3.ip.bind=0.0.0.0"} <= set(words)
+
+
+@pytest.mark.parametrize("file", balancer.OF_CONTAINERS, ids=lambda file: file.name)
+def test_the_balancers_configuration_is_what_the_code_writes(file):
+    assert file.read_text() == balancer.OF_CONTAINERS[file], (
         "run `python -m scripts.cluster.balancer`"
     )
+
+
+DOCKERFILES = [REPO / "Dockerfile", *sorted((REPO / "scripts" / "images").glob("*.Dockerfile"))]
+EXCEPTIONS = {
+    # Debian keeps only the newest version of a package, with its security fixes: there is no
+    # version that could be named and still be had next month.
+    "DL3008": {"python", "postgres", "redis", "nginx", "s3"},
+}
+"""Each rule of hadolint that a file switches off in a line, and which files do."""
+
+
+def hadolint(file: Path, folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run it with all its rules: no configuration of the caller's is read."""
+    config = folder / "hadolint.yaml"
+    config.write_text("ignored: []\n")
+    program = str(Path(sys.executable).with_name("hadolint"))
+    command = [program, "--config", str(config), str(file)]
+    return subprocess.run(command, capture_output=True, text=True, env={})
+
+
+@pytest.mark.parametrize("file", DOCKERFILES, ids=lambda file: file.name)
+def test_hadolint_finds_nothing(file, tmp_path):
+    done = hadolint(file, tmp_path)
+
+    assert (done.returncode, done.stdout + done.stderr) == (0, "")
+
+
+def test_hadolint_would_find_something(tmp_path):
+    file = tmp_path / "Dockerfile"
+    file.write_text("FROM debian:latest\nRUN cd /x && apt-get install curl\n")
+    done = hadolint(file, tmp_path)
+
+    assert done.returncode == 1
+    assert {"DL3007", "DL3008"} <= set(re.findall(r"DL\d+", done.stdout))
+
+
+def test_no_rule_of_hadolint_is_switched_off_without_being_named_here():
+    found: dict[str, set[str]] = {}
+    for file in DOCKERFILES:
+        text = file.read_text()
+        assert "global ignore" not in text, file
+        for rules in re.findall(r"hadolint\s+ignore=(\S+)", text):
+            for rule in rules.split(","):
+                found.setdefault(rule, set()).add(file.stem)
+    assert found == EXCEPTIONS
+
+
+def test_the_image_lacks_what_only_development_needs():
+    """The build removes what requirements.in names below `# Development`."""
+    below = (REPO / "requirements.in").read_text().partition("\n# Development")[2]
+    names = {
+        re.split(r"[^a-z0-9-]", line)[0] for line in below.splitlines() if re.match("[a-z]", line)
+    }
+
+    assert {"moto", "mypy", "pytest", "ruff", "uv"} <= names
+    assert not names & {"flower", "matplotlib", "celery", "mlflow"}
 
 
 def test_the_image_runs_as_nobody_of_the_host_and_copies_what_is_named():

@@ -13,8 +13,7 @@ from ruamel.yaml import YAML
 from scripts.stack.settings import REPO
 
 MAKEFILE = (REPO / "Makefile").read_text()
-PHONY = re.search(r"^\.PHONY: ((?:.+\\\n)*.+)$", MAKEFILE, re.MULTILINE)[1]
-TARGETS = PHONY.replace("\\\n", " ").split()
+TARGETS = re.findall(r"^([a-z-]+):", MAKEFILE, re.MULTILINE)
 
 
 def make(*arguments, cwd=REPO):

@@ -41,7 +41,9 @@ def airflow(monkeypatch):
     threading.Thread(target=server.serve_forever, daemon=True).start()
     url = f"http://127.0.0.1:{server.server_address[1]}"
     own = {"api-server": f"{url}/api/v2/monitor/health", "mlflow": f"{url}/health"}
-    monkeypatch.setattr(healthy, "_OWN", own | {"serving": f"{url}/health"})
+    monkeypatch.setattr(
+        healthy, "_OWN", own | {each: f"{url}/health" for each in ("serving", "flower")}
+    )
     yield report, {"FLYWHEEL_AIRFLOW_URL": url}
     server.shutdown()
     server.server_close()

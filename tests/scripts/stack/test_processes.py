@@ -5,6 +5,7 @@ import socket
 import subprocess
 import sys
 import time
+from contextlib import suppress
 
 import psutil
 import pytest
@@ -77,6 +78,65 @@ def test_a_process_title_does_not_wipe_the_mark(marked, tmp_path):
     child.stdout.readline()
 
     assert pids(tmp_path) == {child.pid}
+
+
+@pytest.fixture
+def unmarked(tmp_path):
+    """Start a session without a mark, as nginx shows itself: a leader and its child."""
+    code = (
+        "import subprocess, sys;"
+        f" child = subprocess.Popen([sys.executable, '-c', {SLEEP!r}]);"
+        f" print(child.pid, flush=True); {SLEEP}"
+    )
+    started_at = time.time()
+    leader = subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, start_new_session=True
+    )
+    child = int(leader.stdout.readline())
+    (tmp_path / "run").mkdir()
+
+    def note(**facts):
+        record = {"phase": "running", "pid": leader.pid, "started_at": started_at, **facts}
+        (tmp_path / "run" / "balancer.json").write_text(json.dumps(record))
+
+    note()
+    yield leader, child, note
+    with suppress(ProcessLookupError):
+        os.killpg(leader.pid, signal.SIGKILL)
+    leader.wait()
+    leader.stdout.close()
+
+
+def test_a_part_without_its_mark_is_found_by_its_session(unmarked, tmp_path):
+    leader, child, _ = unmarked
+
+    assert pids(tmp_path) == {leader.pid, child}
+    assert pids(tmp_path / "other") == set()
+
+
+def test_what_a_killed_part_left_in_its_session_is_found_and_stopped(unmarked, tmp_path):
+    leader, child, _ = unmarked
+    leader.kill()
+    leader.wait()
+
+    assert pids(tmp_path) == {child}
+    processes.sweep(tmp_path, grace_s=5)
+    assert pids(tmp_path) == set()
+
+
+@pytest.mark.parametrize("started_at", [time.time() - 3600, 1.0])
+def test_a_later_process_with_the_number_of_a_part_is_left_alone(unmarked, tmp_path, started_at):
+    """The note is an hour older than the process, or older than this system's start."""
+    unmarked[2](started_at=started_at)
+
+    assert pids(tmp_path) == set()
+
+
+def test_a_damaged_note_is_no_reason_to_stop_anything(unmarked, tmp_path):
+    (tmp_path / "run" / "balancer.json").write_text("{")
+    (tmp_path / "run" / "stack.json").write_text("[]")
+
+    assert pids(tmp_path) == set()
 
 
 def test_the_caller_and_its_parents_are_spared(tmp_path):
