@@ -20,6 +20,7 @@ from airflow.sdk import (
 from include.use_cases.loader import load_all
 from include.use_cases.schema import UseCase
 from plugins.phases import PHASES
+from plugins.roles import access_control
 from plugins.triggers.landed_files import LandedFilesTrigger
 
 MAPPERS = {
@@ -90,6 +91,7 @@ def dag_arguments(use_case: UseCase, phase: str, doc: str | None) -> dict[str, A
         "description": f"{phase.replace('_', ' ')}: {use_case.description}",
         "doc_md": doc,
         "tags": {use_case.name, phase, use_case.task},
+        "access_control": access_control(phase),  # only the FAB auth manager of a cluster reads it
         "catchup": False,
         "max_active_runs": limits.active_runs,
         # Created unpaused: a paused Dag loses the events of partitioned assets.

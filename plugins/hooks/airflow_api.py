@@ -165,7 +165,7 @@ class AirflowApiHook(BaseHook):
         if answer.status_code in (401, 403):
             raise ConfigError(
                 f"Airflow at {self._url}: {words} Give the login of the Airflow connection "
-                f"{self.airflow_conn_id!r} the role `op`."
+                f"{self.airflow_conn_id!r} the role `op`, on a cluster the role `housekeeping`."
             )
         if answer.status_code in (400, 405, 422):  # a retry sends the same again
             raise ConfigError(f"Airflow at {self._url}: {words} Correct what is asked for.")

@@ -22,10 +22,10 @@ def known(settings, found):
 @pytest.mark.parametrize("role", NEEDS)
 def test_a_role_gets_the_secrets_that_it_needs_and_no_others(settings, tmp_path, role):
     # The first job reads these from the cluster's own settings.
-    own = {"postgres_password", "mlflow_database_password"}
+    own = {"postgres_password", "mlflow_database_password", "admin_password"}
+    own |= {"housekeeping_password"}
     before = own if role == "init" else set()
     by_files = {"signing_key_base64"} if role == "trusted" else set()
-    by_files |= {"admin_password", "housekeeping_password"} if role == "api-server" else set()
 
     assert known(settings, environment(role, settings, tmp_path)) == (
         set(NEEDS[role]) - before - by_files
