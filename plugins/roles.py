@@ -1,7 +1,8 @@
 """Who may do what in Airflow: one table, from which the first job of a cluster makes the roles.
 
 The permissions are those of the FAB auth manager; what a role may do with single Dags each Dag
-declares (`access_control`), by its phase. The role `Admin` is FAB's own. Imports nothing of Airflow.
+declares (`access_control`), by its phase. The role `Admin` is FAB's own. Nothing of Airflow is
+imported.
 """
 
 from __future__ import annotations

@@ -96,7 +96,7 @@ def dag_arguments(use_case: UseCase, phase: str, doc: str | None) -> dict[str, A
         "max_active_runs": limits.active_runs,
         # Created unpaused: a paused Dag loses the events of partitioned assets.
         "is_paused_upon_creation": False,
-        "dagrun_timeout": limits.run_timeout,
+        "dagrun_timeout": limits.run_timeout + _waits_for_a_person(use_case, phase),
         "default_args": {
             "owner": use_case.owner,
             "pool": phase,
@@ -109,3 +109,8 @@ def dag_arguments(use_case: UseCase, phase: str, doc: str | None) -> dict[str, A
             "execution_timeout": limits.task_timeout,
         },
     }
+
+
+def _waits_for_a_person(use_case: UseCase, phase: str) -> timedelta:
+    approval = use_case.deploy.approval if phase == "deploy" else None
+    return approval.within if approval else timedelta()

@@ -10,7 +10,7 @@ import re
 from datetime import timedelta
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, PlainSerializer, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, model_validator
 from pydantic import Strict as Strictness
 
 from include.use_cases.amounts import Amount
@@ -34,6 +34,12 @@ def _duration(value: object) -> object:
             raise ValueError(f"must look like '7d' or '12h', got {value!r}")
         number, unit = int(match[1]), match[2]
         return timedelta(days=number) if unit == "d" else timedelta(hours=number)
+    return value
+
+
+def _an_hour_to_a_month(value: timedelta) -> timedelta:
+    if not timedelta(hours=1) <= value <= timedelta(days=30):
+        raise ValueError(f"must be from '1h' to '30d', got {_duration_text(value)!r}")
     return value
 
 
@@ -281,6 +287,19 @@ class Slices(Strict):
     min_rows: Annotated[int, Field(ge=30)] = 500
 
 
+class Approval(Strict):
+    """A person's approval, without which nothing is promoted."""
+
+    approvers: Annotated[list[Annotated[str, Field(min_length=1)]], Field(min_length=1)] = Field(
+        description="Names at Airflow of those whose answer counts. Airflow asks for the right to "
+        "answer too: on a cluster the role 'approver'.",
+    )
+    within: Annotated[Duration, AfterValidator(_an_hour_to_a_month)] = Field(
+        default=timedelta(days=3),
+        description="After so long without an answer nothing is promoted; '3d' span a weekend.",
+    )
+
+
 class Deploy(Strict):
     """When a challenger is promoted: surely better, or fresher and not surely worse.
 
@@ -312,6 +331,10 @@ class Deploy(Strict):
         description="Fit the accepted configuration on the holdout too, and serve that model.",
     )
     slices: Slices | None = None
+    approval: Approval | None = Field(
+        default=None,
+        description="Ask a person before each promotion; without it the verdict decides.",
+    )
 
 
 class Monitor(Strict):

@@ -1,4 +1,4 @@
-"""The first job of a cluster: databases, buckets, a proof of the store, migrations, pools, accounts.
+"""The first job of a cluster: databases, buckets, a proof of the store, migrations, pools, users.
 
 A second run changes nothing.
 

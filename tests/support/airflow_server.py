@@ -58,7 +58,9 @@ class Server:
     def __init__(self, settings: ClusterSettings, database: Path) -> None:
         self.settings = settings
         self.url = settings.airflow_url
-        self.passwords = {user: secrets.token_urlsafe(12) for user in ROLES if user != "housekeeping"}
+        self.passwords = {
+            user: secrets.token_urlsafe(12) for user in ROLES if user != "housekeeping"
+        }
         self._database = database
         self._clients: dict[str, httpx.Client] = {}
 
