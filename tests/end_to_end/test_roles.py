@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import httpx
 import pytest
 
 from include.due.stages import REBUILT
 from plugins.hooks.airflow_api import AirflowApiHook
+from plugins.roles import ROLES
 from tests.support.airflow_server import Server, airflow_server, answer
 
 pytestmark = pytest.mark.end_to_end
@@ -189,3 +192,32 @@ def test_a_workers_login_starts_no_deploy_and_answers_nothing(airflow, question)
     assert answer(airflow.as_("housekeeping"), path).status_code == 403
     assert mark_success(airflow, "housekeeping", path) == 403
     assert pause(airflow, "housekeeping") == 403
+
+
+# The first job
+
+
+def test_the_first_job_takes_back_what_was_given_by_hand_and_takes_over_a_password(airflow):
+    """Last: the admin has another password from here on."""
+    client = airflow.as_("admin")
+    url, headers = f"{airflow.url}/auth/fab/v1", dict(client.headers)
+
+    def ask(path: str) -> dict[str, Any]:
+        return httpx.get(f"{url}/{path}", headers=headers, trust_env=False).json()
+
+    def permissions(role: str) -> set[tuple[str, str]]:
+        actions = ask(f"roles/{role}")["actions"]
+        return {(each["action"]["name"], each["resource"]["name"]) for each in actions}
+
+    before = {role: permissions(role) for role in ROLES}
+    assert before["viewer"] == set(ROLES["viewer"].may)
+    on_deploy = {what for action, what in before["approver"] if action == "can_edit"}
+    assert on_deploy >= {"HITL Detail", f"DAG:{DEPLOY}"}
+
+    airflow.initialise_again("another password")
+
+    assert {role: permissions(role) for role in ROLES} == before
+    assert [role["name"] for role in ask("users/housekeeping")["roles"]] == ["housekeeping"]
+    assert airflow.token("admin", airflow.password("admin")).status_code == 401
+    assert airflow.token("admin", "another password").status_code == 201
+    assert airflow.token("viewer", airflow.password("viewer")).status_code == 201

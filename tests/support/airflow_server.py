@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import json
 import secrets
 import shutil
 import sqlite3
@@ -12,7 +12,6 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import httpx
 
@@ -52,11 +51,30 @@ sync_bag_to_db(bag, "dags-folder", None)
 """
 
 
+AGAIN = """\
+import sys
+from airflow.providers.fab.auth_manager.cli_commands.utils import get_application_builder
+from scripts.cluster.access import bring_up_to_date
+from scripts.cluster.settings import ClusterSettings
+
+with get_application_builder() as builder:
+    manager = builder.sm
+    viewer, housekeeping = manager.find_role("viewer"), manager.find_user("housekeeping")
+    manager.add_permission_to_role(viewer, manager.create_permission("can_edit", "DAGs"))
+    manager.remove_permission_from_role(viewer, manager.create_permission("can_read", "XComs"))
+    housekeeping.roles.append(manager.find_role("Admin"))
+    manager.update_user(housekeeping)
+bring_up_to_date(ClusterSettings.from_env())
+"""
+"""Spoils roles and an account by hand, as an admin could, and runs the first job again."""
+
+
 class Server:
     """One running API server."""
 
-    def __init__(self, settings: ClusterSettings, database: Path) -> None:
+    def __init__(self, settings: ClusterSettings, database: Path, env: dict[str, str]) -> None:
         self.settings = settings
+        self._env = env
         self.url = settings.airflow_url
         self.passwords = {
             user: secrets.token_urlsafe(12) for user in ROLES if user != "housekeeping"
@@ -82,6 +100,10 @@ class Server:
                 headers={"Authorization": f"Bearer {token}"},
             )  # fmt: skip
         return self._clients[user]
+
+    def initialise_again(self, admin_password: str) -> None:
+        """Spoil roles and an account, and run the first job again with another password."""
+        run(AGAIN, {**self._env, self.settings.variable("admin_password"): admin_password})
 
     def ask(self, dag_id: str, task_id: str) -> str:
         """Start a run whose task asks a question, as its operator would; return its path."""
@@ -122,12 +144,11 @@ def airflow_server(folder: Path) -> Iterator[Server]:
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{database}?timeout=60",
         "AIRFLOW__LOGGING__REMOTE_LOGGING": "False",
     }
-    server = Server(settings, database)
-    accounts = {
-        settings.variable(f"{user}_password"): server.password(user)
-        for user in ("admin", "housekeeping")
-    }
-    seed(env | accounts, {user: (user, word) for user, word in server.passwords.items()})
+    names = [f"{user}_password" for user in ("admin", "housekeeping")]
+    accounts = {settings.variable(name): settings.secret(name) for name in names}
+    server = Server(settings, database, env | accounts)
+    people = {user: (user, password) for user, password in server.passwords.items()}
+    run(SEED, env | accounts, json.dumps(people))
     with (folder / "api-server.log").open("wb") as log:
         running = subprocess.Popen(
             command("api-server", "api-server"), cwd=REPO, env=env, stdout=log, stderr=log
@@ -141,13 +162,11 @@ def airflow_server(folder: Path) -> Iterator[Server]:
         running.wait(30)
 
 
-def seed(env: dict[str, str], users: dict[str, Any]) -> None:
-    """Make the database, the accounts and roles as the first job does, and the Dags."""
-    import json
-
+def run(program: str, env: dict[str, str], given: str = "") -> None:
+    """Run a program with Airflow's database."""
     done = subprocess.run(
-        [sys.executable, "-c", SEED], cwd=REPO, env={**env, "HOME": os.environ["HOME"]},
-        input=json.dumps(users), capture_output=True, text=True, timeout=300, check=False,
+        [sys.executable, "-c", program], cwd=REPO, env=env, input=given,
+        capture_output=True, text=True, timeout=300, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]
 
