@@ -66,7 +66,7 @@ def question(use_case: UseCase, verdict: Mapping[str, Any], package_sha256: str)
         Of the manifest of the version that is to serve.
     """
     version, evaluated = verdict["version"], verdict["evaluated_version"]
-    refit = "" if version == evaluated else f", which is version {evaluated} fitted again"
+    refit = "" if version == evaluated else f" (version {evaluated}, fitted again)"
     instead = verdict["champion_version"]
     what = f"instead of version {instead}" if instead else "as the first model"
     figures = [
@@ -75,7 +75,7 @@ def question(use_case: UseCase, verdict: Mapping[str, Any], package_sha256: str)
         if verdict.get(name) is not None
     ]
     lines = [
-        f"Version **{version}** of `{use_case.name}`{refit}, would serve {what}.",
+        f"Version **{version}** of `{use_case.name}`{refit} would serve {what}.",
         "",
         *(f"- {' '.join(reason.split())}" for reason in verdict["reasons"]),
         "",

@@ -47,18 +47,6 @@ def waiting(run: Run) -> Run:
     return run
 
 
-def ask_again(run: Run) -> Run:
-    """Clear the question and what comes after it."""
-    body = {
-        "dry_run": False, "dag_run_id": run.run_id, "task_ids": [APPROVE_PROMOTION],
-        "only_failed": False, "include_downstream": True, "reset_dag_runs": True,
-    }  # fmt: skip
-    path = f"/dags/{daily.NAME}__deploy/clearTaskInstances"
-    run.house.api.post(path, json=body).raise_for_status()
-    run.house.until(lambda: run.state not in ENDED, "the run goes on", 30)
-    return waiting(run)
-
-
 def nothing_was_promoted(house: House) -> bool:
     return house.ledger.current() is None and house.served() is None
 
@@ -83,7 +71,8 @@ def test_a_question_that_was_marked_as_successful_by_hand_promotes_nothing(house
 
 
 def test_the_login_of_tasks_cannot_approve(house, run):
-    ask_again(run)
+    run.ask_again(APPROVE_PROMOTION)
+    waiting(run)
     body = {"username": HOUSEKEEPING}
     body["password"] = airflow_password(house.stack.settings, HOUSEKEEPING)
     url = f"{house.stack.settings.airflow_url}/auth/token"
@@ -98,7 +87,8 @@ def test_the_login_of_tasks_cannot_approve(house, run):
 
 
 def test_without_an_answer_in_time_the_version_is_rejected(house, run):
-    ask_again(run)
+    run.ask_again(APPROVE_PROMOTION)
+    waiting(run)
     path = house.stack.settings.airflow_home / "airflow.db"
     with sqlite3.connect(path, timeout=60) as database:
         database.execute(

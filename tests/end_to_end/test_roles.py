@@ -162,6 +162,21 @@ def test_an_admin_may_do_all(airflow, question):
     assert answer(airflow.as_("admin"), path).status_code == 200
 
 
+def test_an_admin_makes_a_user_by_rest_who_is_what_the_role_says(airflow):
+    body = {
+        "username": "ana", "first_name": "Ana", "last_name": "B", "email": "ana@example.com",
+        "password": "a long password", "roles": [{"name": "viewer"}],
+    }  # fmt: skip
+    url, admin = f"{airflow.url}/auth/fab/v1/users", dict(airflow.as_("admin").headers)
+    made = httpx.post(url, json=body, headers=admin, trust_env=False)
+    assert made.is_success, made.text
+    airflow.passwords["ana"] = body["password"]
+    assert DEPLOY in dags_seen(airflow, "ana")
+    assert trigger(airflow, "ana") == 403
+    denied = httpx.post(url, json=body, headers=dict(airflow.as_("ana").headers), trust_env=False)
+    assert denied.status_code == 403
+
+
 # The account of tasks
 
 

@@ -173,10 +173,21 @@ class Run:
             found.setdefault(task["task_id"], set()).add(str(task["state"]))
         return {task: "/".join(sorted(states)) for task, states in found.items()}
 
-    def mark_success(self, task_id: str) -> None:
-        """Mark a task as successful, as a person can in the pages."""
+    def mark_success(self, task_id: str, api: httpx.Client | None = None) -> None:
+        """Mark a task as successful, as a person can in the pages; by default as the admin."""
         path = f"{self._path}/taskInstances/{task_id}"
-        self.house.api.patch(path, json={"new_state": "success"}).raise_for_status()
+        body = {"new_state": "success"}
+        (api or self.house.api).patch(path, json=body).raise_for_status()
+
+    def ask_again(self, task_id: str, api: httpx.Client | None = None) -> None:
+        """Clear a question and what comes after it, by default as the admin."""
+        path = f"/dags/{daily.NAME}__{self.phase}/clearTaskInstances"
+        body = {
+            "dry_run": False, "dag_run_id": self.run_id, "task_ids": [task_id],
+            "only_failed": False, "include_downstream": True, "reset_dag_runs": True,
+        }  # fmt: skip
+        (api or self.house.api).post(path, json=body).raise_for_status()
+        self.house.until(lambda: self.state not in ENDED, "the run goes on", 30)
 
     def answer(self, task_id: str, option: str, api: httpx.Client | None = None) -> httpx.Response:
         """Answer the question of a task, by default as the admin."""

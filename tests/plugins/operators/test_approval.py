@@ -173,7 +173,7 @@ def test_the_question_says_what_would_serve_why_and_by_which_figures(
     assert sent["subject"] == f"Promote version 3 of {USE_CASE}?"
     assert (sent["options"], sent["defaults"]) == (["Approve", "Reject"], ["Reject"])
     for words in (
-        f"Version **3** of `{USE_CASE}`, which is version 2 fitted again, would serve as the first",
+        f"Version **3** of `{USE_CASE}` (version 2, fitted again) would serve as the first",
         "- freshness: surely not worse\n",
         "| silhouette, 2000 rows up to 2013-02 | |\n|---|---|\n| challenger | 0.3123 |",
         f"Package: `{sha256(home / MANIFEST)}`",

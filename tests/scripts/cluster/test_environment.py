@@ -7,7 +7,7 @@ import pytest
 
 from include.errors import SettingsError
 from include.settings import Settings
-from scripts.cluster.environment import NEEDS, QUEUES, environment, files
+from scripts.cluster.environment import AUTH_MANAGER, NEEDS, QUEUES, environment, files
 from scripts.cluster.settings import MADE, ClusterSettings
 
 WORKERS = ("worker", "trusted")
@@ -129,3 +129,21 @@ def test_each_queue_has_workers():
     served = {queue for queues in QUEUES.values() for queue in queues.split(",")}
     assert served == {"default", TRAIN, TRUSTED}
     assert TRUSTED not in QUEUES["worker"].split(",")
+
+
+@pytest.mark.parametrize("role", ["init", "api-server", "scheduler", "dag-processor", *WORKERS])
+def test_every_part_of_airflow_has_the_auth_manager_with_roles_and_no_anonymous_role(
+    settings, tmp_path, role
+):
+    found = environment(role, settings, tmp_path)
+
+    assert found["AIRFLOW__CORE__AUTH_MANAGER"] == AUTH_MANAGER
+    assert not {name for name in found if "SIMPLE_AUTH_MANAGER" in name or "PUBLIC" in name}
+
+
+@pytest.mark.parametrize(("url", "secure"), [("https://a.example", "True"), (None, "False")])
+def test_the_cookie_of_a_login_goes_over_tls_where_browsers_do(tmp_path, url, secure):
+    more = {"airflow_public_url": url} if url else {}
+    settings = ClusterSettings.with_secrets(cluster_home=tmp_path, **more)
+
+    assert environment("api-server", settings, tmp_path)["AIRFLOW__FAB__COOKIE_SECURE"] == secure
