@@ -199,6 +199,19 @@ def test_housekeeping_may_do_what_its_tasks_ask_for(airflow, hook):
         assert hook.start_run(f"flight_delays__{phase}", key, f"rebuild_{phase}")
 
 
+def test_tasks_read_what_was_asked_and_who_answered(airflow, question, hook):
+    path = question(DEPLOY)
+    run_id, task_id = path.split("/")[4], QUESTIONS[DEPLOY]
+    asked = hook.answer_to(DEPLOY, run_id, task_id)
+    assert (asked["subject"], asked["responded_at"]) == ("Promote?", None)
+    answer(airflow.as_("approver"), path, "Reject").raise_for_status()
+    answered = hook.answer_to(DEPLOY, run_id, task_id)
+    assert answered["chosen_options"] == ["Reject"]
+    assert answered["responded_by_user"]["name"] == "approver"
+    assert answered["responded_at"] is not None
+    assert hook.answer_to(DEPLOY, run_id, "promote") is None, "it asks nothing"
+
+
 def test_a_workers_login_starts_no_deploy_and_answers_nothing(airflow, question):
     path = question(DEPLOY)
     override = {"version": "1", "override": "a stolen login"}
