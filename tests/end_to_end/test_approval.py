@@ -20,6 +20,8 @@ from tests.support.stacks import ENDED, House, Run, daily_house
 pytestmark = pytest.mark.end_to_end
 
 DAYS = daily.days("2024-01-01", 4)
+JUDGED, REFIT = "1", "2"
+"""The version that the gate judged, and the one that would serve."""
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +56,8 @@ def nothing_was_promoted(house: House) -> bool:
 def test_the_question_has_the_verdict_and_nothing_serves_meanwhile(house, run):
     path = f"/dags/{daily.NAME}__deploy/dagRuns/{run.run_id}/taskInstances/{APPROVE_PROMOTION}"
     asked = house.get(f"{path}/-1/hitlDetails")
-    assert asked["subject"] == f"Promote version 1 of {daily.NAME}?"
+    assert asked["subject"] == f"Promote version {REFIT} of {daily.NAME}?"
+    assert f"(version {JUDGED}, fitted again) would serve as the first model" in asked["body"]
     assert "dummy: roc_auc" in asked["body"]
     assert asked["defaults"] == ["Reject"]
     assert nothing_was_promoted(house)
@@ -100,8 +103,9 @@ def test_without_an_answer_in_time_the_version_is_rejected(house, run):
     assert (run.state, run.tasks["promote"]) == ("success", "skipped")
     words = "not approved: nobody answered within 72 hours"
     assert words in run.log("promote", attempt=run.tries("promote"))
-    assert house.registry.judged(daily.NAME, "1") == "rejected"
-    assert words in json.dumps(house.registry.details(daily.NAME, "1")["tags"])
+    for version in (JUDGED, REFIT):
+        assert house.registry.judged(daily.NAME, version) == "rejected"
+        assert words in json.dumps(house.registry.details(daily.NAME, version)["tags"])
     assert nothing_was_promoted(house)
 
 
@@ -114,9 +118,9 @@ def test_what_an_approver_approves_serves_and_the_ledger_says_who_did(house, run
     assert house.ended("deploy", again.run_id).state == "success", again.tasks
 
     entry = house.ledger.current()
-    assert (entry.number, entry.who) == (1, "admin")
+    assert (entry.number, entry.version, entry.who) == (1, REFIT, "admin")
     approval = json.loads(entry.evidence)["approval"]
     assert approval["by"] == "admin"
     assert before <= datetime.fromisoformat(approval["at"]) <= datetime.now(UTC)
     assert entry.why.startswith("approved by admin at ")
-    assert house.served() == entry.version
+    assert house.served() == REFIT
