@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
+from airflow.dag_processing.dagbag import DagBag
 
 from dags.deploy import build_dag
+from include.deploy.approval import question
 from include.use_cases.loader import get
 from include.use_cases.schema import Approval
+from plugins.hooks.airflow_api import AirflowApiHook
 from plugins.operators.approval import APPROVE_PROMOTION, AskForApprovalOperator
+from plugins.operators.base import PhaseOperator
+from plugins.operators.deploy import CompareModelsOperator, ConfirmServingOperator
+from plugins.operators.refit import RefitModelOperator
 from plugins.phases import PHASES
 from plugins.roles import ROLES
+from tests.dags.conftest import DAGS
 from tests.dags.test_policies import each_dag, longest_chain
+from tests.support import daily
+from tests.support.dag_runs import Ran, dag_runs
 
 
 @pytest.fixture
@@ -68,3 +78,76 @@ def test_only_approvers_may_answer_in_deploy_dags_and_tasks_start_no_deploy():
     assert {n for n in answering if "deploy" in ROLES[n].dags} == {"approver"}
     assert "deploy" not in ROLES["housekeeping"].dags
     assert "housekeeping" not in editing
+
+
+# Runs
+
+VERDICT = {
+    "version": "2", "evaluated_version": "1", "overridden": False, "promote": True, "as_of": "d",
+    "reasons": ["dummy: surely better"], "champion_version": None, "metric": "roc_auc", "rows": 60,
+    "holdout_partition": "2024-01-03", "challenger": 0.8,
+}  # fmt: skip
+
+
+@pytest.fixture
+def run_with(tmp_path, monkeypatch, airflow_database):
+    """Run the Dag of a use case that wants an approval: `run_with(what Airflow has recorded)`.
+
+    The question counts as asked; comparing, refitting, writing and serving are doubles.
+    """
+    daily.write_use_case(tmp_path, approvers="ann")
+    monkeypatch.setenv("FLYWHEEL_USE_CASES", str(tmp_path))
+    bag = DagBag(str(DAGS / "deploy.py"))
+    done = {"promote": [], "reject": []}
+    for operator, result in (
+        (CompareModelsOperator, VERDICT),
+        (RefitModelOperator, VERDICT),
+        (AskForApprovalOperator, None),
+        (ConfirmServingOperator, []),
+    ):
+        monkeypatch.setattr(operator, "execute", lambda self, context, result=result: result)
+    monkeypatch.setattr(
+        "include.deploy.apply.promote", lambda *given, **more: done["promote"].append(more["who"])
+    )
+    monkeypatch.setattr(
+        "include.deploy.apply.reject", lambda *given, **more: done["reject"].append(given[1])
+    )
+    monkeypatch.setattr("include.deploy.apply.package_sha256", lambda *given: "f" * 64)
+    monkeypatch.setattr(PhaseOperator, "registry", None)
+    asked = question(get(daily.NAME), VERDICT, "f" * 64)
+
+    def run(**answer: Any) -> tuple[Ran, dict[str, list[str]]]:
+        recorded = {"subject": asked.subject, "body": asked.body, **answer} if answer else None
+        monkeypatch.setattr(AirflowApiHook, "answer_to", lambda self, *run: recorded)
+        with dag_runs(bag) as runs:
+            return runs(f"{daily.NAME}__deploy", key="2024-01-03"), done
+
+    return run
+
+
+def answered(option: str) -> dict[str, Any]:
+    person = {"id": "1", "name": "ann"}
+    return {"responded_at": "2026-11-30", "responded_by_user": person, "chosen_options": [option]}
+
+
+def test_an_approval_lets_the_run_go_on(run_with):
+    ran, done = run_with(**answered("Approve"))
+    assert (ran.state, ran.states["promote"]) == ("success", ["success"])
+    assert ran.states["confirm_serving"] == ["success"]
+    assert done == {"promote": ["ann"], "reject": []}
+
+
+def test_a_rejection_skips_what_follows_and_the_run_is_green(run_with):
+    ran, done = run_with(**answered("Reject"))
+    assert (ran.state, ran.states["promote"]) == ("success", ["skipped"])
+    assert ran.states["confirm_serving"] == ["skipped"]
+    assert done == {"promote": [], "reject": ["1", "2"]}
+
+
+def test_a_question_that_only_counts_as_asked_makes_the_run_red(run_with):
+    ran, done = run_with()
+    assert (ran.state, ran.states["promote"]) == ("failed", ["failed"])
+    assert ran.states[APPROVE_PROMOTION] == ["success"]
+    assert ran.states["confirm_serving"] == ["upstream_failed"]
+    assert "has no recorded answer" in ran.errors[0]
+    assert done == {"promote": [], "reject": []}
