@@ -137,6 +137,8 @@ def test_an_approver_answers_approvals_and_no_other_question(airflow, question):
     recorded = airflow.as_("viewer").get(f"{approval}/-1/hitlDetails").json()
     assert recorded["responded_by_user"]["name"] == "approver"
     assert recorded["chosen_options"] == ["Approve"]
+    task = airflow.as_("viewer").get(approval).json()
+    assert task["state"] == "scheduled", "the run goes on"
     again = answer(airflow.as_("approver"), approval, "Reject")
     assert again.status_code == 409, "an answer stands"
 
@@ -210,6 +212,16 @@ def test_tasks_read_what_was_asked_and_who_answered(airflow, question, hook):
     assert answered["responded_by_user"]["name"] == "approver"
     assert answered["responded_at"] is not None
     assert hook.answer_to(DEPLOY, run_id, "promote") is None, "it asks nothing"
+
+
+def test_a_question_that_is_marked_as_successful_by_hand_has_no_answer(airflow, question, hook):
+    path = question(DEPLOY)
+    viewer = airflow.as_("viewer")
+    assert viewer.get(path).json()["state"] == "awaiting_input"
+    assert mark_success(airflow, "operator", path) == 200
+    assert viewer.get(path).json()["state"] == "success"
+    recorded = hook.answer_to(DEPLOY, path.split("/")[4], QUESTIONS[DEPLOY])
+    assert (recorded["responded_at"], recorded["responded_by_user"]) == (None, None)
 
 
 def test_a_workers_login_starts_no_deploy_and_answers_nothing(airflow, question):

@@ -120,6 +120,11 @@ class Server:
                 "created_at) VALUES (?, ?, 'Promote?', 0, '{}', '{}', '2026-01-01 00:00:00')",
                 [task.hex, '["Approve", "Reject"]'],
             )
+            database.execute(
+                "UPDATE task_instance SET state = 'awaiting_input', "
+                "next_method = 'execute_complete' WHERE id = ?",
+                [task.hex],
+            )
         return path
 
 
