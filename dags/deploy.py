@@ -2,11 +2,10 @@
 
 Judges a challenger on the newest labelled rows, which it has not learned from. It is promoted when
 nothing serves yet, when its *configuration* is surely better than the champion's, or when it is
-*fresher*: it knows newer data, and surely loses less than `deploy.margin` against the champion as
-it serves. In any case it must beat the dummy, and not be surely worse than the linear baseline, nor
-in a slice. docs/operations.md, *Promoted*, has the whole rule and its keys; docs/decisions.md says
-how often it is wrong. What is accepted is fitted again on all labelled partitions (`deploy.refit`):
-this refit is a model version of its own, and serves, which the Dag waits for.
+*fresher*: it knows newer data, and surely loses less than `deploy.margin`. docs/operations.md,
+*Promoted*, has the whole rule; docs/decisions.md says how often it is wrong. What is accepted is
+fitted again on all labelled partitions (`deploy.refit`): this refit is a model version of its own,
+and serves, which the Dag waits for. With `deploy.approval` a person is asked about it before.
 
 **Runs** for each `<use case>.candidate`; by hand with a form or by REST with the as-of partition as
 partition key, or by "materialize" on the champion. **Produces** `<use case>.champion`, one event
@@ -16,9 +15,8 @@ for each partition that the new champion has to score.
 start the Dag again with the same key. `confirm_serving` fails when the serving application does not
 load the champion within an hour; its `/health` says why; clear the task afterwards. To roll back,
 name the model version and the reason in the form, with the version's as-of partition as key.
-**Expected skips**: a challenger that fails is rejected with reasons, and `refit_model` and what
-follows are skipped. A refit that fails its checks skips the same tasks: the log of `refit_model`
-says why, and the present champion stays.
+**Expected skips**: a challenger that fails is rejected with reasons, and what follows is skipped;
+so it is where a refit fails its checks, or nobody approves it in time. Logs say why.
 """
 
 from datetime import timedelta
@@ -26,9 +24,9 @@ from datetime import timedelta
 from airflow.sdk import DAG, Param, chain, task
 
 from include.use_cases.schema import UseCase
+from plugins.operators.approval import ApplyVerdictOperator, ask_for_approval
 from plugins.operators.deploy import (
     AnnounceChampionOperator,
-    ApplyVerdictOperator,
     CompareModelsOperator,
     ConfirmServingOperator,
 )
@@ -93,6 +91,8 @@ def build_dag(use_case: UseCase) -> DAG:
         ).expand(partitions=confirm.output)
         chain(compare, branch, [refit, reject])
         chain(refit, promote, confirm, announce)
+        if use_case.deploy.approval:
+            chain(refit, ask_for_approval(use_case, refit.output), promote)
     return dag
 
 

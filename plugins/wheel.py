@@ -20,6 +20,7 @@ from airflow.sdk import (
 from include.use_cases.loader import load_all
 from include.use_cases.schema import UseCase
 from plugins.phases import PHASES
+from plugins.roles import access_control
 from plugins.triggers.landed_files import LandedFilesTrigger
 
 MAPPERS = {
@@ -90,11 +91,12 @@ def dag_arguments(use_case: UseCase, phase: str, doc: str | None) -> dict[str, A
         "description": f"{phase.replace('_', ' ')}: {use_case.description}",
         "doc_md": doc,
         "tags": {use_case.name, phase, use_case.task},
+        "access_control": access_control(phase),  # only the FAB auth manager of a cluster reads it
         "catchup": False,
         "max_active_runs": limits.active_runs,
         # Created unpaused: a paused Dag loses the events of partitioned assets.
         "is_paused_upon_creation": False,
-        "dagrun_timeout": limits.run_timeout,
+        "dagrun_timeout": limits.run_timeout + _waits_for_a_person(use_case, phase),
         "default_args": {
             "owner": use_case.owner,
             "pool": phase,
@@ -107,3 +109,8 @@ def dag_arguments(use_case: UseCase, phase: str, doc: str | None) -> dict[str, A
             "execution_timeout": limits.task_timeout,
         },
     }
+
+
+def _waits_for_a_person(use_case: UseCase, phase: str) -> timedelta:
+    approval = use_case.deploy.approval if phase == "deploy" else None
+    return approval.within if approval else timedelta()

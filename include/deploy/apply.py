@@ -80,9 +80,14 @@ def _signed_facts(use_case: UseCase, version: str, registry: Registry) -> dict[s
     return {
         "as_of": facts["as_of"],
         "known_up_to": facts["partitions"][-1],
-        "package_sha256": sha256(registry.fetch(use_case.name, version) / MANIFEST),
+        "package_sha256": package_sha256(use_case, version, registry),
         **refit,
     }
+
+
+def package_sha256(use_case: UseCase, version: str, registry: Registry) -> str:
+    """Return the digest of a version's package, which was verified."""
+    return sha256(registry.fetch(use_case.name, version) / MANIFEST)
 
 
 def reject(

@@ -14,7 +14,7 @@ from include.use_cases.base import Strict
 from include.use_cases.coherence import problems_of
 from include.use_cases.sections.ingest import Corrections, Ingest, Migration, Partition, Reference
 from include.use_cases.sections.labels import Labels, completed
-from include.use_cases.sections.operation import Deploy, Monitor, Retrain, Serve, Slices
+from include.use_cases.sections.operation import Approval, Deploy, Monitor, Retrain, Serve, Slices
 from include.use_cases.sections.preparation import Clean, Features, Validate
 from include.use_cases.sections.training import Split, Train, Tuning
 from include.use_cases.sections.values import Columns, ColumnType, Grain
@@ -23,6 +23,7 @@ from include.use_cases.spaces import ESTIMATORS, METRICS, Candidate, Span, Task
 __all__ = [
     "ESTIMATORS",
     "METRICS",
+    "Approval",
     "Candidate",
     "Clean",
     "ColumnType",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from airflow.sdk.bases.hook import BaseHook
 
@@ -22,7 +23,7 @@ _TIMEOUT_S = 30
 
 
 class AirflowApiHook(BaseHook):
-    """Creates asset events and Dag runs, and lists what is queued or running.
+    """Creates asset events and Dag runs, lists what is queued or running, and reads answers.
 
     :param airflow_conn_id: connection of type HTTP: host, port, and the login of an account that
         may create asset events
@@ -120,6 +121,17 @@ class AirflowApiHook(BaseHook):
         body |= ({"partition_key": key} if key else {}) | ({"conf": conf} if conf else {})
         return self._post(f"/api/v2/dags/{dag_id}/dagRuns", body, allowed=409) != 409
 
+    def answer_to(self, dag_id: str, run_id: str, task_id: str) -> dict[str, Any] | None:
+        """Return what Airflow has recorded of a question to a person, and of its answer.
+
+        :return: `hitlDetails` of the REST API; None where the task has not asked
+        """
+        run = quote(run_id, safe="")
+        path = f"/api/v2/dags/{dag_id}/dagRuns/{run}/taskInstances/{task_id}/-1/hitlDetails"
+        answer = self._ask("GET", path, allowed=404)
+        recorded: dict[str, Any] | None = None if answer.status_code == 404 else answer.json()
+        return recorded
+
     def _asset_id(self, name: str) -> int:
         if name not in self._asset_ids:
             found = self._get("/api/v2/assets", name_pattern=name, limit=_PAGE)["assets"]
@@ -165,7 +177,7 @@ class AirflowApiHook(BaseHook):
         if answer.status_code in (401, 403):
             raise ConfigError(
                 f"Airflow at {self._url}: {words} Give the login of the Airflow connection "
-                f"{self.airflow_conn_id!r} the role `op`."
+                f"{self.airflow_conn_id!r} the role `op`, on a cluster the role `housekeeping`."
             )
         if answer.status_code in (400, 405, 422):  # a retry sends the same again
             raise ConfigError(f"Airflow at {self._url}: {words} Correct what is asked for.")

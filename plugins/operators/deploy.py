@@ -127,44 +127,6 @@ class CompareModelsOperator(PhaseOperator):
         return newest
 
 
-class ApplyVerdictOperator(PhaseOperator):
-    """Promote or reject, as the verdict says.
-
-    A promotion is an entry in the promotion ledger, and the registry's aliases follow. It is
-    refused when another champion serves than the verdict compared with: an old run that is cleared
-    does not bring its model back. **Idempotent**: an entry that the run made is found again.
-    **XCom**: version, champion. **Retries**: when MLflow or the lake does not answer.
-
-    :param verdict: what `CompareModelsOperator` or `RefitModelOperator` returned (templated)
-    """
-
-    template_fields: Sequence[str] = ("verdict",)
-
-    def __init__(self, *, verdict: Any, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.verdict = verdict
-
-    def execute(self, context: Context) -> dict[str, Any]:
-        """Promote or reject."""
-        from include.deploy.apply import promote, reject
-
-        version = self.verdict["version"]
-        models = (self.config, version, self.verdict)
-        with errors_for_airflow():
-            champion = (
-                promote(
-                    *models,
-                    self.registry,
-                    self.ledger,
-                    who=person_of(context),
-                    run_id=self.writer(context).run_id,
-                )
-                if self.verdict["promote"]
-                else reject(*models, self.registry, self.ledger)
-            )
-        return {"version": version, "champion": champion}
-
-
 class ConfirmServingOperator(PhaseOperator):
     """Wait until the serving application answers with a model version.
 

@@ -26,10 +26,11 @@ _DATABASE = ("airflow_database_password", "fernet_key")
 _TASKS = ("redis_password", "mlflow_pipeline_password", "housekeeping_password", *S3)
 
 NEEDS: dict[str, tuple[str, ...]] = {
-    "init": ("postgres_password", "mlflow_database_password", *_DATABASE, *S3),
-    "api-server": (
-        *_DATABASE, "jwt_secret", "api_secret_key", "admin_password", "housekeeping_password", *S3
+    "init": (
+        "postgres_password", "mlflow_database_password", "admin_password", "housekeeping_password",
+        *_DATABASE, *S3,
     ),
+    "api-server": (*_DATABASE, "jwt_secret", "api_secret_key", *S3),
     "scheduler": (*_DATABASE, "jwt_secret", "redis_password", *S3),
     "dag-processor": (*_DATABASE, *S3),
     "triggerer": (*_DATABASE, "jwt_secret", *S3),
@@ -45,7 +46,8 @@ NEEDS: dict[str, tuple[str, ...]] = {
 """The secrets of each role. A role is what a part does: there are several workers of one role."""
 
 _VERIFY_KEY, _SIGNING_KEY = "verify.pem", "signing.pem"
-_PASSWORDS = "airflow_passwords.json"
+AUTH_MANAGER = "airflow.providers.fab.auth_manager.fab_auth_manager.FabAuthManager"
+"""Users and roles in Airflow's database; the first job makes them (`scripts/cluster/access.py`)."""
 
 QUEUES = {"worker": "default,train", "trusted": "trusted"}
 """The queues from which a role's workers take tasks."""
@@ -137,6 +139,7 @@ def _airflow(role: str, settings: ClusterSettings, home: Path) -> dict[str, str]
     options: airflow_options.Sections = {
         "core": {
             "executor": "CeleryExecutor",
+            "auth_manager": AUTH_MANAGER,
             "execution_api_server_url": f"{settings.airflow_url}/execution/",
         },
         "api": {"base_url": settings.airflow_public_url, "port": settings.airflow_port},
@@ -159,7 +162,10 @@ def _airflow(role: str, settings: ClusterSettings, home: Path) -> dict[str, str]
     if "redis_password" in needs:
         options |= _celery(settings)
     if role == "api-server":
-        options["core"]["simple_auth_manager_passwords_file"] = home / _PASSWORDS
+        # The cookie of a login goes over TLS only, where a browser reaches Airflow by it.
+        secure = settings.airflow_public_url.startswith("https://")
+        # The first job has made the roles; by default each start of the server does.
+        options["fab"] = {"cookie_secure": secure, "update_fab_perms": False}
         options["api"]["secret_key"] = settings.secret("api_secret_key")
         options["api"]["host"] = settings.listen_host
     if role in QUEUES:
@@ -227,10 +233,6 @@ def files(role: str, settings: ClusterSettings) -> dict[str, bytes]:
     found = {_VERIFY_KEY: base64.b64decode(settings.verify_key_base64)}
     if role == "trusted":
         found[_SIGNING_KEY] = base64.b64decode(settings.secret("signing_key_base64"))
-    if role == "api-server":
-        users = (secret_files.ADMIN, secret_files.HOUSEKEEPING)
-        passwords = {user: settings.secret(f"{user}_password") for user in users}
-        found[_PASSWORDS] = json.dumps(passwords).encode()
     return found
 
 

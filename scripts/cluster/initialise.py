@@ -1,4 +1,4 @@
-"""The first job of a cluster: databases, buckets, a proof of the store, migrations, pools.
+"""The first job of a cluster: databases, buckets, a proof of the store, migrations, pools, users.
 
 A second run changes nothing.
 
@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from include.errors import FlywheelError, ServiceUnavailable
 from include.lake.proof import prove
 from include.settings import Settings
+from scripts.cluster import access
 from scripts.cluster.settings import ClusterSettings
 
 DATABASES = {"airflow": "airflow", "mlflow": "mlflow", "mlflow_users": "mlflow"}
@@ -111,6 +112,7 @@ def main() -> None:
     library = Settings.from_env()
     prove(library.lake_uri, library.storage_options())
     migrate(settings)
+    access.bring_up_to_date(settings)
 
 
 if __name__ == "__main__":

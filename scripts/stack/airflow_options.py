@@ -5,13 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 
-from scripts.stack import secret_files
 from scripts.stack.settings import REPO
 
 Sections = dict[str, dict[str, object]]
 """Options by section."""
-
-_AUTH_MANAGER = "airflow.api_fastapi.auth.managers.simple.simple_auth_manager.SimpleAuthManager"
 
 
 def shared() -> Sections:
@@ -26,11 +23,6 @@ def shared() -> Sections:
             "execute_tasks_new_python_interpreter": False,  # for the same reason
             # A paused Dag loses the asset events that should have started it.
             "dags_are_paused_at_creation": False,
-            "auth_manager": _AUTH_MANAGER,  # users and passwords from our own files
-            # `op` is the least role that may create an asset event.
-            "simple_auth_manager_users": (
-                f"{secret_files.ADMIN}:admin,{secret_files.HOUSEKEEPING}:op"
-            ),
             "min_serialized_dag_update_interval": 5,  # a changed Dag shows after seconds
         },
         "api": {

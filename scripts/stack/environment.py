@@ -20,6 +20,8 @@ _WITHOUT_TELEMETRY = {
     "SCARF_NO_ANALYTICS": "true",
 }
 
+_AUTH_MANAGER = "airflow.api_fastapi.auth.managers.simple.simple_auth_manager.SimpleAuthManager"
+
 # A login from the caller's shell is for another server.
 _MLFLOW_LOGIN = {"MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN"}
 
@@ -80,6 +82,11 @@ def airflow_environment(
             # Most tasks wait for MLflow or the disk: a third keeps short ones moving beside two
             # trainings. Each idle worker costs 140 MB.
             "parallelism": max(3, os.cpu_count() or 1),
+            "auth_manager": _AUTH_MANAGER,  # users and passwords from our own files
+            # `op` is the least role that may create an asset event.
+            "simple_auth_manager_users": (
+                f"{secret_files.ADMIN}:admin,{secret_files.HOUSEKEEPING}:op"
+            ),
             "simple_auth_manager_passwords_file": settings.password_file,  # else Airflow prints one
             "execution_api_server_url": f"{settings.airflow_url}/execution/",  # for the port
             "fernet_key": secret_files.read(settings, "fernet_key"),

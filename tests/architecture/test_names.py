@@ -24,6 +24,7 @@ def phases() -> set[str]:
         "landed",
         "trials",  # of train_tune
         "refit",  # a task of deploy, in a module of its own
+        "approval",  # likewise
     }
 
 

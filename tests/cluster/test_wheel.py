@@ -7,6 +7,7 @@ nginx, as `docker-compose.yaml` does, but as plain processes. No two parts share
 from __future__ import annotations
 
 import json
+import secrets
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,11 +16,12 @@ import httpx
 import psutil
 import pytest
 
+from plugins.operators.approval import APPROVE_PROMOTION
 from scripts.cluster.parts import REPLICAS, WORKERS
 from scripts.stack import processes
 from tests.support import daily
 from tests.support.clusters import PATIENCE_S, ClusterHouse, daily_cluster, folder_for_all_users
-from tests.support.stacks import House, daily_house
+from tests.support.stacks import House, Run, daily_house
 
 pytestmark = pytest.mark.cluster
 
@@ -158,3 +160,63 @@ def test_a_log_is_read_after_its_worker_is_gone(house, clustered):
         for file in sorted(logs.rglob("*.log")):
             file.unlink()
     assert NEXT in run.log("build_features")
+
+
+# Last: it promotes a second version
+
+
+def test_a_worker_promotes_what_an_approver_approved_and_nothing_else(house, clustered):
+    people = {name: house.client(login(house, name, role)) for name, role in PEOPLE.items()}
+    daily.write_use_case(house.use_cases, approvers="ann")
+    tasks = f"/dags/{daily.NAME}__deploy/tasks"
+    house.until(
+        lambda: APPROVE_PROMOTION in {task["task_id"] for task in house.get(tasks)["tasks"]},
+        "the Dag asks for approvals",
+        PATIENCE_S,
+    )
+    champion = house.ledger.current().version
+    assert house.run("train_tune", FIRST[2]).state == "success"
+    house.at_rest(within_s=PATIENCE_S)
+    assert house.ledger.current().version == champion, "the same configuration is no reason"
+
+    version = house.registry.newest_as_of(daily.NAME, FIRST[2])
+    assert version != champion
+    form = {"version": version, "override": "a test of approvals"}
+    started = house.trigger("deploy", FIRST[2], **form).raise_for_status().json()
+    run = waiting(Run(house, "deploy", started["dag_run_id"]))
+    assert run.answer(APPROVE_PROMOTION, "Approve", people["olaf"]).status_code == 403
+    run.mark_success(APPROVE_PROMOTION, people["olaf"])
+    house.ended("deploy", run.run_id, PATIENCE_S)
+    assert run.tasks["promote"] == "failed"
+    assert house.ledger.current().version == champion
+
+    run.ask_again(APPROVE_PROMOTION, people["olaf"])
+    waiting(run)
+    run.answer(APPROVE_PROMOTION, "Approve", people["ann"]).raise_for_status()
+    house.ended("deploy", run.run_id, PATIENCE_S)
+    promotion = house.ledger.current()
+    assert (promotion.version, promotion.who) == (version, "ann"), run.tasks
+
+
+PEOPLE = {"ann": "approver", "olaf": "operator"}
+
+
+def login(house: House, name: str, role: str) -> str:
+    """Make a user with a role, as an admin does; return a token of theirs."""
+    url = f"{house.stack.settings.airflow_url}/auth"
+    words = {"username": name, "password": secrets.token_urlsafe(12)}
+    about = {"first_name": name, "last_name": "B", "email": f"{name}@example.com"}
+    body = words | about | {"roles": [{"name": role}]}
+    headers = dict(house.api.headers)
+    users = f"{url}/fab/v1/users"
+    httpx.post(users, json=body, headers=headers, trust_env=False).raise_for_status()
+    answer = httpx.post(f"{url}/token", json=words, timeout=30, trust_env=False)
+    return str(answer.raise_for_status().json()["access_token"])
+
+
+def waiting(run: Run) -> Run:
+    """Wait until the run asks a person."""
+    run.house.until(
+        lambda: run.tasks.get(APPROVE_PROMOTION) == "awaiting_input", "a question", PATIENCE_S
+    )
+    return run

@@ -55,11 +55,15 @@ SUITE = """\
 """
 
 
-def write_use_case(folder: Path) -> Path:
-    """Write the use case below `folder`; return its own folder."""
+def write_use_case(folder: Path, approvers: str = "") -> Path:
+    """Write the use case below `folder`; return its own folder.
+
+    :param approvers: who approves promotions, with commas; without them nobody is asked
+    """
     own = folder / NAME
     own.mkdir(parents=True, exist_ok=True)
-    (own / "use_case.yaml").write_text(YAML)
+    approval = f"deploy: {{approval: {{approvers: [{approvers}]}}, " if approvers else "deploy: {"
+    (own / "use_case.yaml").write_text(YAML.replace("deploy: {", approval))
     (own / "expectations.yaml").write_text(SUITE)
     return own
 

@@ -41,9 +41,13 @@ class House:
             verify_key=self.settings.verify_key,
             cache=use_cases.parent / "packages",
         )
-        headers = {"Authorization": f"Bearer {stack.token()}"}
-        base = f"{stack.settings.airflow_url}/api/v2"
-        self.api = httpx.Client(base_url=base, headers=headers, timeout=60, trust_env=False)
+        self.api = self.client(stack.token())
+
+    def client(self, token: str) -> httpx.Client:
+        """Return a client of Airflow's REST API for the owner of a token."""
+        headers = {"Authorization": f"Bearer {token}"}
+        base = f"{self.stack.settings.airflow_url}/api/v2"
+        return httpx.Client(base_url=base, headers=headers, timeout=60, trust_env=False)
 
     def table(self, stage: str) -> Any:
         return self.lake.table(daily.NAME, stage)
@@ -169,6 +173,28 @@ class Run:
             found.setdefault(task["task_id"], set()).add(str(task["state"]))
         return {task: "/".join(sorted(states)) for task, states in found.items()}
 
+    def mark_success(self, task_id: str, api: httpx.Client | None = None) -> None:
+        """Mark a task as successful, as a person can in the pages; by default as the admin."""
+        path = f"{self._path}/taskInstances/{task_id}"
+        body = {"new_state": "success"}
+        (api or self.house.api).patch(path, json=body).raise_for_status()
+
+    def ask_again(self, task_id: str, api: httpx.Client | None = None) -> None:
+        """Clear a question and what comes after it, by default as the admin."""
+        path = f"/dags/{daily.NAME}__{self.phase}/clearTaskInstances"
+        body = {
+            "dry_run": False, "dag_run_id": self.run_id, "task_ids": [task_id],
+            "only_failed": False, "include_downstream": True, "reset_dag_runs": True,
+        }  # fmt: skip
+        (api or self.house.api).post(path, json=body).raise_for_status()
+        self.house.until(lambda: self.state not in ENDED, "the run goes on", 30)
+
+    def answer(self, task_id: str, option: str, api: httpx.Client | None = None) -> httpx.Response:
+        """Answer the question of a task, by default as the admin."""
+        path = f"{self._path}/taskInstances/{task_id}/-1/hitlDetails"
+        body = {"chosen_options": [option], "params_input": {}}
+        return (api or self.house.api).patch(path, json=body)
+
     def log(self, task_id: str, attempt: int = 1, map_index: int = -1) -> str:
         path = f"{self._path}/taskInstances/{task_id}/logs/{attempt}"
         return self.house.api.get(path, params={"map_index": map_index}).text
@@ -179,12 +205,12 @@ class Run:
 
 
 @contextmanager
-def daily_house(folder: Path) -> Iterator[House]:
+def daily_house(folder: Path, approvers: str = "") -> Iterator[House]:
     """Run a stack with the use case `daily` alone; stop it at the end.
 
     Housekeeping runs once a day there: a test starts it when it wants it.
     """
-    daily.write_use_case(folder / "use_cases")
+    daily.write_use_case(folder / "use_cases", approvers)
     before = dict(os.environ)
     for name in before:  # the tests' own Airflow logs warnings only
         if name.startswith("AIRFLOW__"):

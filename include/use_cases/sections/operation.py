@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from include.use_cases.amounts import Amount
 from include.use_cases.base import Strict
@@ -20,6 +20,26 @@ class Slices(Strict):
     columns: Annotated[list[str], Field(min_length=1)]
     max_drop: Amount = Amount.of("25%")
     min_rows: Annotated[int, Field(ge=30)] = 500
+
+
+class Approval(Strict):
+    """A person's approval, without which nothing is promoted."""
+
+    approvers: Annotated[list[Annotated[str, Field(min_length=1)]], Field(min_length=1)] = Field(
+        description="Names at Airflow of those whose answer counts. Airflow asks for the right to "
+        "answer too: on a cluster the role 'approver'.",
+    )
+    within: Duration = Field(
+        default=timedelta(days=3),
+        description="After so long without an answer nothing is promoted; '3d' span a weekend.",
+    )
+
+    @field_validator("within")
+    @classmethod
+    def _an_hour_to_a_month(cls, value: timedelta) -> timedelta:
+        if not timedelta(hours=1) <= value <= timedelta(days=30):
+            raise ValueError(f"must be from '1h' to '30d', got {value}")
+        return value
 
 
 class Deploy(Strict):
@@ -53,6 +73,10 @@ class Deploy(Strict):
         description="Fit the accepted configuration on the holdout too, and serve that model.",
     )
     slices: Slices | None = None
+    approval: Approval | None = Field(
+        default=None,
+        description="Ask a person before each promotion; without it the verdict decides.",
+    )
 
 
 class Monitor(Strict):

@@ -66,8 +66,9 @@ def test_durations_and_pairs_become_python_values() -> None:
 
 
 def test_durations_are_written_as_they_were_read() -> None:
-    written = read(dump(full()), "dump").content["retrain"]
-    assert (written["max_age"], written["cooldown"]) == ("36h", "2d")
+    written = read(dump(full()), "dump").content
+    assert written["deploy"]["approval"]["within"] == "12h"
+    assert (written["retrain"]["max_age"], written["retrain"]["cooldown"]) == ("36h", "2d")
 
 
 def test_a_use_case_cannot_be_changed() -> None:

@@ -34,6 +34,7 @@ class Airflow:
     pending: list[str] = field(default_factory=list)
     assets: dict[str, int] = field(default_factory=dict)
     paused: bool = False
+    answers: dict[str, Any] = field(default_factory=dict)
     asked: list[tuple[str, str, dict[str, Any]]] = field(default_factory=list)
     broken: dict[str, int] = field(default_factory=dict)
 
@@ -54,6 +55,8 @@ class Airflow:
             return 200, {"assets": found, "total_entries": len(found)}
         if (method, path) == ("POST", "/api/v2/assets/events"):
             return 200, {}
+        if path in self.answers:
+            return 200, self.answers[path]
         return 404, {"detail": f"no {path}"}
 
     def _found(self, query: dict[str, Any]) -> tuple[int, Any]:
@@ -131,6 +134,7 @@ def run(key: str | None, state: str, hour: int = 0) -> dict[str, Any]:
     return {"partition_key": key, "state": state, "run_after": f"2013-05-01T{hour:02}:00:00Z"}
 
 
+ANSWER = f"/api/v2/dags/{DAG}/dagRuns/{{}}/taskInstances/ask/-1/hitlDetails"
 CALLS = [
     pytest.param(lambda hook: hook.is_paused(DAG), f"/api/v2/dags/{DAG}", id="is_paused"),
     pytest.param(
@@ -144,6 +148,7 @@ CALLS = [
     pytest.param(
         lambda hook: hook.create_event("a", "2013-01", {}), "/api/v2/assets/events", id="event"
     ),
+    pytest.param(lambda hook: hook.answer_to(DAG, "r", "ask"), ANSWER.format("r"), id="answer_to"),
     pytest.param(
         lambda hook: hook.start_run(DAG, "2013-01", "r"),
         f"/api/v2/dags/{DAG}/dagRuns",
@@ -158,6 +163,14 @@ def silent_about_the_password(error: FlywheelError) -> bool:
 
 
 # What is asked
+
+
+def test_an_answer_is_given_as_it_was_recorded_and_none_where_nothing_was_asked(airflow):
+    recorded = {"responded_at": None, "chosen_options": None}
+    airflow.answers[ANSWER.format("manual__2013-01-01T00%3A00%3A00%2B00%3A00")] = recorded
+
+    assert AirflowApiHook().answer_to(DAG, "manual__2013-01-01T00:00:00+00:00", "ask") == recorded
+    assert AirflowApiHook().answer_to(DAG, "manual__2", "ask") is None
 
 
 def test_paused_or_not(airflow):
@@ -335,7 +348,8 @@ def test_a_login_that_may_not_is_an_error_of_the_configuration(
     with pytest.raises(
         ConfigError,
         match=rf"Airflow at {airflow.url}: (GET|POST) {path} answers {status}: .*database is locked"
-        r".*Give the login of the Airflow connection 'flywheel_airflow' the role `op`\.",
+        r".*Give the login of the Airflow connection 'flywheel_airflow' the role `op`, on a cluster"
+        r" the role `housekeeping`\.",
     ) as caught:
         call(AirflowApiHook())
     assert silent_about_the_password(caught.value)

@@ -16,13 +16,11 @@ from include.deploy.rule import Verdict
 from include.due.definitions import DEFINITION, definition_of
 from include.errors import DataContractError, ServiceUnavailable
 from include.lake.table import Lake, Writer
-from include.registry.ledger import Ledger
 from include.use_cases.loader import get
 from plugins.hooks.serving import ServingHook
 from plugins.operators import deploy
 from plugins.operators.deploy import (
     AnnounceChampionOperator,
-    ApplyVerdictOperator,
     CompareModelsOperator,
     ConfirmServingOperator,
 )
@@ -228,82 +226,6 @@ def test_a_version_that_is_gone_meanwhile_fails_at_once(stub, models):
     models.judged.side_effect = DataContractError("no such version")
     with pytest.raises(AirflowFailException, match="no such version"):
         compare()
-
-
-# Apply
-
-
-def apply(promote: bool, **context: Any) -> dict[str, Any]:
-    verdict = {
-        "version": "2", "promote": promote, "reasons": ["because"], "champion_version": None,
-    }  # fmt: skip
-    task = ApplyVerdictOperator(task_id="a", use_case=USE_CASE, verdict=verdict)
-    return execute(task, make_context(key="2013-02", **context))
-
-
-def test_a_promotion_says_who_and_in_which_run(stub, models):
-    double = stub("include.deploy.apply.promote", "2")
-    assert apply(True, user="ann") == {"version": "2", "champion": "2"}
-    (config, version, verdict, registry, ledger), more = double.call_args
-    assert (config.name, version, verdict["promote"]) == (USE_CASE, "2", True)
-    assert registry is models
-    assert isinstance(ledger, Ledger)
-    assert more == {"who": "ann", "run_id": "weather_regimes__test/manual__1/do/3"}
-
-
-@pytest.mark.parametrize("champion", ["1", None])
-def test_a_rejection_tells_who_stays_champion(stub, models, champion):
-    double = stub("include.deploy.apply.reject", champion)
-    assert apply(False) == {"version": "2", "champion": champion}
-    (config, version, verdict, registry, _), _ = double.call_args
-    assert (config.name, version, verdict["promote"]) == (USE_CASE, "2", False)
-    assert registry is models
-
-
-def _packages(models: Any, home: Path) -> None:
-    """Let each version have a package, from which its entry is written."""
-    (home / "manifest.json").write_text("{}")
-    models.fetch.return_value = home
-    models.load.return_value.facts = {"as_of": "2013-02", "partitions": ["2013-01", "2013-02"]}
-
-
-def test_a_promotion_is_refused_when_another_champion_serves_by_now(models, home):
-    """An old run that is cleared does not bring its model back."""
-    from include.settings import Settings
-
-    crown(home, USE_CASE, version="1")
-    models.signing_key = Settings.from_env().signing_key
-    _packages(models, home)
-    with pytest.raises(
-        AirflowFailException,
-        match=r"version 2 was judged against champion none, but 1 serves now\. Nothing was changed",
-    ):
-        apply(True)
-    models.follow.assert_not_called()
-
-
-def test_a_retry_finds_the_entry_that_its_first_attempt_made(models, home):
-    from include.settings import Settings
-
-    crown(home / "elsewhere", USE_CASE)  # keys
-    (home / "keys").symlink_to(home / "elsewhere" / "keys")
-    models.signing_key = Settings.from_env().signing_key
-    _packages(models, home)
-    models.follow.side_effect = [ServiceUnavailable("MLflow is away"), None]
-    with pytest.raises(ServiceUnavailable):
-        apply(True)
-    assert apply(True, attempt=2) == {"version": "2", "champion": "2"}
-    ledger = Ledger(Lake(str(home / "lake")), USE_CASE, home / "keys" / "verify.pem")
-    assert [entry.version for entry in ledger.entries()] == ["2"], "one entry"
-    assert models.follow.call_count == 2
-
-
-@pytest.mark.parametrize("which", ["promote", "reject"])
-@pytest.mark.parametrize(("error", "seen"), FAILURES)
-def test_applying_fails_in_airflows_words(stub, models, which, error, seen):
-    stub(f"include.deploy.apply.{which}", error)
-    with pytest.raises(seen, match=str(error)):
-        apply(which == "promote")
 
 
 # Confirm

@@ -7,7 +7,7 @@ import pytest
 
 from include.errors import SettingsError
 from include.settings import Settings
-from scripts.cluster.environment import NEEDS, QUEUES, environment, files
+from scripts.cluster.environment import AUTH_MANAGER, NEEDS, QUEUES, environment, files
 from scripts.cluster.settings import MADE, ClusterSettings
 
 WORKERS = ("worker", "trusted")
@@ -22,10 +22,10 @@ def known(settings, found):
 @pytest.mark.parametrize("role", NEEDS)
 def test_a_role_gets_the_secrets_that_it_needs_and_no_others(settings, tmp_path, role):
     # The first job reads these from the cluster's own settings.
-    own = {"postgres_password", "mlflow_database_password"}
+    own = {"postgres_password", "mlflow_database_password", "admin_password"}
+    own |= {"housekeeping_password"}
     before = own if role == "init" else set()
     by_files = {"signing_key_base64"} if role == "trusted" else set()
-    by_files |= {"admin_password", "housekeeping_password"} if role == "api-server" else set()
 
     assert known(settings, environment(role, settings, tmp_path)) == (
         set(NEEDS[role]) - before - by_files
@@ -129,3 +129,21 @@ def test_each_queue_has_workers():
     served = {queue for queues in QUEUES.values() for queue in queues.split(",")}
     assert served == {"default", TRAIN, TRUSTED}
     assert TRUSTED not in QUEUES["worker"].split(",")
+
+
+@pytest.mark.parametrize("role", ["init", "api-server", "scheduler", "dag-processor", *WORKERS])
+def test_every_part_of_airflow_has_the_auth_manager_with_roles_and_no_anonymous_role(
+    settings, tmp_path, role
+):
+    found = environment(role, settings, tmp_path)
+
+    assert found["AIRFLOW__CORE__AUTH_MANAGER"] == AUTH_MANAGER
+    assert not {name for name in found if "SIMPLE_AUTH_MANAGER" in name or "PUBLIC" in name}
+
+
+@pytest.mark.parametrize(("url", "secure"), [("https://a.example", "True"), (None, "False")])
+def test_the_cookie_of_a_login_goes_over_tls_where_browsers_do(tmp_path, url, secure):
+    more = {"airflow_public_url": url} if url else {}
+    settings = ClusterSettings.with_secrets(cluster_home=tmp_path, **more)
+
+    assert environment("api-server", settings, tmp_path)["AIRFLOW__FAB__COOKIE_SECURE"] == secure
