@@ -59,6 +59,7 @@ class PhaseOperator(BaseOperator):
         without a word.
         """
         super().pre_execute(context)
+        vars(self).pop("_token", None)  # `Dag.test` runs a retry with the same operator
         run, known = context["dag_run"], sorted(context["dag"].params)
         unknown_keys = sorted(set(run.conf or {}) - set(known))
         problem = None
@@ -120,7 +121,8 @@ class PhaseOperator(BaseOperator):
     def writer(self, context: Context) -> Writer:
         """Describe this attempt for the lake's commits.
 
-        Its token is the attempt's start in milliseconds, so a later attempt has a higher one: a
+        Ask before reading what the work is made from. The lake numbers attempts in the order in
+        which they ask, so what began later has a higher token, whatever the workers' clocks say: a
         task that was presumed dead and finishes late cannot overwrite what its retry published.
         """
         from include.lake.table import Writer
@@ -128,11 +130,17 @@ class PhaseOperator(BaseOperator):
 
         ti = context["ti"]
         return Writer(
-            run_id=_run_of(ti),
+            run_id=run_of(ti),
             attempt=ti.try_number,
-            token=int(ti.start_date.timestamp() * 1000),
+            token=self._token,
             code_version=code_version(),
         )
+
+    @cached_property
+    def _token(self) -> int:
+        from include.lake.attempts import next_token
+
+        return next_token(self.lake, self.use_case)
 
     def get_openlineage_facets_on_complete(self, task_instance: Any) -> OperatorLineage[Any, Any]:
         """Tell Airflow's OpenLineage provider what this task read and published."""
@@ -140,14 +148,14 @@ class PhaseOperator(BaseOperator):
 
         stages = tables_behind(self.outlets, self.config)
         settings = self.lake_hook.settings
-        return lineage_of(_run_of(task_instance), stages, self.config, self.lake, settings)
+        return lineage_of(run_of(task_instance), stages, self.config, self.lake, settings)
 
     def emit(self, context: Context, partition: str, facts: dict[str, Any]) -> None:
         """Emit one event for `partition` on each outlet of this task, with a few small facts."""
         emit(context, self.outlets, [partition], {"partition": partition, **facts})
 
 
-def _run_of(ti: Any) -> str:
+def run_of(ti: Any) -> str:
     """Name a task's run as each of its commits does."""
     return f"{ti.dag_id}/{ti.run_id}/{ti.task_id}/{ti.map_index}"
 

@@ -18,6 +18,7 @@ from plugins.operators.base import (
     errors_for_airflow,
     facts_of,
     person_of,
+    run_of,
     unknown,
 )
 from plugins.triggers.served_version import ServedVersionTrigger
@@ -157,7 +158,7 @@ class ApplyVerdictOperator(PhaseOperator):
                     self.registry,
                     self.ledger,
                     who=person_of(context),
-                    run_id=self.writer(context).run_id,
+                    run_id=run_of(context["ti"]),
                 )
                 if self.verdict["promote"]
                 else reject(*models, self.registry, self.ledger)
