@@ -20,6 +20,7 @@ from include.errors import ServiceUnavailable
 from include.lake.errors import STORE_ERRORS, make_folder, store_trouble
 from include.lake.log import Log
 from include.lake.writing import APPENDED
+from include.settings import current
 
 if TYPE_CHECKING:
     from include.lake.table import Lake
@@ -70,7 +71,7 @@ def _commit(log: Log, table: DeltaTable | None) -> int:
         _NO_ROWS,
         mode="error",
         configuration=dict(APPENDED),
-        storage_options=dict(log.options),
+        storage_options=current(log.options),
         # Delta must not try again by itself: it would then write version 1, and say nothing of it.
         commit_properties=CommitProperties(max_commit_retries=0),
     )
