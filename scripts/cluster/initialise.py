@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from include.errors import FlywheelError, ServiceUnavailable
 from include.lake.proof import prove
 from include.settings import Settings
+from scripts.cluster.aws import addresses, keys
 from scripts.cluster.settings import ClusterSettings
 
 DATABASES = {"airflow": "airflow", "mlflow": "mlflow", "mlflow_users": "mlflow"}
@@ -69,12 +70,13 @@ def buckets(settings: ClusterSettings) -> None:
     import boto3
     from botocore.exceptions import BotoCoreError, ClientError
 
+    login = keys(settings)
     client = boto3.client(
         "s3",
-        endpoint_url=settings.aws_endpoint_url,
+        endpoint_url=addresses(settings).get("AWS_ENDPOINT_URL"),
         region_name=settings.aws_region,
-        aws_access_key_id=settings.secret("aws_access_key_id"),
-        aws_secret_access_key=settings.secret("aws_secret_access_key"),
+        aws_access_key_id=login.get("AWS_ACCESS_KEY_ID"),
+        aws_secret_access_key=login.get("AWS_SECRET_ACCESS_KEY"),
     )
     uris = (settings.lake_uri, settings.landing_uri, settings.artifacts_uri, settings.logs_uri)
     try:
