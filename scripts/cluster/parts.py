@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from scripts.cluster import balancer, services
+from scripts.cluster import balancer, services, users
 from scripts.cluster.environment import command, environment, files
 from scripts.cluster.services import ServicesPlace
 from scripts.cluster.settings import ClusterSettings
@@ -45,6 +45,10 @@ def prepare(settings: ClusterSettings, place: WheelPlace) -> None:
         folder.mkdir(mode=0o700, exist_ok=True)
     for name, role in {**ROLES, "init": "init"}.items():
         write_files(files(role, settings), place.home_of(name))
+    if users.hindrance(settings.use_cases) is None:
+        users.compile_code()
+        for name in ROLES:
+            users.give(place.home_of(name), users.uid_of(name, ROLES))
     folder = services.owned_folder(place, "balancer")
     replicas = [f"{HOST}:{getattr(settings, port)}" for port in REPLICAS.values()]
     text = balancer.configuration(f"{HOST}:{settings.serving_port}", replicas, folder)
@@ -61,11 +65,16 @@ def write_files(found: Mapping[str, bytes], home: Path) -> None:
 
 def parts(settings: ClusterSettings, place: WheelPlace) -> list[Part]:
     """Return all parts but the services."""
+    own_users = users.hindrance(settings.use_cases) is None
     mark = {MARKER: str(place.home), "LANG": "C.UTF-8"}
 
     def part(name: str, role: str, **more: str) -> Part:
-        found = environment(role, settings, place.home_of(name))
-        return Part(name, command(role, name), {**found, **mark, **more})
+        found = {**environment(role, settings, place.home_of(name)), **mark, **more}
+        if not own_users:
+            return Part(name, command(role, name), found)
+        run = users.switched(users.uid_of(name, ROLES), command(role, name))
+        # Airflow asks for the name of its user, and a number has none.
+        return Part(name, run, {**found, "LOGNAME": name, "HOME": str(place.home_of(name))})
 
     found = [part(name, role) for name, role in ROLES.items() if name not in REPLICAS]
     for name, port in REPLICAS.items():
