@@ -12,7 +12,7 @@ from dataclasses import asdict
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import BaseOperator
+from airflow.sdk import BaseOperator, Variable
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from include.errors import ConfigError, DataContractError, FlywheelError, ServiceUnavailable
@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 
 PARTITION_KEY = "{{ dag_run.partition_key or '' }}"
 """The run's partition key, as a template; empty in a run without one."""
+
+REVISION = "flywheel_code_version"
+"""Airflow's variable that names the revision of the code; the first job of a cluster sets it."""
 
 _BY_A_PERSON = ("manual", "asset_materialization", "operator_triggered", "backfill")
 
@@ -75,6 +78,7 @@ class PhaseOperator(BaseOperator):
             )
         if problem:
             raise AirflowFailException(f"{run.dag_id}: {problem}")
+        check_revision(self.lake_hook.settings.code_version)
 
     @cached_property
     def config(self) -> UseCase:
@@ -153,6 +157,23 @@ class PhaseOperator(BaseOperator):
     def emit(self, context: Context, partition: str, facts: dict[str, Any]) -> None:
         """Emit one event for `partition` on each outlet of this task, with a few small facts."""
         emit(context, self.outlets, [partition], {"partition": partition, **facts})
+
+
+def check_revision(ours: str) -> None:
+    """Refuse to work with another revision of the code than the cluster was started with.
+
+    A process that has no revision of its own (`FLYWHEEL_CODE_VERSION`, which an image has) works
+    with the code beside it, as on one machine.
+
+    :param ours: the revision of this process, or ''
+    """
+    theirs = Variable.get(REVISION, default=None) if ours else None
+    if theirs not in (None, ours):
+        raise ServiceUnavailable(
+            f"This worker runs revision {ours} of the code, and the cluster was started with "
+            f"{theirs}. Nothing was done. Another worker may take the next try; start this one "
+            "from the image of the others."
+        )
 
 
 def run_of(ti: Any) -> str:

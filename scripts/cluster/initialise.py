@@ -97,12 +97,25 @@ def migrate(settings: ClusterSettings) -> None:
     from scripts.stack.airflow_database import main as migrate_airflow
 
     migrate_airflow()
+    announce_revision(Settings.from_env().code_version)
     # As `mlflow db upgrade` does, whose command line would show the password.
     engine = mlflow_database.create_sqlalchemy_engine_with_retry(settings.database("mlflow"))
     if mlflow_database._is_empty_database(engine):
         mlflow_database._initialize_tables(engine)
     else:
         mlflow_database._upgrade_db(engine)
+
+
+def announce_revision(revision: str) -> None:
+    """Say which revision of the code all workers must run; '' where each has the code beside it."""
+    from airflow.models.variable import Variable
+
+    from plugins.operators.base import REVISION
+
+    if revision:
+        Variable.set(REVISION, revision, description="Set by the first job of the cluster")
+    else:
+        Variable.delete(REVISION)
 
 
 def main() -> None:

@@ -97,6 +97,7 @@ def make_house(dag_runs_of: DagRuns, tmp_path_factory: pytest.TempPathFactory) -
     """Make a house that is the process's own until the next one is made."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("FLYWHEEL_CODE_VERSION", "test")
+        patch.setenv("AIRFLOW_VAR_FLYWHEEL_CODE_VERSION", "test")
         patch.setenv("AIRFLOW_CONN_FLYWHEEL_MLFLOW", "http://127.0.0.1:9")
 
         def make() -> House:

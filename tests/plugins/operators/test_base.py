@@ -103,6 +103,31 @@ def test_a_late_first_attempt_cannot_overwrite_its_retry(home):
     assert table.read(columns=["x"]).to_pylist() == [{"x": 22}]
 
 
+# Revision
+
+
+def test_a_worker_with_another_revision_does_nothing_and_says_so(tens, monkeypatch):
+    tens.land(42)
+    monkeypatch.setenv("AIRFLOW_VAR_FLYWHEEL_CODE_VERSION", "newer")
+    with pytest.raises(
+        ServiceUnavailable,
+        match="runs revision test of the code, and the cluster was started with newer",
+    ):
+        tens.do()
+    assert not tens.lake.table("weather_regimes", "clean").exists()
+
+
+@pytest.mark.parametrize(("ours", "theirs"), [("", "newer"), ("test", ""), ("test", "test")])
+def test_the_same_revision_works_and_one_that_nobody_names(tens, monkeypatch, ours, theirs):
+    tens.land(42)
+    monkeypatch.setenv("FLYWHEEL_CODE_VERSION", ours)
+    monkeypatch.delenv("AIRFLOW_VAR_FLYWHEEL_CODE_VERSION")
+    if theirs:
+        monkeypatch.setenv("AIRFLOW_VAR_FLYWHEEL_CODE_VERSION", theirs)
+    tens.do()
+    assert tens.tens() == [4]
+
+
 # Facts
 
 
