@@ -172,7 +172,8 @@ def _inventory(
         # Each look is news to the ledger, also the second one of an attempt. Ingestion is serial:
         # an attempt that was overtaken leaves at worst what the next look completes.
         last = replace(writer, token=next_token(lake, use_case.name))
-        write_entries(table, stage, [one for key in sorted(together) for one in together[key]], last)
+        kept = [one for key in sorted(together) for one in together[key]]
+        write_entries(table, stage, kept, last)
     # Also of a partition whose files are all gone: its rows stand, and may be made again.
     contents = {
         key: held

@@ -31,8 +31,8 @@ from include.lake.records import (
 )
 from include.lake.schemas import PARTITION
 from include.lake.store import Change, Fence, Store
-from include.settings import StorageOptions
 from include.lake.writing import APPENDED, KEPT, check_data, slice_numbers, with_partition
+from include.settings import StorageOptions
 
 __all__ = ["Input", "Lake", "LakeTable", "Published", "StaleAttempt", "Writer"]
 

@@ -76,7 +76,7 @@ class Cluster:
                 self.say("Making databases and buckets")
                 self._initialise()
                 if hindrance := users.hindrance(self.settings.use_cases):
-                    self.say(f"All parts of Airflow, MLflow and serving run as one user: {hindrance}.")
+                    self.say(f"Parts of Airflow, MLflow and serving share a user: {hindrance}.")
                 self._start(self._wheel, self._wheel_run, WHEEL)
                 self._wheel.wait(self.wheel_status, started, healthy_within_s)
             except BaseException:  # Ctrl-C too: nothing half-started stays behind

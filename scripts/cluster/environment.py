@@ -75,11 +75,15 @@ def environment(role: str, settings: ClusterSettings, home: Path) -> dict[str, s
     if role == "mlflow":
         return found | aws.keys(settings) | _mlflow(settings)
     if role == "serving":
-        return found | aws.keys(settings) | {
-            "FLYWHEEL_SERVING_HOST": settings.listen_host,
-            "MLFLOW_TRACKING_USERNAME": SERVING,
-            "MLFLOW_TRACKING_PASSWORD": settings.secret("mlflow_serving_password"),
-        }
+        return (
+            found
+            | aws.keys(settings)
+            | {
+                "FLYWHEEL_SERVING_HOST": settings.listen_host,
+                "MLFLOW_TRACKING_USERNAME": SERVING,
+                "MLFLOW_TRACKING_PASSWORD": settings.secret("mlflow_serving_password"),
+            }
+        )
     return found | _airflow(role, settings, home)
 
 
@@ -131,11 +135,15 @@ def _airflow(role: str, settings: ClusterSettings, home: Path) -> dict[str, str]
             "remote_log_conn_id": "aws_default",
         },
     }
-    found = {"AIRFLOW_HOME": str(airflow_home), "AIRFLOW_CONN_AWS_DEFAULT": aws.connection(settings)}
+    found = {
+        "AIRFLOW_HOME": str(airflow_home),
+        "AIRFLOW_CONN_AWS_DEFAULT": aws.connection(settings),
+        "FLYWHEEL_LAKE_AWS_CONN_ID": settings.lake_aws_conn_id,
+        "FLYWHEEL_LANDING_AWS_CONN_ID": settings.landing_aws_conn_id,
+    }
+    # The environment's login would take precedence over the connection's.
     if settings.aws_connection is None or role == "init":
         found |= aws.keys(settings)
-    found["FLYWHEEL_LAKE_AWS_CONN_ID"] = settings.lake_aws_conn_id
-    found["FLYWHEEL_LANDING_AWS_CONN_ID"] = settings.landing_aws_conn_id
     if "airflow_database_password" in needs:
         options["database"] = {"sql_alchemy_conn": settings.database("airflow")}
         options["core"]["fernet_key"] = settings.secret("fernet_key")

@@ -63,7 +63,7 @@ def hindrance(use_cases: Path) -> str | None:
 
 def give(folder: Path, uid: int) -> None:
     """Give a folder and all that is in it to a user, and close it to others."""
-    os.chmod(folder, 0o700)
+    folder.chmod(0o700)
     os.chown(folder, uid, uid)
     for here, folders, files in os.walk(folder):
         for name in (*folders, *files):

@@ -159,7 +159,7 @@ def test_a_ledger_that_goes_back_is_not_followed_also_after_a_restart(house):
 
 @pytest.fixture
 def set_back(house):
-    """A lake that was set back to the first of two promotions, and a replica that saw none."""
+    """Set a lake back to the first of two promotions."""
     from deltalake import DeltaTable
 
     house.promote("1", None, house.packages.make("1"))

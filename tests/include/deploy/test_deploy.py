@@ -17,8 +17,8 @@ from include.lake.table import Writer
 from include.modelling.estimators import defaults
 from include.modelling.fit import fit
 from include.modelling.training_set import load_training_set
-from include.registry.package import reference_of, write_package
 from include.registry.newest_promotion import noted
+from include.registry.package import reference_of, write_package
 from include.use_cases.amounts import Amount
 from include.use_cases.loader import python_of
 from include.use_cases.schema import UseCase

@@ -38,7 +38,8 @@ def test_processes_at_once_get_each_number_once_also_the_first(tmp_path: Path) -
     for process in processes:
         process.join()
     assert all(numbers == sorted(numbers) for numbers in found)
-    assert sorted(sum(found, [])) == [FIRST + number for number in range(15)]
+    every = sorted(number for numbers in found for number in numbers)
+    assert every == [FIRST + number for number in range(15)]
 
 
 def test_threads_at_once_get_each_number_once(lake: Lake) -> None:

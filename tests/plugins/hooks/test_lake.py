@@ -10,7 +10,8 @@ import pyarrow as pa
 import pytest
 
 from include.ingest_label.landing import Landing
-from include.lake import log, store as lake_store
+from include.lake import log
+from include.lake import store as lake_store
 from include.lake.table import Lake
 from include.settings import current
 from plugins.hooks.lake import LakeHook
