@@ -73,8 +73,7 @@ def parts(settings: ClusterSettings, place: WheelPlace) -> list[Part]:
         if not own_users:
             return Part(name, command(role, name), found)
         run = users.switched(users.uid_of(name, ROLES), command(role, name))
-        # Airflow asks for the name of its user, and a number has none.
-        return Part(name, run, {**found, "LOGNAME": name, "HOME": str(place.home_of(name))})
+        return Part(name, run, found | users.variables(name, place.home_of(name)))
 
     found = [part(name, role) for name, role in ROLES.items() if name not in REPLICAS]
     for name, port in REPLICAS.items():

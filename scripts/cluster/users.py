@@ -61,6 +61,18 @@ def hindrance(use_cases: Path) -> str | None:
     )
 
 
+def variables(name: str, home: Path) -> dict[str, str]:
+    """Return what a part needs to know as another user than the owner of the code."""
+    return {
+        "LOGNAME": name,  # Airflow asks for the name of its user, and a number has none
+        "HOME": str(home),
+        # git names the revision of a folder of another user only where it is told to.
+        "GIT_CONFIG_COUNT": "1",
+        "GIT_CONFIG_KEY_0": "safe.directory",
+        "GIT_CONFIG_VALUE_0": str(REPO),
+    }
+
+
 def give(folder: Path, uid: int) -> None:
     """Give a folder and all that is in it to a user, and close it to others."""
     folder.chmod(0o700)

@@ -64,6 +64,18 @@ def test_a_user_of_its_own_is_in_no_group_of_roots():
     assert shown.stdout.split() == [f"uid={number}", f"gid={number}", f"groups={number}"]
 
 
+@AS_ROOT
+def test_another_user_finds_the_revision_of_the_code():
+    with folder_for_all_users() as folder:
+        env = {"PATH": os.defpath, **users.variables("worker-1", folder)}
+        asked = ("git", "-C", str(users.REPO), "rev-parse", "HEAD")
+        ours, theirs = (
+            subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+            for command in (asked, users.switched(users.FIRST, ("env", *asked)))
+        )
+    assert theirs.stdout.strip() == ours.stdout.strip() != "", theirs.stderr
+
+
 def test_parts_are_started_as_different_users(settings, monkeypatch, anywhere):
     _, place = places(settings)
     monkeypatch.setattr(users, "hindrance", lambda _: None)
