@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 from itertools import count
 from pathlib import Path
 from typing import Any
-from unittest.mock import create_autospec
+from unittest.mock import Mock, create_autospec
 
 import pyarrow as pa
 import pytest
@@ -288,6 +289,7 @@ def test_a_retry_finds_the_entry_that_its_first_attempt_made(models, home):
     crown(home / "elsewhere", USE_CASE)  # keys
     (home / "keys").symlink_to(home / "elsewhere" / "keys")
     models.signing_key = Settings.from_env().signing_key
+    models.client = Mock(spec=["set_registered_model_tag"])
     _packages(models, home)
     models.follow.side_effect = [ServiceUnavailable("MLflow is away"), None]
     with pytest.raises(ServiceUnavailable):
@@ -296,6 +298,9 @@ def test_a_retry_finds_the_entry_that_its_first_attempt_made(models, home):
     ledger = Ledger(Lake(str(home / "lake")), USE_CASE, home / "keys" / "verify.pem")
     assert [entry.version for entry in ledger.entries()] == ["2"], "one entry"
     assert models.follow.call_count == 2
+    noted = [json.loads(call.args[2]) for call in models.client.mock_calls]
+    assert noted[0] == noted[1], "the second attempt notes the same promotion"
+    assert noted[0]["number"] == 1
 
 
 @pytest.mark.parametrize("which", ["promote", "reject"])
