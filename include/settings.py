@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Self
 
@@ -24,6 +24,15 @@ LANDING_POLL_S = 0.5  # a look at a folder takes about a millisecond
 # An outage of the store should reach the operator, whose retries Airflow shows, and not hide for
 # the three minutes that the store's client would go on by default.
 _PATIENCE = {"max_retries": "5", "retry_timeout": "30s"}
+
+
+StorageOptions = Mapping[str, str] | Callable[[], Mapping[str, str]]
+"""Options for S3, or a function that gives them as they are now: a login may be renewed."""
+
+
+def current(options: StorageOptions) -> dict[str, str]:
+    """Return options as they are now."""
+    return dict(options() if callable(options) else options)
 
 
 def _found(path: Path) -> Path:
@@ -163,6 +172,9 @@ class Settings(EnvironmentSettings):
         Whether the scheduler imports heavy libraries for its tasks (`FLYWHEEL_WARM_TASKS`).
     code_version : str
         Version of the code where there is no git, such as in an image (`FLYWHEEL_CODE_VERSION`).
+    lake_aws_conn_id, landing_aws_conn_id : str
+        Airflow's connections of type AWS, for tasks and the watcher (`FLYWHEEL_LAKE_AWS_CONN_ID`,
+        `FLYWHEEL_LANDING_AWS_CONN_ID`); of no use where the two are folders.
     aws_access_key_id, aws_secret_access_key, aws_session_token : SecretStr or None
         Login to S3 (`AWS_ACCESS_KEY_ID`, and so on).
     aws_region, aws_default_region, aws_endpoint_url, aws_allow_http : str or None
@@ -192,6 +204,8 @@ class Settings(EnvironmentSettings):
     housekeeping_cron: Cron = "*/10 * * * *"
     warm_tasks: Switch = True
     code_version: str = ""
+    lake_aws_conn_id: str = "aws_default"
+    landing_aws_conn_id: str = "aws_default"
     aws_access_key_id: SecretStr | None = Field(None, validation_alias="AWS_ACCESS_KEY_ID")
     aws_secret_access_key: SecretStr | None = Field(None, validation_alias="AWS_SECRET_ACCESS_KEY")
     aws_session_token: SecretStr | None = Field(None, validation_alias="AWS_SESSION_TOKEN")

@@ -9,6 +9,7 @@ from include.errors import ConfigError
 from include.registry.client import Registry
 from include.registry.ledger import REFIT_OF, Ledger
 from include.registry.manifest import MANIFEST, sha256
+from include.registry.newest_promotion import note
 from include.use_cases.schema import UseCase
 
 
@@ -65,6 +66,7 @@ def promote(
         run_id=run_id,
         signing_key=registry.signing_key,
     )
+    note(registry, use_case.name, promotion.number)
     registry.follow(use_case.name, promotion)
     return promotion.version
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Mapping
-from functools import cached_property
 from typing import Any
 
 from include.errors import FileUnavailable, ServiceUnavailable
@@ -19,6 +18,7 @@ from include.ingest_label.listing import (
     check_size,
 )
 from include.ingest_label.patterns import WHOLE, Pattern
+from include.settings import StorageOptions, current
 
 
 class Bucket:
@@ -28,36 +28,21 @@ class Bucket:
     that it still has it.
     """
 
-    def __init__(self, uri: str, options: Mapping[str, str]) -> None:
+    def __init__(self, uri: str, options: StorageOptions) -> None:
         self._uri = uri
         self._root = uri.removeprefix("s3://").rstrip("/")
         self._bucket, _, prefix = self._root.partition("/")
         self._above = f"{prefix}/" if prefix else ""
-        self._options = {key.upper(): value for key, value in options.items()}
-        self._endpoint = self._options.get("AWS_ENDPOINT_URL", "")
-        self._region = self._options.get("AWS_REGION") or self._options.get("AWS_DEFAULT_REGION")
+        self._options = options
+        self._made: tuple[dict[str, str], Any] | None = None
 
-    @cached_property
+    @property
     def client(self) -> Any:
-        """The way to the list of objects."""
-        import boto3  # type: ignore[import-untyped]  # a third of a second that folders need not pay
-        from botocore.config import Config  # type: ignore[import-untyped]
-
-        return boto3.client(
-            "s3",
-            aws_access_key_id=self._options.get("AWS_ACCESS_KEY_ID"),
-            aws_secret_access_key=self._options.get("AWS_SECRET_ACCESS_KEY"),
-            aws_session_token=self._options.get("AWS_SESSION_TOKEN"),
-            region_name=self._region,
-            endpoint_url=self._endpoint or None,
-            config=Config(
-                connect_timeout=5,
-                read_timeout=30,
-                retries={"max_attempts": 3, "mode": "standard"},
-                # An endpoint of one's own seldom has a host name for each bucket.
-                s3={"addressing_style": "path" if self._endpoint else "auto"},
-            ),
-        )
+        """The way to the objects; another one when the login was renewed."""
+        options = {key.upper(): value for key, value in current(self._options).items()}
+        if self._made is None or self._made[0] != options:
+            self._made = options, _client(options)
+        return self._made[1]
 
     def list(self, pattern: Pattern) -> Listing:
         """Find what belongs to a pattern.
@@ -171,6 +156,28 @@ class Bucket:
         listing.files[key].append(
             LandedFile(f"{self._root}/{path}", path, item["Size"], identity, modified_ns, 0)
         )
+
+
+def _client(options: Mapping[str, str]) -> Any:
+    import boto3  # type: ignore[import-untyped]  # a third of a second that folders need not pay
+    from botocore.config import Config  # type: ignore[import-untyped]
+
+    endpoint = options.get("AWS_ENDPOINT_URL")
+    return boto3.client(
+        "s3",
+        aws_access_key_id=options.get("AWS_ACCESS_KEY_ID"),
+        aws_secret_access_key=options.get("AWS_SECRET_ACCESS_KEY"),
+        aws_session_token=options.get("AWS_SESSION_TOKEN"),
+        region_name=options.get("AWS_REGION") or options.get("AWS_DEFAULT_REGION"),
+        endpoint_url=endpoint,
+        config=Config(
+            connect_timeout=5,
+            read_timeout=30,
+            retries={"max_attempts": 3, "mode": "standard"},
+            # An endpoint of one's own seldom has a host name for each bucket.
+            s3={"addressing_style": "path" if endpoint else "auto"},
+        ),
+    )
 
 
 def _trouble() -> tuple[type[Exception], ...]:

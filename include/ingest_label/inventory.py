@@ -7,7 +7,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pyarrow.compute as pc
 
@@ -29,11 +29,13 @@ from include.ingest_label.landed import (
 from include.ingest_label.landing import Landing, as_seen
 from include.ingest_label.listing import LandedFile, Listing, StillChanging
 from include.ingest_label.stillness import STILL_S, Stillness
+from include.lake.attempts import next_token
 from include.lake.table import Lake, LakeTable, Writer
 from include.use_cases.schema import UseCase
 
 log = logging.getLogger(__name__)
 
+_EPOCH = datetime.fromtimestamp(0, UTC)
 FILE = "_file"
 """Column of `raw`, `labels` and references: the `file_id` of the content that a row came from."""
 
@@ -167,9 +169,11 @@ def _inventory(
     if writer is not None and entries != looked:
         others = {key: held for key, held in known.items() if key not in looked}
         together = {**others, **entries}
-        write_entries(
-            table, stage, [one for key in sorted(together) for one in together[key]], _last(writer)
-        )
+        # Each look is news to the ledger, also the second one of an attempt. Ingestion is serial:
+        # an attempt that was overtaken leaves at worst what the next look completes.
+        last = replace(writer, token=next_token(lake, use_case.name))
+        kept = [one for key in sorted(together) for one in together[key]]
+        write_entries(table, stage, kept, last)
     # Also of a partition whose files are all gone: its rows stand, and may be made again.
     contents = {
         key: held
@@ -189,7 +193,7 @@ def _all_updated(
     made: LakeTable,
 ) -> dict[str, list[Entry]]:
     """Bring each partition's entries up to date; what cannot be read is put into `left`."""
-    now, entries = datetime.now(UTC), {}
+    now, entries = _later_than(known, retracted), {}
     for key in sorted({*known, *listing.files}):
         before = known.get(key, [])
         try:
@@ -216,6 +220,20 @@ def _all_updated(
             if not _just_gone(entry, now) or entry.file_id in held_ids[key or ALL]
         ]
     return {key: held for key, held in entries.items() if held}
+
+
+def _later_than(
+    known: Mapping[str, Sequence[Entry]], retracted: Mapping[str, datetime]
+) -> datetime:
+    """Return the time of this look: later than all that it knows of, whatever our clock says.
+
+    Another worker's clock may be ahead. What lands after a retraction must count as landed after
+    it, and a correction after what it corrects.
+    """
+    before = [entry.first_seen for held in known.values() for entry in held]
+    before += [entry.gone_at for held in known.values() for entry in held if entry.gone_at]
+    last = max([*before, *retracted.values()], default=_EPOCH)
+    return max(datetime.now(UTC), last + timedelta(microseconds=1))
 
 
 def file_ids(table: LakeTable, keys: Collection[str]) -> dict[str, set[str]]:
@@ -284,9 +302,3 @@ def _by_key(entries: Sequence[Entry]) -> dict[str, list[Entry]]:
     for entry in entries:
         found[entry.key].append(entry)
     return dict(found)
-
-
-def _last(writer: Writer) -> Writer:
-    # Each look is news to the ledger, also the second one of an attempt. Ingestion is serial: an
-    # attempt that was overtaken leaves at worst what the next look completes.
-    return replace(writer, token=time.time_ns())

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from include.ingest_label.bucket import Bucket
 from include.ingest_label.folder import Folder
 from include.ingest_label.listing import LandedFile, Listing, Store, changed_since
 from include.ingest_label.patterns import WHOLE, Pattern
 from include.lake.records import digest_63
+from include.settings import StorageOptions
 from include.use_cases.schema import Grain
 
 __all__ = ["WHOLE", "Landing"]
@@ -22,11 +23,11 @@ class Landing:
     ----------
     uri : str
         A folder, or `s3://bucket/prefix`.
-    storage_options : mapping of str to str, optional
+    storage_options : mapping of str to str, or callable, optional
         `AWS_*` settings, as for the lake; nothing for a folder.
     """
 
-    def __init__(self, uri: str, storage_options: Mapping[str, str] | None = None) -> None:
+    def __init__(self, uri: str, storage_options: StorageOptions | None = None) -> None:
         self.uri = uri
         self._store: Store = (
             Bucket(uri, storage_options or {}) if uri.startswith("s3://") else Folder(uri)

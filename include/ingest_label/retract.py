@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from include.due.stages import RETRACTED
 from include.errors import DataContractError
+from include.ingest_label.landed import LANDED, read_entries
 from include.ingest_label.landing import Landing
 from include.lake.frames import arrow_schema
 from include.lake.table import Lake, LakeTable, Writer
@@ -99,13 +100,22 @@ def retract(
     # The record first, and the files before the tables: whatever dies in between, the next try
     # finds the rest, and ingestion does not take the partition in again meanwhile.
     retracted = Retracted(partition, files, held)
-    _record(retracted, reason, who, earlier, record, writer)
+    at = _later_than_landed(partition, lake, use_case)
+    _record(retracted, reason, who, earlier, record, writer, at)
     landing.set_aside(files)
     # Also where there is nothing: a phase that has begun must not publish the rows afterwards.
     for table in tables.values():
         now = writer if token is None else replace(writer, token=max(writer.token, token()))
         table.clear(partition, now, facts={"retracted": reason})
     return retracted
+
+
+def _later_than_landed(partition: str, lake: Lake, use_case: UseCase) -> datetime:
+    """Return the time of a retraction: not before what it takes back was seen by another clock."""
+    table = lake.table(use_case.name, LANDED)
+    entries = [entry for stage in ("raw", "labels") for entry in read_entries(table, stage)]
+    seen = [entry.first_seen for entry in entries if entry.key == partition]
+    return max([datetime.now(UTC), *seen])
 
 
 def _earlier(partition: str, table: LakeTable) -> list[dict[str, Any]]:
@@ -123,6 +133,7 @@ def _record(
     earlier: list[dict[str, Any]],
     table: LakeTable,
     writer: Writer,
+    at: datetime,
 ) -> None:
     row = {
         "key": retracted.partition,
@@ -131,7 +142,7 @@ def _record(
         "files": "\n".join(retracted.files),
         "cleared": ", ".join(retracted.cleared),
         "run_id": writer.run_id,
-        "retracted_at": datetime.now(UTC),
+        "retracted_at": at,
     }
     kept = [one for one in earlier if one["run_id"] != writer.run_id]
     data = pa.Table.from_pylist([*kept, row], schema=arrow_schema(_COLUMNS))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +13,7 @@ from deltalake.exceptions import TableNotFoundError
 from include.errors import DataContractError
 from include.lake.errors import STORE_ERRORS, store_trouble
 from include.lake.records import commit_record
+from include.settings import StorageOptions, current
 
 _HISTORY_STEPS = (20, 200, None)
 
@@ -23,7 +24,7 @@ class Log:
 
     name: str
     uri: str
-    options: Mapping[str, str]
+    options: StorageOptions
 
     def open(self, version: int | None = None) -> DeltaTable | None:
         """Read the log, once; None when there is no table yet.
@@ -36,7 +37,7 @@ class Log:
             When the store fails.
         """
         try:
-            return DeltaTable(self.uri, version=version, storage_options=dict(self.options))
+            return DeltaTable(self.uri, version=version, storage_options=current(self.options))
         except STORE_ERRORS as error:
             if isinstance(error, TableNotFoundError) and version is None:
                 return None

@@ -21,6 +21,7 @@ from include.lake.migration import whole_table
 from include.lake.reading import schema_of, slice_filter, stored_rows
 from include.lake.records import content_of, unchanged
 from include.lake.schemas import PARTITION
+from include.settings import current
 
 logger = logging.getLogger(__name__)
 
@@ -227,7 +228,7 @@ class Store(Log):
                 mode="error",
                 partition_by=[PARTITION],
                 configuration=dict(change.properties),
-                storage_options=dict(self.options),
+                storage_options=current(self.options),
                 commit_properties=commit,
             )
             return 0

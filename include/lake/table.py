@@ -32,6 +32,7 @@ from include.lake.records import (
 from include.lake.schemas import PARTITION
 from include.lake.store import Change, Fence, Store
 from include.lake.writing import APPENDED, KEPT, check_data, slice_numbers, with_partition
+from include.settings import StorageOptions
 
 __all__ = ["Input", "Lake", "LakeTable", "Published", "StaleAttempt", "Writer"]
 
@@ -45,13 +46,14 @@ class Lake:
     ----------
     uri : str
         A folder, or an address such as `s3://bucket/lake`.
-    storage_options : mapping of str to str, optional
-        For object stores: `Settings.storage_options()`.
+    storage_options : mapping of str to str, or callable, optional
+        For object stores: `Settings.storage_options()`, or a function that gives them. It is asked
+        each time that a table is opened.
     """
 
-    def __init__(self, uri: str, storage_options: Mapping[str, str] | None = None) -> None:
+    def __init__(self, uri: str, storage_options: StorageOptions | None = None) -> None:
         self.uri = uri.rstrip("/") if is_remote(uri) else str(Path(uri).expanduser().resolve())
-        self.storage_options = dict(storage_options or {})
+        self.storage_options = storage_options or {}
 
     def table(self, use_case: str, stage: str) -> LakeTable:
         """Name a table; the store is not touched."""

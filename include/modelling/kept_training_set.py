@@ -12,6 +12,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -36,8 +37,10 @@ def keep(training: TrainingSet, folder: Path) -> None:
     """Write a training set into a folder, whole or not at all."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     for old in folder.parent.iterdir():
-        if old == folder or time.time() - old.stat().st_mtime > KEPT_S:
-            forget(old)
+        # Another training of this worker may put its draft in place, or clean up, meanwhile.
+        with suppress(FileNotFoundError):
+            if old == folder or time.time() - old.stat().st_mtime > KEPT_S:
+                forget(old)
     draft = Path(tempfile.mkdtemp(prefix="draft-", dir=folder.parent))
     _write(
         draft / "train.arrow",

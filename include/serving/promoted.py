@@ -17,6 +17,7 @@ from include.lake.table import Lake
 from include.registry.client import Registry
 from include.registry.ledger import Ledger
 from include.registry.manifest import MANIFEST, sha256
+from include.registry.newest_promotion import TAG, noted
 from include.registry.package import ServableModel
 
 _log = logging.getLogger(__name__)
@@ -56,23 +57,23 @@ class PromotedModels:
     def version_of(self, name: str) -> str | None:
         """Return the version that is promoted; None before the first promotion.
 
-        MLflow's aliases are not asked.
+        MLflow's aliases are not asked. A replica without a memory asks for the number that the
+        newest promotion left there.
 
         Raises
         ------
         DataContractError
             The ledger's newest entry is not signed with our key, or is older than one seen before.
         ServiceUnavailable
-            The lake does not answer.
+            The lake does not answer, or MLflow where there is no memory.
         """
         promotion = Ledger(self._lake, name, self._verify_key).current()
         seen = self._seen.get(name)
-        if promotion is None:
-            if seen is None:
-                return None
-            raise self._older(name, 0, seen)
-        if seen is not None and promotion.number < seen.number:
-            raise self._older(name, promotion.number, seen)
+        if promotion is None and seen is None:
+            return None
+        least = seen.number if seen else noted(self._registry, name)
+        if promotion is None or promotion.number < least:
+            raise self._older(name, promotion.number if promotion else 0, least)
         now = LastSeen(promotion.number, promotion.version, promotion.package_sha256)
         if now != seen:
             self._remember(name, now)
@@ -102,12 +103,12 @@ class PromotedModels:
             )
         return self._registry.load(name, version)
 
-    def _older(self, name: str, number: int, seen: LastSeen) -> DataContractError:
+    def _older(self, name: str, number: int, least: int) -> DataContractError:
         return DataContractError(
             f"{name}: the promotion ledger must not go back, got entry {number} after entry "
-            f"{seen.number} (version {seen.version}). The model that serves is kept. If the lake "
-            f"was restored from a backup on purpose, remove {self._memory} and restart the "
-            "serving application."
+            f"{least}. The model that serves is kept. If the lake was restored from a backup on "
+            f"purpose, remove {self._memory} and the tag {TAG} of the registered model {name}, and "
+            "restart the serving application."
         )
 
     def _remember(self, name: str, seen: LastSeen) -> None:

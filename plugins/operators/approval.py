@@ -12,7 +12,7 @@ from airflow.sdk.exceptions import AirflowSkipException
 from include.deploy.approval import APPROVE, REJECT, Decision, decide, question
 from include.errors import ConfigError
 from plugins.hooks.airflow_api import AirflowApiHook
-from plugins.operators.base import PhaseOperator, errors_for_airflow, person_of
+from plugins.operators.base import PhaseOperator, errors_for_airflow, person_of, run_of
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -115,7 +115,7 @@ class ApplyVerdictOperator(PhaseOperator):
                 self.registry,
                 self.ledger,
                 who=who,
-                run_id=self.writer(context).run_id,
+                run_id=run_of(context["ti"]),
             )
         return {"version": version, "champion": champion}
 

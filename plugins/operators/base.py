@@ -12,7 +12,7 @@ from dataclasses import asdict
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import BaseOperator
+from airflow.sdk import BaseOperator, Variable
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from include.errors import ConfigError, DataContractError, FlywheelError, ServiceUnavailable
@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 
 PARTITION_KEY = "{{ dag_run.partition_key or '' }}"
 """The run's partition key, as a template; empty in a run without one."""
+
+REVISION = "flywheel_code_version"
+"""Airflow's variable that names the revision of the code; the first job of a cluster sets it."""
 
 _BY_A_PERSON = ("manual", "asset_materialization", "operator_triggered", "backfill")
 
@@ -59,6 +62,7 @@ class PhaseOperator(BaseOperator):
         without a word.
         """
         super().pre_execute(context)
+        vars(self).pop("_token", None)  # `Dag.test` runs a retry with the same operator
         run, known = context["dag_run"], sorted(context["dag"].params)
         unknown_keys = sorted(set(run.conf or {}) - set(known))
         problem = None
@@ -74,6 +78,7 @@ class PhaseOperator(BaseOperator):
             )
         if problem:
             raise AirflowFailException(f"{run.dag_id}: {problem}")
+        check_revision(self.lake_hook.settings.code_version)
 
     @cached_property
     def config(self) -> UseCase:
@@ -120,7 +125,8 @@ class PhaseOperator(BaseOperator):
     def writer(self, context: Context) -> Writer:
         """Describe this attempt for the lake's commits.
 
-        Its token is the attempt's start in milliseconds, so a later attempt has a higher one: a
+        Ask before reading what the work is made from. The lake numbers attempts in the order in
+        which they ask, so what began later has a higher token, whatever the workers' clocks say: a
         task that was presumed dead and finishes late cannot overwrite what its retry published.
         """
         from include.lake.table import Writer
@@ -128,11 +134,17 @@ class PhaseOperator(BaseOperator):
 
         ti = context["ti"]
         return Writer(
-            run_id=_run_of(ti),
+            run_id=run_of(ti),
             attempt=ti.try_number,
-            token=int(ti.start_date.timestamp() * 1000),
+            token=self._token,
             code_version=code_version(),
         )
+
+    @cached_property
+    def _token(self) -> int:
+        from include.lake.attempts import next_token
+
+        return next_token(self.lake, self.use_case)
 
     def get_openlineage_facets_on_complete(self, task_instance: Any) -> OperatorLineage[Any, Any]:
         """Tell Airflow's OpenLineage provider what this task read and published."""
@@ -140,14 +152,31 @@ class PhaseOperator(BaseOperator):
 
         stages = tables_behind(self.outlets, self.config)
         settings = self.lake_hook.settings
-        return lineage_of(_run_of(task_instance), stages, self.config, self.lake, settings)
+        return lineage_of(run_of(task_instance), stages, self.config, self.lake, settings)
 
     def emit(self, context: Context, partition: str, facts: dict[str, Any]) -> None:
         """Emit one event for `partition` on each outlet of this task, with a few small facts."""
         emit(context, self.outlets, [partition], {"partition": partition, **facts})
 
 
-def _run_of(ti: Any) -> str:
+def check_revision(ours: str) -> None:
+    """Refuse to work with another revision of the code than the cluster was started with.
+
+    A process that has no revision of its own (`FLYWHEEL_CODE_VERSION`, which an image has) works
+    with the code beside it, as on one machine.
+
+    :param ours: the revision of this process, or ''
+    """
+    theirs = Variable.get(REVISION, default=None) if ours else None
+    if theirs not in (None, ours):
+        raise ServiceUnavailable(
+            f"This worker runs revision {ours} of the code, and the cluster was started with "
+            f"{theirs}. Nothing was done. Another worker may take the next try; start this one "
+            "from the image of the others."
+        )
+
+
+def run_of(ti: Any) -> str:
     """Name a task's run as each of its commits does."""
     return f"{ti.dag_id}/{ti.run_id}/{ti.task_id}/{ti.map_index}"
 

@@ -15,6 +15,7 @@ from plugins.operators.base import (
     emit,
     errors_for_airflow,
     facts_of,
+    run_of,
     unknown,
 )
 
@@ -162,7 +163,7 @@ class IngestOperator(PhaseOperator):
 
         if context["ti"].try_number <= 1:
             return set(), {}
-        run_id = self.writer(context).run_id
+        run_id = run_of(context["ti"])
         published: set[str] = set()
         refused: dict[str, str] = {}
         refusals = self.lake.table(self.use_case, "refusals")

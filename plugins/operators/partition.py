@@ -16,6 +16,7 @@ from plugins.operators.base import (
     asked_by_a_person,
     errors_for_airflow,
     facts_of,
+    run_of,
     unknown,
 )
 
@@ -56,6 +57,7 @@ class PartitionOperator(PhaseOperator):
         """Make the partition if it is due or asked for, and emit the asset event."""
         with errors_for_airflow():
             key = self.checked_key(self.partition)
+            self.writer(context)  # the attempt takes its number before it reads anything
             wanted = self.wanted(key)
             if key not in wanted:
                 self.not_wanted(key, asked=asked_by_a_person(context))
@@ -112,7 +114,7 @@ class PartitionOperator(PhaseOperator):
         table = self.lake.table(self.use_case, self.stage)
         if key not in table.partitions():
             return False
-        return bool(table.facts(key).get("run_id") == self.writer(context).run_id)
+        return bool(table.facts(key).get("run_id") == run_of(context["ti"]))
 
     def _remember_refusal(
         self, key: str, wanted: Wanted, error: FlywheelError, context: Context

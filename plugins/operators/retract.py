@@ -37,9 +37,8 @@ class RetractOperator(PhaseOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Move the files aside, clear the tables, record it."""
-        import time
-
         from include.ingest_label.retract import retract
+        from include.lake.attempts import next_token
 
         with errors_for_airflow():
             key = self.checked_key(self.partition)
@@ -51,8 +50,7 @@ class RetractOperator(PhaseOperator):
                 landing=self.lake_hook.landing,
                 lake=self.lake,
                 writer=self.writer(context),
-                # As attempts are numbered; the next one, should one begin in this millisecond.
-                token=lambda: time.time_ns() // 1_000_000 + 1,
+                token=lambda: next_token(self.lake, self.use_case),
             )
         self.log.info("%s", retracted)
         return facts_of(retracted)

@@ -56,11 +56,11 @@ class DecideRetrainingOperator(PhaseOperator):
         from include.retrain_trigger.gather import decide
         from include.retrain_trigger.records import record
 
-        writer = self.writer(context)
-        # A cleared run decides anew; a retry gets the decision that its first attempt recorded.
-        cleared = context["dag_run"].clear_number
-        writer = replace(writer, run_id=f"{writer.run_id}#{cleared}") if cleared else writer
         with errors_for_airflow():
+            writer = self.writer(context)
+            # A cleared run decides anew; a retry gets the decision that its first attempt recorded.
+            cleared = context["dag_run"].clear_number
+            writer = replace(writer, run_id=f"{writer.run_id}#{cleared}") if cleared else writer
             key = self.checked_key(self.partition)
             champion = self.ledger.current()
             if champion is not None and not asked_by_a_person(context):

@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx
 
 from include.errors import ServiceUnavailable
-from scripts.cluster import env_file, parts, services
+from scripts.cluster import env_file, parts, services, users
 from scripts.cluster.environment import environment, files
 from scripts.cluster.manager import SERVICES, WHEEL, places
 from scripts.stack import processes, secret_files
@@ -75,6 +75,8 @@ class Cluster:
                 self._services.wait(self.services_status, started, healthy_within_s)
                 self.say("Making databases and buckets")
                 self._initialise()
+                if hindrance := users.hindrance(self.settings.use_cases):
+                    self.say(f"Parts of Airflow, MLflow and serving share a user: {hindrance}.")
                 self._start(self._wheel, self._wheel_run, WHEEL)
                 self._wheel.wait(self.wheel_status, started, healthy_within_s)
             except BaseException:  # Ctrl-C too: nothing half-started stays behind

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from include.errors import ConfigError
 from include.settings import REPO
-from scripts.cluster.settings import MADE, ClusterSettings, verify_key_of
+from scripts.cluster.settings import KEY_PAIR, MADE, ClusterSettings, verify_key_of
 
 VARIABLE = "FLYWHEEL_CLUSTER_ENV"
 _VERIFY_KEY = ClusterSettings.variable("verify_key_base64")
@@ -74,7 +74,10 @@ def ensure(file: Path, more: Mapping[str, str] | None = None) -> list[str]:
     """
     known = read(file) if file.exists() else None
     new = dict(more or {}) if known is None else {}
+    by_role = KEY_PAIR if (known or {}).get(ClusterSettings.variable("aws_connection")) else ()
     for field, make in MADE.items():
+        if field in by_role:
+            continue
         if not (known or {}).get(ClusterSettings.variable(field)):
             new[ClusterSettings.variable(field)] = make()
     both = {**(known or {}), **new}

@@ -8,7 +8,6 @@ worker's alone.
 from __future__ import annotations
 
 import base64
-import json
 import os
 import sys
 from datetime import timedelta
@@ -16,12 +15,13 @@ from pathlib import Path
 
 from include.tracking_server.users import PIPELINE, SERVING, USERS, password_variable
 from plugins.phases import PHASES
-from scripts.cluster.settings import ClusterSettings
+from scripts.cluster import aws
+from scripts.cluster.settings import KEY_PAIR, ClusterSettings
 from scripts.stack import airflow_options, secret_files
 from scripts.stack.environment import process_environment
 from scripts.stack.settings import program
 
-S3 = ("aws_access_key_id", "aws_secret_access_key")
+S3 = KEY_PAIR
 _DATABASE = ("airflow_database_password", "fernet_key")
 _TASKS = ("redis_password", "mlflow_pipeline_password", "housekeeping_password", *S3)
 
@@ -77,13 +77,17 @@ def environment(role: str, settings: ClusterSettings, home: Path) -> dict[str, s
         return _flower(settings, home)
     found = _every_part(settings, home)
     if role == "mlflow":
-        return found | _mlflow(settings)
+        return found | aws.keys(settings) | _mlflow(settings)
     if role == "serving":
-        return found | {
-            "FLYWHEEL_SERVING_HOST": settings.listen_host,
-            "MLFLOW_TRACKING_USERNAME": SERVING,
-            "MLFLOW_TRACKING_PASSWORD": settings.secret("mlflow_serving_password"),
-        }
+        return (
+            found
+            | aws.keys(settings)
+            | {
+                "FLYWHEEL_SERVING_HOST": settings.listen_host,
+                "MLFLOW_TRACKING_USERNAME": SERVING,
+                "MLFLOW_TRACKING_PASSWORD": settings.secret("mlflow_serving_password"),
+            }
+        )
     return found | _airflow(role, settings, home)
 
 
@@ -99,12 +103,7 @@ def _every_part(settings: ClusterSettings, home: Path) -> dict[str, str]:
         "FLYWHEEL_VERIFY_KEY": str(home / _VERIFY_KEY),
         "FLYWHEEL_SERVING_URL": settings.serving_url,
         "MLFLOW_TRACKING_URI": settings.tracking_uri,
-        "AWS_ACCESS_KEY_ID": settings.secret("aws_access_key_id"),
-        "AWS_SECRET_ACCESS_KEY": settings.secret("aws_secret_access_key"),
-        "AWS_REGION": settings.aws_region,
-        "AWS_DEFAULT_REGION": settings.aws_region,
-        "AWS_ENDPOINT_URL": settings.aws_endpoint_url,
-        "AWS_ALLOW_HTTP": str(settings.aws_endpoint_url.startswith("http://")).lower(),
+        **aws.addresses(settings),
     }
 
 
@@ -153,10 +152,19 @@ def _airflow(role: str, settings: ClusterSettings, home: Path) -> dict[str, str]
             "remote_log_conn_id": "aws_default",
         },
     }
-    found = {"AIRFLOW_HOME": str(airflow_home), "AIRFLOW_CONN_AWS_DEFAULT": _aws(settings)}
+    found = {
+        "AIRFLOW_HOME": str(airflow_home),
+        "AIRFLOW_CONN_AWS_DEFAULT": aws.connection(settings),
+        "FLYWHEEL_LAKE_AWS_CONN_ID": settings.lake_aws_conn_id,
+        "FLYWHEEL_LANDING_AWS_CONN_ID": settings.landing_aws_conn_id,
+    }
+    # The environment's login would take precedence over the connection's.
+    if settings.aws_connection is None or role == "init":
+        found |= aws.keys(settings)
     if "airflow_database_password" in needs:
         options["database"] = {"sql_alchemy_conn": settings.database("airflow")}
         options["core"]["fernet_key"] = settings.secret("fernet_key")
+        options |= aws.secrets_backend(settings)
     if "jwt_secret" in needs:
         options["api_auth"] = {"jwt_secret": settings.secret("jwt_secret")}
     if "redis_password" in needs:
@@ -205,20 +213,6 @@ def _connections(settings: ClusterSettings) -> dict[str, str]:
         ),
         "AIRFLOW_CONN_FLYWHEEL_SERVING": settings.serving_url,
     }
-
-
-def _aws(settings: ClusterSettings) -> str:
-    return json.dumps(
-        {
-            "conn_type": "aws",
-            "login": settings.secret("aws_access_key_id"),
-            "password": settings.secret("aws_secret_access_key"),
-            "extra": {
-                "region_name": settings.aws_region,
-                "endpoint_url": settings.aws_endpoint_url,
-            },
-        }
-    )
 
 
 def files(role: str, settings: ClusterSettings) -> dict[str, bytes]:

@@ -14,6 +14,7 @@ from include.errors import FlywheelError, ServiceUnavailable
 from include.lake.proof import prove
 from include.settings import Settings
 from scripts.cluster import access
+from scripts.cluster.aws import addresses, keys
 from scripts.cluster.settings import ClusterSettings
 
 DATABASES = {"airflow": "airflow", "mlflow": "mlflow", "mlflow_users": "mlflow"}
@@ -70,12 +71,13 @@ def buckets(settings: ClusterSettings) -> None:
     import boto3
     from botocore.exceptions import BotoCoreError, ClientError
 
+    login = keys(settings)
     client = boto3.client(
         "s3",
-        endpoint_url=settings.aws_endpoint_url,
+        endpoint_url=addresses(settings).get("AWS_ENDPOINT_URL"),
         region_name=settings.aws_region,
-        aws_access_key_id=settings.secret("aws_access_key_id"),
-        aws_secret_access_key=settings.secret("aws_secret_access_key"),
+        aws_access_key_id=login.get("AWS_ACCESS_KEY_ID"),
+        aws_secret_access_key=login.get("AWS_SECRET_ACCESS_KEY"),
     )
     uris = (settings.lake_uri, settings.landing_uri, settings.artifacts_uri, settings.logs_uri)
     try:
@@ -96,12 +98,25 @@ def migrate(settings: ClusterSettings) -> None:
     from scripts.stack.airflow_database import main as migrate_airflow
 
     migrate_airflow()
+    announce_revision(Settings.from_env().code_version)
     # As `mlflow db upgrade` does, whose command line would show the password.
     engine = mlflow_database.create_sqlalchemy_engine_with_retry(settings.database("mlflow"))
     if mlflow_database._is_empty_database(engine):
         mlflow_database._initialize_tables(engine)
     else:
         mlflow_database._upgrade_db(engine)
+
+
+def announce_revision(revision: str) -> None:
+    """Say which revision of the code all workers must run; '' where each has the code beside it."""
+    from airflow.models.variable import Variable
+
+    from plugins.operators.base import REVISION
+
+    if revision:
+        Variable.set(REVISION, revision, description="Set by the first job of the cluster")
+    else:
+        Variable.delete(REVISION)
 
 
 def main() -> None:

@@ -17,8 +17,14 @@ from scripts.cluster.environment import NEEDS, command, environment, files
 from scripts.cluster.parts import write_files
 from scripts.cluster.settings import ClusterSettings
 
-_KEPT = ("LANG", "TZ", "HOME", "FLYWHEEL_CODE_VERSION", "FLYWHEEL_WARM_TASKS")
-"""What an image or a person sets that is no setting of the cluster."""
+_OF_THE_MACHINE = (
+    "AWS_ROLE_ARN", "AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_ROLE_SESSION_NAME",
+    "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+    "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
+)  # fmt: skip
+"""How EKS and ECS tell a container its role at AWS."""
+_KEPT = ("LANG", "TZ", "HOME", "FLYWHEEL_CODE_VERSION", "FLYWHEEL_WARM_TASKS", *_OF_THE_MACHINE)
+"""What an image, its platform or a person sets that is no setting of the cluster."""
 
 
 def prepared(role: str, home: Path, env: dict[str, str]) -> tuple[tuple[str, ...], dict[str, str]]:

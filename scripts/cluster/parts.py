@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from include.errors import ConfigError
-from scripts.cluster import balancer, services
+from scripts.cluster import balancer, services, users
 from scripts.cluster.environment import command, environment, files
 from scripts.cluster.services import ServicesPlace
 from scripts.cluster.settings import ClusterSettings
@@ -46,6 +46,10 @@ def prepare(settings: ClusterSettings, place: WheelPlace) -> None:
         folder.mkdir(mode=0o700, exist_ok=True)
     for name, role in {**ROLES, "init": "init"}.items():
         write_files(files(role, settings), place.home_of(name))
+    if users.hindrance(settings.use_cases) is None:
+        users.compile_code()
+        for name in ROLES:
+            users.give(place.home_of(name), users.uid_of(name, ROLES))
     _prepare_balancer(settings, services.owned_folder(place, "balancer"))
 
 
@@ -85,11 +89,15 @@ def write_files(found: Mapping[str, bytes], home: Path) -> None:
 
 def parts(settings: ClusterSettings, place: WheelPlace) -> list[Part]:
     """Return all parts but the services."""
+    own_users = users.hindrance(settings.use_cases) is None
     mark = {MARKER: str(place.home), "LANG": "C.UTF-8"}
 
     def part(name: str, role: str, **more: str) -> Part:
-        found = environment(role, settings, place.home_of(name))
-        return Part(name, command(role, name), {**found, **mark, **more})
+        found = {**environment(role, settings, place.home_of(name)), **mark, **more}
+        if not own_users:
+            return Part(name, command(role, name), found)
+        run = users.switched(users.uid_of(name, ROLES), command(role, name))
+        return Part(name, run, found | users.variables(name, place.home_of(name)))
 
     found = [part(name, role) for name, role in ROLES.items() if name not in REPLICAS]
     for name, port in REPLICAS.items():

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from include.errors import ConfigError
 from scripts.cluster.settings import ClusterSettings
+from scripts.cluster.users import switched
 from scripts.stack.environment import process_environment
 from scripts.stack.parts import Part
 from scripts.stack.settings import HOST, MARKER
@@ -95,8 +96,7 @@ def as_account(name: str, command: tuple[str, ...]) -> tuple[str, ...]:
     if os.geteuid() != 0 or name not in _ACCOUNTS:
         return command
     account = _account(name)
-    switch = ("setpriv", f"--reuid={account.pw_uid}", f"--regid={account.pw_gid}", "--clear-groups")
-    return (*switch, "--", *command)
+    return switched(account.pw_uid, command, account.pw_gid)
 
 
 def parts(settings: ClusterSettings, place: ServicesPlace) -> list[Part]:

@@ -8,7 +8,7 @@ import socket
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import (
@@ -28,6 +28,10 @@ PORTS = (
     "airflow_port", "mlflow_port", "serving_port", "postgres_port", "redis_port", "s3_port",
     "replica_port", "second_replica_port", "balancer_port",
 )  # fmt: skip
+
+
+AWS_ITSELF = "aws"
+"""Value of AWS_ENDPOINT_URL that stands for the addresses of AWS's own services."""
 
 
 def _hex(length: int) -> Callable[[], str]:
@@ -74,6 +78,8 @@ MADE: dict[str, Callable[[], str]] = {
 """How `make secrets` makes each secret. None has a default."""
 
 _AbsolutePath = Annotated[Path, AfterValidator(lambda path: path.expanduser().absolute())]
+KEY_PAIR = ("aws_access_key_id", "aws_secret_access_key")
+"""What logs in at the store, unless `aws_connection` does."""
 
 
 class ClusterSettings(EnvironmentSettings):
@@ -92,7 +98,7 @@ class ClusterSettings(EnvironmentSettings):
     listen_host : str
         Where Airflow's API, MLflow and serving listen; loopback, unless a container's network is
         closed to others.
-    postgres_host, redis_host, aws_endpoint_url, airflow_url, tracking_uri, serving_url : str
+    postgres_host, redis_host, airflow_url, tracking_uri, serving_url : str
         How the parts reach each other; by default on this machine, at the ports.
     airflow_public_url : str
         How a person's browser reaches Airflow; links lead there.
@@ -100,6 +106,15 @@ class ClusterSettings(EnvironmentSettings):
         Names by which MLflow may be called, with commas; empty for its own default.
     lake_uri, landing_uri, artifacts_uri, logs_uri : str
         What is kept in the object store.
+    aws_endpoint_url : str
+        Of the store, or `aws` for AWS's own services.
+    aws_connection : SecretStr or None
+        Airflow's connection to AWS as a URI, such as `aws://?role_arn=...`: instead of the key pair
+        for the parts of Airflow. The other parts then log in by the machine's role if there is no
+        key pair.
+    secrets_backend, secrets_prefix, secrets_connections, secrets_variables : str
+        Where Airflow looks secrets up at AWS, below which prefix, and which names: a regular
+        expression that they begin with.
     worker_concurrency : int
         Tasks of one worker at a time.
     verify_key_base64 : str
@@ -145,6 +160,16 @@ class ClusterSettings(EnvironmentSettings):
     landing_uri: str = "s3://flywheel/landing"
     artifacts_uri: str = "s3://flywheel/mlflow"
     logs_uri: str = "s3://flywheel/logs"
+    aws_connection: SecretStr | None = None
+    secrets_backend: Annotated[
+        Literal["", "secrets-manager", "parameter-store"],
+        Field(description="secrets-manager or parameter-store"),
+    ] = ""
+    secrets_prefix: str = "flywheel"
+    secrets_connections: str = ""
+    secrets_variables: str = ""
+    lake_aws_conn_id: str = "aws_default"
+    landing_aws_conn_id: str = "aws_default"
     use_cases: Path = REPO / "include" / "use_cases"
     landing_poll_s: float = 2.0
     housekeeping_cron: str = "*/10 * * * *"
@@ -199,7 +224,12 @@ class ClusterSettings(EnvironmentSettings):
 
     def check(self, fields: Iterable[str]) -> None:
         """Raise SettingsError that names every secret that is not set."""
-        missing = [self.variable(field) for field in fields if getattr(self, field) is None]
+        by_role = KEY_PAIR if self.aws_connection is not None else ()
+        missing = [
+            self.variable(field)
+            for field in fields
+            if getattr(self, field) is None and field not in by_role
+        ]
         if missing:
             raise SettingsError(
                 f"These secrets are not set, and none has a default: {', '.join(missing)}. "

@@ -17,7 +17,8 @@ import psutil
 import pytest
 
 from plugins.operators.approval import APPROVE_PROMOTION
-from scripts.cluster.parts import REPLICAS, WORKERS
+from scripts.cluster import users
+from scripts.cluster.parts import REPLICAS, ROLES, WORKERS
 from scripts.stack import processes
 from tests.support import daily
 from tests.support.clusters import PATIENCE_S, ClusterHouse, daily_cluster, folder_for_all_users
@@ -151,6 +152,17 @@ def test_no_two_parts_share_a_folder(house):
         found.append(Path(psutil.Process(record["pid"]).environ()["FLYWHEEL_HOME"]))
     assert found == homes
     assert len(set(homes)) == len(homes)
+
+
+def test_no_two_parts_share_a_user(house):
+    if hindrance := users.hindrance(house.stack.settings.use_cases):
+        pytest.skip(hindrance)
+    found = {}
+    for name in ROLES:
+        record = json.loads((house.stack.wheel.run / f"{name}.json").read_text())
+        found[name] = psutil.Process(record["pid"]).uids().effective
+    assert len(set(found.values())) == len(found)
+    assert 0 not in found.values()
 
 
 def test_a_log_is_read_after_its_worker_is_gone(house, clustered):

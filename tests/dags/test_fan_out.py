@@ -125,6 +125,7 @@ def patched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[pytest.MonkeyP
         path.write_text(text.replace("\ndeploy:\n", "\ndeploy:\n  resample_by: rows\n"))
         patch.setenv("FLYWHEEL_USE_CASES", str(folder))
         patch.setenv("FLYWHEEL_CODE_VERSION", "test")
+        patch.setenv("AIRFLOW_VAR_FLYWHEEL_CODE_VERSION", "test")
         work(patch)
         yield patch
 

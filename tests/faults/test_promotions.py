@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from include.errors import ConfigError, DataContractError
+from include.errors import ConfigError, DataContractError, ServiceUnavailable
 from include.lake.table import Lake
 from include.registry.ledger import Ledger
 from include.registry.manifest import MANIFEST, sha256
+from include.registry.newest_promotion import TAG, note, noted
 from include.registry.signing import ensure_keys
 from include.serving.promoted import PromotedModels
 
@@ -17,9 +19,21 @@ from include.serving.promoted import PromotedModels
 class Packages:
     """A registry whose packages are folders."""
 
-    def __init__(self, where: Path) -> None:
+    def __init__(self, where: Path, keys: Path) -> None:
         self.where = where
+        self.signing_key, self.verify_key = keys / "signing.pem", keys / "verify.pem"
         self.loaded: list[str] = []
+        self.client = self
+        self.tags: dict[str, str] = {}
+        self.away = False
+
+    def get_registered_model(self, name: str) -> SimpleNamespace:
+        if self.away:
+            raise ServiceUnavailable("MLflow does not answer")
+        return SimpleNamespace(tags=self.tags)
+
+    def set_registered_model_tag(self, name: str, tag: str, value: str) -> None:
+        self.tags[tag] = value
 
     def make(self, version: str) -> str:
         folder = self.where / version
@@ -48,7 +62,7 @@ class House:
         self.keys = where / "keys"
         ensure_keys(self.keys / "signing.pem", self.keys / "verify.pem")
         self.lake = Lake(str(where / "lake"))
-        self.packages = Packages(where / "packages")
+        self.packages = Packages(where / "packages", self.keys)
 
     def models(self) -> PromotedModels:
         return PromotedModels(
@@ -141,6 +155,56 @@ def test_a_ledger_that_goes_back_is_not_followed_also_after_a_restart(house):
         with pytest.raises(DataContractError, match="must not go back, got entry 1 after entry 2"):
             seen.version_of("tiny")
         assert seen.load("tiny", "2") == "model 2"  # what serves goes on
+
+
+@pytest.fixture
+def set_back(house):
+    """Set a lake back to the first of two promotions."""
+    from deltalake import DeltaTable
+
+    house.promote("1", None, house.packages.make("1"))
+    house.promote("2", "1", house.packages.make("2"))
+    note(house.packages, "tiny", 2)
+    DeltaTable(f"{house.where}/lake/tiny/promotions").restore(0)
+    return house
+
+
+def test_a_replica_that_lost_its_disk_does_not_follow_a_ledger_that_went_back(set_back):
+    models = set_back.models()
+    with pytest.raises(DataContractError, match="must not go back, got entry 1 after entry 2"):
+        models.version_of("tiny")
+    assert set_back.packages.loaded == []
+    # What the message says: a lake that was restored on purpose.
+    set_back.packages.tags.clear()
+    assert models.version_of("tiny") == "1"
+
+
+def test_a_replica_that_lost_its_disk_waits_for_mlflow(set_back):
+    models = set_back.models()
+    set_back.packages.away = True
+    with pytest.raises(ServiceUnavailable):
+        models.version_of("tiny")
+
+
+def test_a_replica_asks_mlflow_once(house):
+    models = house.models()
+    house.promote("1", None, house.packages.make("1"))
+    assert models.version_of("tiny") == "1"
+    house.packages.away = True
+    assert models.version_of("tiny") == "1"
+    assert house.models().version_of("tiny") == "1", "after a restart its memory tells"
+
+
+@pytest.mark.parametrize("text", ["", "{}", '{"number": 9, "signature": "00"}', '{"number": "x"}'])
+def test_a_note_that_is_not_signed_is_as_good_as_none(house, text, caplog):
+    house.packages.tags[TAG] = text
+    assert noted(house.packages, "tiny") == 0
+    assert "not signed with our key" in caplog.text
+
+
+def test_a_note_of_another_use_case_is_not_believed(house):
+    note(house.packages, "other", 9)
+    assert noted(house.packages, "tiny") == 0
 
 
 def test_a_rollback_is_a_new_entry(house):

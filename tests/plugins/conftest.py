@@ -19,6 +19,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Point the settings at an empty folder."""
     monkeypatch.setenv("FLYWHEEL_HOME", str(tmp_path))
     monkeypatch.setenv("FLYWHEEL_CODE_VERSION", "test")
+    monkeypatch.setenv("AIRFLOW_VAR_FLYWHEEL_CODE_VERSION", "test")
     return tmp_path
 
 

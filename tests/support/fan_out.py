@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
@@ -19,7 +19,9 @@ from airflow.sdk.exceptions import AirflowSkipException
 from airflow.sdk.execution_time.context import OutletEventAccessors
 
 from tests.support.asset_graph import condition_of, is_started_by
-from tests.support.tasks import START, execute
+from tests.support.tasks import execute
+
+START = datetime(2013, 6, 1, 12, 0, tzinfo=UTC)
 
 
 @dataclass

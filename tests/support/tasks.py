@@ -6,7 +6,6 @@ import importlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 from unittest.mock import Mock, create_autospec
@@ -20,7 +19,6 @@ from airflow.sdk.execution_time.context import OutletEventAccessors
 from include.errors import ConfigError, DataContractError, ServiceUnavailable
 from include.lake.errors import StaleAttempt
 
-START = datetime(2013, 6, 1, 12, 0, tzinfo=UTC)
 OUTLET = Asset(name="weather_regimes.test")
 
 FAILURES = [
@@ -68,11 +66,6 @@ class Attempt:
     def try_number(self) -> int:
         """The attempt's number, from 1."""
         return self.number
-
-    @property
-    def start_date(self) -> datetime:
-        """Each attempt starts 10 s after the former, as Airflow's retries do."""
-        return START + timedelta(hours=self.run - 1, seconds=10 * (self.number - 1))
 
     def xcom_push(self, key: str, value: Any) -> None:
         """Keep what is pushed."""

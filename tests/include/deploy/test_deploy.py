@@ -17,6 +17,7 @@ from include.lake.table import Writer
 from include.modelling.estimators import defaults
 from include.modelling.fit import fit
 from include.modelling.training_set import load_training_set
+from include.registry.newest_promotion import noted
 from include.registry.package import reference_of, write_package
 from include.use_cases.amounts import Amount
 from include.use_cases.loader import python_of
@@ -441,6 +442,13 @@ def test_a_promotion_is_written_from_the_signed_package_and_not_from_tags(two):
     entry = ledger_of(house.registry, house.lake).current()
     assert (entry.as_of, entry.known_up_to) == ("2024-02", "2024-02")
     assert (entry.package_sha256, entry.evaluated_version) == (tags["package_sha256"], first)
+
+
+def test_each_promotion_leaves_its_number_in_mlflow(two):
+    house, first, second = two
+    for number, (version, before) in enumerate([(first, None), (second, first)], start=1):
+        _apply(house, version, _verdict(True, before))
+        assert noted(house.registry, "tiny") == number
 
 
 def test_a_verdict_against_another_champion_than_serves_is_refused(two):

@@ -52,6 +52,17 @@ def test_where_it_cannot_be_read_the_lake_is(tmp_path, damage):
     assert load_kept(folder, lambda: loaded) is loaded
 
 
+def test_what_another_training_removes_meanwhile_does_not_matter(tmp_path):
+    """A link to nothing stands for a folder that is listed, and gone when it is looked at."""
+    use_case = tiny_use_case()
+    folder = tmp_path / "trainings" / "run"
+    folder.parent.mkdir()
+    (folder.parent / "draft-of-another").symlink_to(tmp_path / "gone")
+    loaded = load_training_set(use_case, tiny_lake(tmp_path, use_case), "2024-02")
+    keep(loaded, folder)
+    assert len(load_kept(folder, never).train_X) == len(loaded.train_X)
+
+
 def test_it_is_replaced_removed_and_swept_when_its_training_is_long_over(tmp_path):
     use_case = tiny_use_case()
     lake = tiny_lake(tmp_path, use_case, ("2024-01", "2024-02", "2024-03"))

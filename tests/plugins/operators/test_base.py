@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import Barrier
 from typing import Any
@@ -18,6 +19,7 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 from include.due.definitions import DEFINITION, definition_of
 from include.due.wanted import Wanted, wanted_clean
 from include.errors import ConfigError, DataContractError, ServiceUnavailable, SettingsError
+from include.lake.attempts import next_token
 from include.lake.frames import arrow_schema, to_arrow
 from include.lake.table import Lake, LakeTable, Published, Writer
 from plugins.operators.base import (
@@ -28,7 +30,15 @@ from plugins.operators.base import (
     person_of,
 )
 from plugins.operators.partition import PartitionOperator
-from tests.support.tasks import FAILURES, OUTLET, emitted, execute, is_small_json, make_context
+from tests.support.tasks import (
+    FAILURES,
+    OUTLET,
+    Attempt,
+    emitted,
+    execute,
+    is_small_json,
+    make_context,
+)
 
 KEY = "2013-04"
 
@@ -63,26 +73,59 @@ def test_a_failure_keeps_its_cause():
 
 def test_the_token_rises_with_each_attempt_and_says_who():
     first, second = (operator().writer(make_context(attempt=number)) for number in (1, 2))
-    assert second.token - first.token == 10_000, "milliseconds; attempts start 10 s apart"
+    assert second.token == first.token + 1
     assert (first.attempt, second.attempt) == (1, 2)
     assert first.run_id == second.run_id == "weather_regimes__test/manual__1/do/3"
     assert first.code_version == "test"
 
 
-def test_a_late_first_attempt_cannot_overwrite_its_retry(home):
-    columns = {"x": "int64"}
-    table = Lake(str(home / "lake")).table("weather_regimes", "raw")
+def test_an_attempt_keeps_its_token_and_the_next_one_of_the_same_operator_takes_another():
+    task, context = operator(), make_context()
+    task.pre_execute(context)
+    first = task.writer(context)
+    assert task.writer(context) == first
+    task.pre_execute(context)
+    assert task.writer(context).token == first.token + 1
 
-    def publish(attempt: int, value: int) -> None:
-        data = to_arrow(pd.DataFrame({"x": [value]}), arrow_schema(columns))
-        writer = operator().writer(make_context(attempt=attempt))
+
+def test_a_late_first_attempt_cannot_overwrite_its_retry(home):
+    table = Lake(str(home / "lake")).table("weather_regimes", "raw")
+    first, retry = (operator().writer(make_context(attempt=number)) for number in (1, 2))
+
+    def publish(writer: Writer, value: int) -> None:
+        data = to_arrow(pd.DataFrame({"x": [value]}), arrow_schema({"x": "int64"}))
         with errors_for_airflow():
             table.publish(data, partition="2013-01", schema=data.schema, writer=writer)
 
-    publish(attempt=2, value=22)
+    publish(retry, 22)
     with pytest.raises(AirflowSkipException, match="a later attempt was faster"):
-        publish(attempt=1, value=11)
+        publish(first, 11)
     assert table.read(columns=["x"]).to_pylist() == [{"x": 22}]
+
+
+# Revision
+
+
+def test_a_worker_with_another_revision_does_nothing_and_says_so(tens, monkeypatch):
+    tens.land(42)
+    monkeypatch.setenv("AIRFLOW_VAR_FLYWHEEL_CODE_VERSION", "newer")
+    with pytest.raises(
+        ServiceUnavailable,
+        match="runs revision test of the code, and the cluster was started with newer",
+    ):
+        tens.do()
+    assert not tens.lake.table("weather_regimes", "clean").exists()
+
+
+@pytest.mark.parametrize(("ours", "theirs"), [("", "newer"), ("test", ""), ("test", "test")])
+def test_the_same_revision_works_and_one_that_nobody_names(tens, monkeypatch, ours, theirs):
+    tens.land(42)
+    monkeypatch.setenv("FLYWHEEL_CODE_VERSION", ours)
+    monkeypatch.delenv("AIRFLOW_VAR_FLYWHEEL_CODE_VERSION")
+    if theirs:
+        monkeypatch.setenv("AIRFLOW_VAR_FLYWHEEL_CODE_VERSION", theirs)
+    tens.do()
+    assert tens.tens() == [4]
 
 
 # Facts
@@ -452,13 +495,13 @@ def test_what_was_cleared_is_due_again_though_its_input_is_as_it_was(tens):
     tens.do()
     for stage in ("raw", "clean"):
         tens.run += 1
-        token = make_context(run=tens.run)["ti"].start_date.timestamp() * 1000
+        token = next_token(tens.lake, "weather_regimes")
         table = tens.lake.table("weather_regimes", stage)
-        table.clear(KEY, Writer("retract", 1, int(token), "test"))
+        table.clear(KEY, Writer("retract", 1, token, "test"))
     tens.run += 1
     data = pa.table({"x": [42]})
     tens.lake.table("weather_regimes", "raw").publish(
-        data, partition=KEY, schema=data.schema, writer=Writer("land", 1, int(token) + 1, "test")
+        data, partition=KEY, schema=data.schema, writer=Writer("land", 1, token + 1, "test")
     )
     tens.do()
     assert (tens.tens(), tens.events) == ([4], {KEY})
@@ -620,15 +663,50 @@ def test_a_cleared_run_that_had_published_emits_only_what_differs(tens):
     assert (tens.tens(), tens.events) == ([5], {KEY})
 
 
-def test_an_attempt_that_was_overtaken_is_skipped(tens):
+CLOCKS = pytest.mark.parametrize("ahead", [-1, 0, 1], ids="its clock is {} h ahead".format)
+
+
+def started(monkeypatch: pytest.MonkeyPatch, hours_ahead: dict[int, int]) -> None:
+    """Let runs start as the clocks of their workers say, which are some hours ahead."""
+
+    def start_date(ti: Attempt) -> datetime:
+        begun: datetime = vars(ti).setdefault("begun", datetime.now(UTC))
+        return begun + timedelta(hours=hours_ahead.get(ti.run, 0))
+
+    monkeypatch.setattr(Attempt, "start_date", property(start_date), raising=False)
+
+
+@CLOCKS
+def test_an_attempt_that_was_overtaken_is_skipped(tens, monkeypatch, ahead):
+    """Run 2 has begun; run 3, by another worker, begins after it and ends before it."""
     tens.land(42)
-    tens.do(attempt=2)
-    tens.land(99)
+    started(monkeypatch, {2: ahead})
+    real, meanwhile = TensOperator.process, []
+
+    def process(self: TensOperator, context: Any) -> Done:
+        if not meanwhile:
+            meanwhile.append(self.lake.table("weather_regimes", "raw").read_input(KEY, ["x"]))
+            tens.land(99)
+            tens.do(run=3)
+            monkeypatch.setattr(LakeTable, "read_input", lambda *_: meanwhile[0])
+        return real(self, context)
+
+    monkeypatch.setattr(TensOperator, "process", process)
     with pytest.raises(
         AirflowSkipException, match=r"a later attempt was faster.*its result stands"
     ):
-        tens.do(run=1, attempt=1)
-    assert (tens.tens(), tens.events) == ([4], set())
+        tens.do(run=2)
+    assert tens.tens() == [9], "made from what the later run read"
+
+
+@CLOCKS
+def test_a_run_that_begins_after_another_one_has_ended_is_not_refused(tens, monkeypatch, ahead):
+    tens.land(42)
+    started(monkeypatch, {2: ahead})
+    tens.do(run=2)
+    tens.land(99)
+    tens.do(run=3)
+    assert (tens.tens(), tens.events) == ([9], {KEY})
 
 
 def test_two_runs_of_one_key_at_once_end_in_one_result(tens, monkeypatch):
