@@ -9,8 +9,9 @@ CHECK_PYTHON = $(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(v < (3, 
 CODE := include plugins dags scripts tests benchmarks
 
 .DEFAULT_GOAL := help
-.PHONY: help venv install up down status outdated logs demo lineage reproduce replay cluster-install secrets \
-  cluster-up cluster-down cluster-status test test-faults test-cluster check lint bench bench-decisions bench-memory lock \
+.PHONY: help venv install up down status outdated logs demo lineage reproduce replay backup restore \
+  cluster-install secrets cluster-up cluster-down cluster-status cluster-backup cluster-restore \
+  test test-faults test-cluster check lint bench bench-decisions bench-memory lock \
   audit licences sbom schema clean
 .DELETE_ON_ERROR:
 
@@ -61,6 +62,12 @@ reproduce: venv  ## Fit MODEL=flight_delays/2 again from its pins, and compare t
 replay: venv  ## Replay the history of USE_CASE=flight_delays under several retraining policies (LABEL_DELAY=1, TRIALS=3)
 	@$(BIN)/python -m scripts.replay $(USE_CASE) $(if $(LABEL_DELAY),--label-delay $(LABEL_DELAY)) $(if $(TRIALS),--trials $(TRIALS))
 
+backup: venv  ## Copy databases, lake, models and landed files of the stack into BACKUP=<folder> (KEYS=<another folder>)
+	@$(BIN)/python -m scripts.backup save "$(BACKUP)" $(if $(KEYS),--keys "$(KEYS)")
+
+restore: venv  ## Make a home of BACKUP=<folder> (KEYS=<folder>; REPLACE=<home> moves what is there aside)
+	@$(BIN)/python -m scripts.backup restore "$(BACKUP)" $(if $(KEYS),--keys "$(KEYS)") $(if $(REPLACE),--replace "$(REPLACE)")
+
 cluster-install: venv  ## Install Postgres, Redis and nginx from Debian, for cluster-up (root)
 	@$(BIN)/python -m scripts.cluster.install
 
@@ -75,6 +82,12 @@ cluster-down: venv  ## Stop it
 
 cluster-status: venv  ## Say how each part of it is (exit code 1 when not all are healthy)
 	@$(BIN)/python -m scripts.cluster status
+
+cluster-backup: venv  ## The same of the cluster, by pg_dump and from its object store
+	@$(BIN)/python -m scripts.backup save-cluster "$(BACKUP)" $(if $(KEYS),--keys "$(KEYS)")
+
+cluster-restore: venv  ## Start a cluster with what BACKUP=<folder> holds (REPLACE=<lake>: give up what is there)
+	@$(BIN)/python -m scripts.backup restore-cluster "$(BACKUP)" $(if $(REPLACE),--replace "$(REPLACE)")
 
 check: lint  ## Lint, types, architecture and the fast tests: before each commit
 	$(BIN)/python -m pytest -q -m "not end_to_end and not cluster" --ignore tests/dags
