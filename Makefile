@@ -10,6 +10,7 @@ CODE := include plugins dags scripts tests benchmarks
 
 .DEFAULT_GOAL := help
 .PHONY: help venv install up down status outdated logs demo lineage reproduce replay backup restore \
+  rotate-signing-key withdraw-signing-key rotate-fernet-key \
   cluster-install secrets cluster-up cluster-down cluster-status cluster-backup cluster-restore \
   test test-faults test-cluster check lint bench bench-decisions bench-memory lock \
   audit licences sbom schema clean
@@ -67,6 +68,15 @@ backup: venv  ## Copy databases, lake, models and landed files of the stack into
 
 restore: venv  ## Make a home of BACKUP=<folder> (KEYS=<folder>; REPLACE=<home> moves what is there aside)
 	@$(BIN)/python -m scripts.backup restore "$(BACKUP)" $(if $(KEYS),--keys "$(KEYS)") $(if $(REPLACE),--replace "$(REPLACE)")
+
+rotate-signing-key: venv  ## Make a new signing key; what the former one signed stays valid (CLUSTER=1: in cluster.env)
+	@$(BIN)/python -m scripts.rotate signing-key $(if $(CLUSTER),--cluster)
+
+withdraw-signing-key: venv  ## Believe the present signing key alone (CLUSTER=1)
+	@$(BIN)/python -m scripts.rotate withdraw $(if $(CLUSTER),--cluster)
+
+rotate-fernet-key: venv  ## Encrypt Airflow's connections and variables with a new key (CLUSTER=1)
+	@$(BIN)/python -m scripts.rotate fernet-key $(if $(CLUSTER),--cluster)
 
 cluster-install: venv  ## Install Postgres, Redis and nginx from Debian, for cluster-up (root)
 	@$(BIN)/python -m scripts.cluster.install
