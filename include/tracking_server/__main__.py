@@ -22,7 +22,9 @@ import os
 import tempfile
 from collections.abc import Mapping
 
+from include import logs
 from include.errors import ConfigError
+from include.settings import Settings
 from include.tracking_server.users import ADMIN, USERS, password_variable
 
 # MLflow hashes the password at each request, 0.16 s of a core. One process serves, and changes of a
@@ -92,11 +94,13 @@ def _serve(env: Mapping[str, str]) -> None:
     auth.bootstrap_admin_user()
     for user in USERS:
         _ensure(auth.store, user, env[password_variable(user)])
+    logs.configure(Settings.from_env(env).log_format)
     uvicorn.run(
         "include.tracking_server.app:create_app",
         factory=True,
         host=env.get("FLYWHEEL_MLFLOW_HOST") or "127.0.0.1",
         port=int(env.get("FLYWHEEL_MLFLOW_PORT") or 5000),
+        log_config=None,
         access_log=False,
         log_level="warning",
         timeout_graceful_shutdown=10,

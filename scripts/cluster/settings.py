@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.serialization import (
 from pydantic import AfterValidator, Field, SecretStr
 
 from include.errors import SettingsError
-from include.settings import REPO, EnvironmentSettings, Port
+from include.settings import REPO, EnvironmentSettings, LogFormat, Port
 from scripts.stack.settings import HOST
 
 PORTS = (
@@ -97,8 +97,14 @@ class ClusterSettings(EnvironmentSettings):
         What is kept in the object store.
     worker_concurrency : int
         Tasks of one worker at a time.
+    log_format : str
+        `FLYWHEEL_LOG_FORMAT`: `text` for people, or `json`.
+    statsd_host, statsd_port : str, int
+        `FLYWHEEL_STATSD_HOST`, `FLYWHEEL_STATSD_PORT`: where Airflow sends its metrics; nowhere if
+        the host is empty.
     verify_key_base64 : str
-        The public half of the signing key; PEM in base64, as that one.
+        The public half of the signing key, and behind it former ones that are still believed; PEM
+        in base64, as that one.
     ..._password, ..._key, ..._secret, signing_key_base64, aws_... : SecretStr or None
         Secrets; a part gets only those that it needs.
     """
@@ -136,6 +142,9 @@ class ClusterSettings(EnvironmentSettings):
     landing_poll_s: float = 2.0
     housekeeping_cron: str = "*/10 * * * *"
     worker_concurrency: int = Field(2, ge=1, description="a number of tasks, at least 1")
+    log_format: LogFormat = "text"
+    statsd_host: str = ""
+    statsd_port: Port = 9125
     postgres_password: SecretStr | None = None
     airflow_database_password: SecretStr | None = None
     mlflow_database_password: SecretStr | None = None

@@ -123,7 +123,13 @@ def airflow_environment(
             secret_files.airflow_password(settings, secret_files.HOUSEKEEPING),
         ),
         "AIRFLOW_CONN_FLYWHEEL_SERVING": settings.serving_url,
-        **airflow_options.variables(airflow_options.shared(), own),
+        **airflow_options.variables(
+            airflow_options.shared(),
+            own,
+            airflow_options.observed(
+                settings.log_format, settings.statsd_host, settings.statsd_port
+            ),
+        ),
     }
 
 

@@ -29,7 +29,7 @@ pytestmark = pytest.mark.end_to_end
 DAYS = daily.days("2024-01-01", 8)
 REQUEST = {
     "dataframe_records": [
-        {"at": f"{DAYS[4]}T0{hour}:00:00Z", "heat": heat, "line": "a"}
+        {"at": f"{DAYS[0]}T0{hour}:00:00Z", "heat": heat, "line": "a"}
         for hour, heat in enumerate((-1.5, 0.1, 2.0))
     ]
 }

@@ -179,10 +179,11 @@ class Run:
 
 
 @contextmanager
-def daily_house(folder: Path) -> Iterator[House]:
+def daily_house(folder: Path, **settings: Any) -> Iterator[House]:
     """Run a stack with the use case `daily` alone; stop it at the end.
 
-    Housekeeping runs once a day there: a test starts it when it wants it.
+    `settings` are of `StackSettings`, besides home and ports. Housekeeping runs once a year there:
+    a test starts it when it wants it.
     """
     daily.write_use_case(folder / "use_cases")
     before = dict(os.environ)
@@ -193,7 +194,7 @@ def daily_house(folder: Path) -> Iterator[House]:
         "FLYWHEEL_USE_CASES": str(folder / "use_cases"),
         "FLYWHEEL_HOUSEKEEPING_CRON": "0 0 1 1 *",
     }
-    stack = Stack(StackSettings.on_free_ports(folder / "home"), say=print)
+    stack = Stack(StackSettings.on_free_ports(folder / "home", **settings), say=print)
     try:
         stack.up()
         house = House(stack, folder / "use_cases")
