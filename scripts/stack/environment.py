@@ -58,6 +58,9 @@ def base_environment(
         **process_environment(env.get("PATH", os.defpath)),
         **{variable: str(port) for variable, port in settings.ports.items()},
         "FLYWHEEL_HOME": str(settings.home),
+        "FLYWHEEL_LOG_FORMAT": settings.log_format,
+        "FLYWHEEL_STATSD_HOST": settings.statsd_host,
+        "FLYWHEEL_STATSD_PORT": str(settings.statsd_port),
         # An address from the caller's shell would join this stack to another one.
         "MLFLOW_TRACKING_URI": settings.mlflow_url,
         "FLYWHEEL_SERVING_URL": settings.serving_url,
