@@ -86,7 +86,8 @@ class Tree:
 
     def empty(self) -> None:
         """Remove every file below the root."""
-        self._each(self.paths(), lambda path: self._files.delete_file(f"{self._root}/{path}"))
+        if self.paths():  # deleted one by one, they would leave markers of folders in a bucket
+            self._files.delete_dir_contents(self._root)
 
     def _each(self, paths: Iterable[str], do: Callable[[str], Any]) -> dict[str, Any]:
         paths = list(paths)
