@@ -66,6 +66,7 @@ MADE: dict[str, Callable[[], str]] = {
     "mlflow_pipeline_password": _hex(18),
     "mlflow_serving_password": _hex(18),
     "mlflow_secret_key": _hex(32),
+    "grafana_password": _hex(18),
     "aws_access_key_id": _hex(10),
     "aws_secret_access_key": _hex(24),
     "signing_key_base64": _signing_key,
@@ -102,6 +103,8 @@ class ClusterSettings(EnvironmentSettings):
     statsd_host, statsd_port : str, int
         `FLYWHEEL_STATSD_HOST`, `FLYWHEEL_STATSD_PORT`: where Airflow sends its metrics; nowhere if
         the host is empty.
+    prometheus_port, grafana_port : int
+        Where their containers are published.
     verify_key_base64 : str
         The public half of the signing key, and behind it former ones that are still believed; PEM
         in base64, as that one.
@@ -145,6 +148,8 @@ class ClusterSettings(EnvironmentSettings):
     log_format: LogFormat = "text"
     statsd_host: str = ""
     statsd_port: Port = 9125
+    prometheus_port: Port = 9090
+    grafana_port: Port = 3000
     postgres_password: SecretStr | None = None
     airflow_database_password: SecretStr | None = None
     mlflow_database_password: SecretStr | None = None
@@ -157,6 +162,7 @@ class ClusterSettings(EnvironmentSettings):
     mlflow_admin_password: SecretStr | None = None
     mlflow_pipeline_password: SecretStr | None = None
     mlflow_serving_password: SecretStr | None = None
+    grafana_password: SecretStr | None = None
     mlflow_secret_key: SecretStr | None = Field(
         None, validation_alias="MLFLOW_FLASK_SERVER_SECRET_KEY"
     )
