@@ -17,4 +17,4 @@ def send(use_case: str, phase: str, figures: dict[str, float | None]) -> None:
     tags = {"use_case": use_case}
     for name, value in figures.items():
         if value is not None and math.isfinite(value):
-            stats.gauge(f"flywheel.{phase}.{name}", value, tags=tags)
+            stats.gauge(f"flywheel.{phase}.{name}", float(value), tags=tags)
