@@ -19,7 +19,7 @@ from include.lake.table import Lake
 from include.registry import signing
 from include.registry.client import Registry
 from include.registry.ledger import Ledger
-from include.settings import Settings
+from include.settings import REPO, Settings
 from include.use_cases.loader import load_all
 from scripts.cluster import env_file
 from scripts.cluster.cluster import Cluster
@@ -27,7 +27,7 @@ from scripts.cluster.settings import MADE, ClusterSettings, verify_key_of
 from scripts.deployment import Deployment
 from scripts.stack import processes, secret_files
 from scripts.stack.environment import airflow_environment, base_environment, process_environment
-from scripts.stack.settings import REPO, StackSettings, program
+from scripts.stack.settings import StackSettings, program
 
 _SIGNING = ClusterSettings.variable("signing_key_base64")
 _VERIFY = ClusterSettings.variable("verify_key_base64")

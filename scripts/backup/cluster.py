@@ -42,8 +42,9 @@ def save(
         kind=KIND,
         trees=_trees(settings),
         verify_key=base64.b64decode(settings.verify_key_base64),
-        save_airflow=lambda to: _dump(settings, "airflow", to),
-        save_mlflow=lambda to: [_dump(settings, name, to) for name in ("mlflow", "mlflow_users")],
+        save_database=lambda name, to: _dump(settings, name, to),
+        airflow="airflow",
+        mlflow=("mlflow", "mlflow_users"),
         postgres=major,
         say=say,
     )
@@ -203,8 +204,9 @@ def _execute(
             autocommit=True,
             connect_timeout=30,
         ) as connection:
-            answer = connection.execute(statement)  # type: ignore[call-overload]
-            return str(answer.fetchone()[0]) if answer.description else ""
+            answer = connection.execute(statement)
+            first = answer.fetchone() if answer.description else None
+            return str(first[0]) if first else ""
     except psycopg.Error as error:
         where = f"{settings.postgres_host}:{settings.postgres_port}"
         raise ServiceUnavailable(

@@ -54,15 +54,15 @@ def save(
     if keys is not None:
         key_folder.check_folder(keys, folder)
     library = Settings.from_env(base_environment(settings))
+    files = {each.file.name: each.file for each in databases.of_stack(settings)}
     made = steps.save(
         folder,
         kind=KIND,
         trees=_trees(library, settings.mlflow_home),
         verify_key=library.verify_key.read_bytes(),
-        save_airflow=lambda to: _save_database(settings.airflow_home / "airflow.db", to),
-        save_mlflow=lambda to: [
-            _save_database(settings.mlflow_home / name, to) for name in ("mlflow.db", "users.db")
-        ],
+        save_database=lambda name, to: _save_database(files[name], to),
+        airflow="airflow.db",
+        mlflow=("mlflow.db", "users.db"),
         say=say,
     )
     if keys is not None:

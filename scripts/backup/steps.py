@@ -11,14 +11,14 @@ What the copy lacks (a run that was not over, an event that was not sent) is fou
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from include.errors import ConfigError
 from scripts.backup import manifest, tables
-from scripts.backup.trees import Tree, digests_below
+from scripts.backup.trees import Digests, Tree, digests_below
 
 LAKE, ARTIFACTS, LANDING, DATABASES, VERIFY_KEY = (
     "lake", "artifacts", "landing", "databases", "verify.pem"
@@ -46,8 +46,9 @@ def save(
     kind: str,
     trees: Mapping[str, Tree],
     verify_key: bytes,
-    save_airflow: Callable[[Path], None],
-    save_mlflow: Callable[[Path], None],
+    save_database: Callable[[str, Path], None],
+    airflow: str,
+    mlflow: Sequence[str],
     postgres: str | None = None,
     say: Callable[[str], None] = print,
 ) -> manifest.Manifest:
@@ -63,8 +64,10 @@ def save(
         By `LAKE`, `ARTIFACTS` and `LANDING`.
     verify_key
         The public keys, PEM: with them the promotions of the copy can be verified.
-    save_airflow, save_mlflow
-        Copy the databases of one program into a folder, each as it is at one moment.
+    save_database
+        Copies a database, as it is at one moment, into a folder.
+    airflow, mlflow
+        The names of the databases.
     postgres
         Major version of the server, where there is one.
     say
@@ -75,11 +78,12 @@ def save(
     databases = folder / DATABASES
     databases.mkdir(mode=0o700)
     say("Copying the databases")
-    save_airflow(databases)
+    save_database(airflow, databases)
     lake = trees[LAKE]
     found = tables.tables_in(lake.paths())
     versions = tables.versions_of(lake, tables.naming_models(found))
-    save_mlflow(databases)
+    for name in mlflow:
+        save_database(name, databases)
     # Listed again: a table may have been begun since, and a model may rest on it.
     found = tables.tables_in(lake.paths())
     versions |= tables.versions_of(lake, tables.below_models(found))
@@ -113,10 +117,10 @@ def check_empty(trees: Mapping[str, Tree], replace: str, consent: str) -> None:
         )
 
 
-def _saved(tree: Tree, folder: Path, name: str, *, still: bool = False) -> manifest.Digests:
+def _saved(tree: Tree, folder: Path, name: str, *, still: bool = False) -> Digests:
     paths = [path for path in tree.paths() if not path.endswith("/")]
     return _below(name, tree.save(paths, folder / name, still=still))
 
 
-def _below(name: str, digests: manifest.Digests) -> manifest.Digests:
+def _below(name: str, digests: Digests) -> Digests:
     return {f"{name}/{path}": digest for path, digest in digests.items()}

@@ -52,7 +52,7 @@ def _rank(table: str) -> int:
         if beside.get(stage, stage) == name or stage.startswith(f"{name}_"):
             return place
     # What was promoted, decided and monitored rests on predictions; other tables on none of these.
-    before = [name for name in reversed(STAGES) if name not in _BELOW_MODELS]
+    before = [name for name in list(STAGES)[::-1] if name not in _BELOW_MODELS]
     return before.index(stage) - len(before) if stage in before else -len(before) - 1
 
 
