@@ -137,7 +137,10 @@ def test_what_was_on_its_way_is_finished_and_what_lands_next_is_processed(restor
         if all(house.version("monitoring", day) for day in (*DAYS[3:6], DAYS[6]) if day in saved):
             break
     for day in sorted({*saved, DAYS[6]}):
-        for stage in ("raw", "labels", "clean", "features"):
+        stages = ["raw", "clean", "features"]
+        if day != DAYS[3]:  # whose outcomes never landed
+            stages.append("labels")
+        for stage in stages:
             assert house.version(stage, day), f"{stage} of {day}"
         assert house.table("raw").read(partitions=[day]).num_rows == 60, day
     assert len(house.ledger.entries()) >= len(before["promotions"])
