@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import shutil
 import subprocess
 import sys
@@ -19,34 +18,14 @@ from ruamel.yaml import YAML
 from scripts.cluster.settings import ClusterSettings
 from scripts.stack.settings import REPO
 from tests.support import daily
+from tests.support.expressions import MONITORING, NAME, expressions
 from tests.support.stacks import House, daily_house
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.end_to_end
-MONITORING = REPO / "scripts" / "monitoring"
 DAYS = daily.days("2024-01-01", 4)
 ROW = {"at": f"{DAYS[0]}T01:00:00Z", "heat": 0.5, "line": "a"}
-NAME = re.compile(r"\b(?:airflow|flywheel)_\w+|\bup\b")
 PROMETHEUS = shutil.which("prometheus")
-
-
-def expressions() -> dict[str, str]:
-    """Return each expression of the dashboards and alerts, by where it stands."""
-    found = {}
-    for file in (MONITORING / "grafana" / "dashboards").glob("*.json"):
-        board = json.loads(file.read_text())
-        for panel in board["panels"]:
-            for target in panel["targets"]:
-                found[f"{file.stem}: {panel['title']} {target['refId']}"] = target["expr"]
-        for variable in board["templating"]["list"]:
-            query = variable["query"]["query"]
-            found[f"{file.stem}: ${variable['name']}"] = re.sub(
-                r"label_values\((.*),.*", r"\1", query
-            )
-    for group in YAML(typ="safe").load(MONITORING / "alerts.yml")["groups"]:
-        for rule in group["rules"]:
-            found[f"alert {rule['alert']}"] = rule["expr"]
-    return found
 
 
 @dataclass

@@ -9,11 +9,13 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from airflow._shared.observability.metrics import metrics_registry
 from ruamel.yaml import YAML
 
+from include.serving.metrics import Metrics
 from scripts.stack.settings import REPO
+from tests.support.expressions import MONITORING, NAME, expressions
 
-MONITORING = REPO / "scripts" / "monitoring"
 BOARDS = sorted((MONITORING / "grafana" / "dashboards").glob("*.json"))
 RULES = [
     rule
@@ -64,3 +66,51 @@ def test_a_dashboard_asks_the_data_source_that_is_provisioned(file):
 def test_each_dashboard_has_a_name_of_its_own():
     assert len(BOARDS) == 3
     assert len({json.loads(file.read_text())["uid"] for file in BOARDS}) == 3
+
+
+def of_airflow() -> set[str]:
+    """Name what the installed Airflow can send, as Prometheus gets it."""
+    kinds = {"counter": ["_total"], "gauge": [""]}
+    kinds["timer"] = [f"_seconds_{each}" for each in ("bucket", "count", "sum")]
+    file = Path(metrics_registry.__file__).with_name("metrics_template.yaml")
+    return {
+        f"airflow_{each['name']}{suffix}".replace(".", "_").replace("-", "_")
+        for each in YAML(typ="safe").load(file)["metrics"]
+        for suffix in kinds[each["type"]]
+    }
+
+
+def of_phases() -> set[str]:
+    """Name what our operators send."""
+    found = set()
+    for file in (REPO / "plugins" / "operators").glob("*.py"):
+        for phase in re.findall(r'send\(self\.use_case, "(\w+)"', file.read_text()):
+            names = re.findall(
+                r'^ +"(\w+)": |[{,] ?"(\w+)": (?:done|share)', file.read_text(), re.M
+            )
+            found |= {f"flywheel_{phase}_{a or b}" for a, b in names}
+    return found
+
+
+def test_every_metric_of_a_dashboard_or_an_alert_can_be_measured():
+    """Which of them a run does measure, tests/end_to_end/test_monitoring.py asks a Prometheus."""
+    serving = of_serving()
+    known = of_airflow() | of_phases() | serving | {"up"}
+    missing = {
+        where: absent
+        for where, expression in expressions().items()
+        if (absent := sorted(set(NAME.findall(expression)) - known))
+    }
+    assert missing == {}
+
+
+def of_serving() -> set[str]:
+    """Name the metrics of serving: those with labels have no sample before the first request."""
+    suffixes = {"counter": ["_total"], "gauge": [""]}
+    suffixes["histogram"] = ["_bucket", "_count", "_sum"]
+    types = re.findall(r"^# TYPE (\w+) (\w+)$", Metrics().text().decode(), re.MULTILINE)
+    return {
+        f"{name.removesuffix('_total')}{suffix}"
+        for name, kind in types
+        for suffix in suffixes[kind]
+    }
