@@ -46,6 +46,7 @@ def main(env: Mapping[str, str] = os.environ) -> None:
             f"The MLflow server needs the environment variables {missing}. `make up` sets them; "
             "see include/tracking_server/__main__.py."
         )
+    logs.configure(Settings.from_env(env).log_format)  # for warnings of the imports
     with tempfile.NamedTemporaryFile("w", suffix=".ini") as config:  # readable by the owner only
         config.write(_auth_config(env))
         config.flush()
@@ -88,13 +89,13 @@ def _serve(env: Mapping[str, str]) -> None:
     from mlflow.server import auth
     from mlflow.server.handlers import initialize_backend_stores
 
+    logs.configure(Settings.from_env(env).log_format)  # MLflow has installed handlers of its own
     initialize_backend_stores(
         env["FLYWHEEL_MLFLOW_DATABASE"], env["FLYWHEEL_MLFLOW_DATABASE"], "mlflow-artifacts:/"
     )
     auth.bootstrap_admin_user()
     for user in USERS:
         _ensure(auth.store, user, env[password_variable(user)])
-    logs.configure(Settings.from_env(env).log_format)
     uvicorn.run(
         "include.tracking_server.app:create_app",
         factory=True,
