@@ -69,6 +69,21 @@ reproduce: venv  ## Fit MODEL=flight_delays/2 again from its pins, and compare t
 replay: venv  ## Replay the history of USE_CASE=flight_delays under several retraining policies (LABEL_DELAY=1, TRIALS=3)
 	@$(BIN)/python -m scripts.replay $(USE_CASE) $(if $(LABEL_DELAY),--label-delay $(LABEL_DELAY)) $(if $(TRIALS),--trials $(TRIALS))
 
+backup: venv  ## Copy databases, lake, models and landed files of the stack into BACKUP=<folder> (KEYS=<another folder>)
+	@$(BIN)/python -m scripts.backup save "$(BACKUP)" $(if $(KEYS),--keys "$(KEYS)")
+
+restore: venv  ## Make a home of BACKUP=<folder> (KEYS=<folder>; REPLACE=<home> moves what is there aside)
+	@$(BIN)/python -m scripts.backup restore "$(BACKUP)" $(if $(KEYS),--keys "$(KEYS)") $(if $(REPLACE),--replace "$(REPLACE)")
+
+rotate-signing-key: venv  ## Make a new signing key; what the former one signed stays valid (CLUSTER=1: in cluster.env)
+	@$(BIN)/python -m scripts.rotate signing-key $(if $(CLUSTER),--cluster)
+
+withdraw-signing-key: venv  ## Believe the present signing key alone (CLUSTER=1)
+	@$(BIN)/python -m scripts.rotate withdraw $(if $(CLUSTER),--cluster)
+
+rotate-fernet-key: venv  ## Encrypt Airflow's connections and variables with a new key (CLUSTER=1)
+	@$(BIN)/python -m scripts.rotate fernet-key $(if $(CLUSTER),--cluster)
+
 cluster-install: venv  ## Install Postgres, Redis and nginx from Debian, for cluster-up (root)
 	@$(BIN)/python -m scripts.cluster.install
 
@@ -86,6 +101,12 @@ cluster-status: venv  ## Say how each part of it is (exit code 1 when not all ar
 
 image: venv  ## Build the image of docker-compose.yaml, and stand-ins for images that cannot be pulled
 	@$(BIN)/python -m scripts.images
+
+cluster-backup: venv  ## The same of the cluster, by pg_dump and from its object store
+	@$(BIN)/python -m scripts.backup save-cluster "$(BACKUP)" $(if $(KEYS),--keys "$(KEYS)")
+
+cluster-restore: venv  ## Start a cluster with what BACKUP=<folder> holds (REPLACE=<lake>: give up what is there)
+	@$(BIN)/python -m scripts.backup restore-cluster "$(BACKUP)" $(if $(REPLACE),--replace "$(REPLACE)")
 
 check: lint  ## Lint, types, architecture and the fast tests: before each commit
 	$(BIN)/python -m pytest -q -m "not end_to_end and not cluster and not compose" --ignore tests/dags

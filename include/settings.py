@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import (
@@ -63,6 +63,7 @@ ServingPoll = Annotated[
 Cron = Annotated[
     str, Field(pattern=r"^(\S+ ){4}\S+$", description="five fields of cron, like '*/10 * * * *'")
 ]
+LogFormat = Annotated[Literal["text", "json"], Field(description="text or json")]
 Switch = Annotated[bool, Field(description="0 or 1")]
 
 
@@ -170,6 +171,8 @@ class Settings(EnvironmentSettings):
         When lost events are looked for, UTC (`FLYWHEEL_HOUSEKEEPING_CRON`).
     warm_tasks : bool
         Whether the scheduler imports heavy libraries for its tasks (`FLYWHEEL_WARM_TASKS`).
+    log_format : str
+        How servers write their logs, `text` or `json` (`FLYWHEEL_LOG_FORMAT`).
     code_version : str
         Version of the code where there is no git, such as in an image (`FLYWHEEL_CODE_VERSION`).
     lake_aws_conn_id, landing_aws_conn_id : str
@@ -203,6 +206,7 @@ class Settings(EnvironmentSettings):
     landing_poll_s: LandingPoll = LANDING_POLL_S
     housekeeping_cron: Cron = "*/10 * * * *"
     warm_tasks: Switch = True
+    log_format: LogFormat = "text"
     code_version: str = ""
     lake_aws_conn_id: str = "aws_default"
     landing_aws_conn_id: str = "aws_default"

@@ -10,6 +10,7 @@ import logging
 import os
 from collections.abc import Mapping
 
+from include import logs
 from include.errors import ConfigError
 from include.settings import Settings
 
@@ -18,10 +19,6 @@ def main(env: Mapping[str, str] = os.environ) -> None:
     """Serve until SIGTERM or SIGINT; then finish what runs and take the log to the lake."""
     # The requests are the parallelism. scikit-learn reads it when it is imported, below.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
-    logging.basicConfig(
-        level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
-    )
-
     # While MLflow is away every look would log its retry; the watcher says once that it is away.
     logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)
 
@@ -34,6 +31,7 @@ def main(env: Mapping[str, str] = os.environ) -> None:
     from include.serving.app import create_app
     from include.serving.promoted import PromotedModels
 
+    logs.configure(settings.log_format)
     registry = Registry(
         settings.tracking_uri,
         verify_key=settings.verify_key,

@@ -11,7 +11,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pandas as pd
+from structlog.contextvars import bind_contextvars, bound_contextvars
 
+from include.logs import REQUESTS
 from include.modelling.features import InfiniteFeatureError
 from include.serving.live import Live
 from include.serving.metrics import Metrics
@@ -23,6 +25,7 @@ from include.serving.rejected import Rejected
 
 NO_CHAMPION = "There is no champion yet. Ask again when a training was promoted."
 
+_requests = logging.getLogger(REQUESTS)
 _log = logging.getLogger(__name__)
 
 
@@ -68,6 +71,11 @@ class _Progress:
 
 def reply_to(question: Question, models: Models, log: PredictionLog, metrics: Metrics) -> Reply:
     """Answer a scoring request for a known use case. Blocks for as long as the model computes."""
+    with bound_contextvars(request_id=question.request_id, use_case=question.use_case):
+        return _reply_to(question, models, log, metrics)
+
+
+def _reply_to(question: Question, models: Models, log: PredictionLog, metrics: Metrics) -> Reply:
     progress = _Progress()
     rejected: Rejected | None = None
     try:
@@ -105,6 +113,7 @@ def reply_to(question: Question, models: Models, log: PredictionLog, metrics: Me
     if isinstance(rejected, OutOfRange):
         metrics.out_of_range.labels(question.use_case, rejected.column, "refused").inc()
     log.write(record)
+    _requests.info("answered", extra={"status": record.status, "latency_ms": record.latency_ms})
     headers = {"X-Request-Id": question.request_id, "X-Model-Version": progress.version or ""}
     return Reply(record.status, rejected.body() if rejected else progress.body, headers)
 
@@ -128,6 +137,7 @@ def _predict(question: Question, models: Models, progress: _Progress) -> None:
         raise Rejected(503, NO_CHAMPION)
     model = live.model
     progress.version = model.version
+    bind_contextvars(model_version=model.version)  # until `reply_to` ends
     rules = model.request_rules
     rows = parse(question.body, question.content_type, model.use_case, model.request_columns, rules)
     progress.rows = rows

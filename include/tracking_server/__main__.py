@@ -22,7 +22,9 @@ import os
 import tempfile
 from collections.abc import Mapping
 
+from include import logs
 from include.errors import ConfigError
+from include.settings import Settings
 from include.tracking_server.users import ADMIN, USERS, password_variable
 
 # MLflow hashes the password at each request, 0.16 s of a core. One process serves, and changes of a
@@ -44,6 +46,7 @@ def main(env: Mapping[str, str] = os.environ) -> None:
             f"The MLflow server needs the environment variables {missing}. `make up` sets them; "
             "see include/tracking_server/__main__.py."
         )
+    logs.configure(Settings.from_env(env).log_format)  # for warnings of the imports
     with tempfile.NamedTemporaryFile("w", suffix=".ini") as config:  # readable by the owner only
         config.write(_auth_config(env))
         config.flush()
@@ -86,6 +89,7 @@ def _serve(env: Mapping[str, str]) -> None:
     from mlflow.server import auth
     from mlflow.server.handlers import initialize_backend_stores
 
+    logs.configure(Settings.from_env(env).log_format)  # MLflow has installed handlers of its own
     initialize_backend_stores(
         env["FLYWHEEL_MLFLOW_DATABASE"], env["FLYWHEEL_MLFLOW_DATABASE"], "mlflow-artifacts:/"
     )
@@ -97,6 +101,7 @@ def _serve(env: Mapping[str, str]) -> None:
         factory=True,
         host=env.get("FLYWHEEL_MLFLOW_HOST") or "127.0.0.1",
         port=int(env.get("FLYWHEEL_MLFLOW_PORT") or 5000),
+        log_config=None,
         access_log=False,
         log_level="warning",
         timeout_graceful_shutdown=10,

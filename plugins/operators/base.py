@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator, Variable
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
+from structlog.contextvars import bind_contextvars
 
 from include.errors import ConfigError, DataContractError, FlywheelError, ServiceUnavailable
 from include.partitions import check_key
@@ -64,6 +65,8 @@ class PhaseOperator(BaseOperator):
         super().pre_execute(context)
         vars(self).pop("_token", None)  # `Dag.test` runs a retry with the same operator
         run, known = context["dag_run"], sorted(context["dag"].params)
+        if run.partition_key:  # beside dag_id, run_id and task_id, which Airflow's lines carry
+            bind_contextvars(partition=run.partition_key)
         unknown_keys = sorted(set(run.conf or {}) - set(known))
         problem = None
         if unknown_keys:

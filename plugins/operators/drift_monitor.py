@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from airflow.sdk.exceptions import AirflowSkipException
 
 from plugins.links import DriftReportLink
+from plugins.measure import send
 from plugins.operators.partition import PartitionOperator
 
 if TYPE_CHECKING:
@@ -62,4 +63,12 @@ class MonitorPartitionOperator(PartitionOperator):
                 Path(folder),
             )
         self.mlflow_run_id = done.report_run_id
+        figures = {
+            "rows": done.rows,
+            "drifted_features": len(done.drifted_features),
+            "prediction_drift": done.prediction_drift,
+            "performance": done.performance,
+            "performance_reference": done.performance_reference,
+        }
+        send(self.use_case, "monitor", figures)
         return done

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from plugins.links import ValidationResultLink
+from plugins.measure import send
 from plugins.operators.partition import PartitionOperator
 
 if TYPE_CHECKING:
@@ -35,4 +36,7 @@ class ValidateCleanOperator(PartitionOperator):
         """Validate, quarantine, clean and publish the partition."""
         from include.validate_clean.validate import validate_and_clean
 
-        return validate_and_clean(self.config, self.partition, self.lake, self.writer(context))
+        done = validate_and_clean(self.config, self.partition, self.lake, self.writer(context))
+        share = done.rows_quarantined / done.rows_in
+        send(self.use_case, "validate", {"rows": done.rows_in, "quarantined_share": share})
+        return done

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import httpx
 
-from include.errors import ServiceUnavailable
+from include.errors import ConfigError, ServiceUnavailable
 from scripts.cluster import env_file, parts, services, users
 from scripts.cluster.environment import environment, files
 from scripts.cluster.manager import SERVICES, WHEEL, places
@@ -50,8 +50,18 @@ class Cluster:
         )
         self._wheel = Group(self.wheel, parts.NAMES, self._wheel_run, say, "cluster", _UP)
 
-    def up(self, healthy_within_s: float = HEALTHY_WITHIN_S) -> None:
+    def up(
+        self, healthy_within_s: float = HEALTHY_WITHIN_S, fill: Callable[[], None] | None = None
+    ) -> None:
         """Start the services, initialise, start the rest; return when every part is healthy.
+
+        Parameters
+        ----------
+        healthy_within_s
+            How long to wait for each group.
+        fill
+            Is called when the services answer, before the databases are made or migrated: a
+            restore.
 
         Raises
         ------
@@ -65,6 +75,8 @@ class Cluster:
         parts.prepare(self.settings, self.wheel)
         with self._services_run.alone():
             if self._wheel_run.manager() and self._services_run.manager():
+                if fill is not None:
+                    raise ConfigError("The cluster runs. Stop it with `make cluster-down`.")
                 self.say("The cluster is up already.")
                 return
             self._stop()
@@ -73,6 +85,8 @@ class Cluster:
             try:
                 self._start(self._services, self._services_run, SERVICES)
                 self._services.wait(self.services_status, started, healthy_within_s)
+                if fill is not None:
+                    fill()
                 self.say("Making databases and buckets")
                 self._initialise()
                 if hindrance := users.hindrance(self.settings.use_cases):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import re
 import stat
@@ -82,10 +83,11 @@ def ensure(file: Path, more: Mapping[str, str] | None = None) -> list[str]:
             new[ClusterSettings.variable(field)] = make()
     both = {**(known or {}), **new}
     verify_key = verify_key_of(both[ClusterSettings.variable("signing_key_base64")])
-    if both.get(_VERIFY_KEY) not in (None, "", verify_key):
+    if not _begins(both.get(_VERIFY_KEY), verify_key):
         raise ConfigError(
-            f"{file}: {_VERIFY_KEY} must be the public half of the signing key, and is not. Remove "
-            "the line; `make secrets` writes the right one."
+            f"{file}: {_VERIFY_KEY} must be the public half of the signing key, or begin with it, "
+            "and does not. Remove the line; `make secrets` writes the right one. (Earlier keys "
+            "that are still believed stand behind it: docs/rotation.md.)"
         )
     if not both.get(_VERIFY_KEY):
         new[_VERIFY_KEY] = verify_key
@@ -96,6 +98,25 @@ def ensure(file: Path, more: Mapping[str, str] | None = None) -> list[str]:
     if new:
         _replace(file, text)
     return list(new)
+
+
+def change(file: Path, values: Mapping[str, str]) -> None:
+    """Give variables that the file has other values; every other line stays as it is."""
+    known = read(file)
+    if unknown := values.keys() - known.keys():
+        raise ConfigError(f"{file} must have {sorted(unknown)}. `make secrets` adds them.")
+    lines = [
+        f"{name}={values[name]}" if (name := line.strip().partition("=")[0]) in values else line
+        for line in file.read_text().splitlines()
+    ]
+    _replace(file, "\n".join(lines) + "\n")
+
+
+def _begins(verify_keys: str | None, key: str) -> bool:
+    """Say whether a signing key's public half is the first of several, all PEM in base64."""
+    if not verify_keys:
+        return True  # it is written now
+    return base64.b64decode(verify_keys).startswith(base64.b64decode(key))
 
 
 def _replace(file: Path, text: str) -> None:

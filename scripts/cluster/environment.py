@@ -102,6 +102,7 @@ def _every_part(settings: ClusterSettings, home: Path) -> dict[str, str]:
         "FLYWHEEL_HOUSEKEEPING_CRON": settings.housekeeping_cron,
         "FLYWHEEL_VERIFY_KEY": str(home / _VERIFY_KEY),
         "FLYWHEEL_SERVING_URL": settings.serving_url,
+        "FLYWHEEL_LOG_FORMAT": settings.log_format,
         "MLFLOW_TRACKING_URI": settings.tracking_uri,
         **aws.addresses(settings),
     }
@@ -182,7 +183,10 @@ def _airflow(role: str, settings: ClusterSettings, home: Path) -> dict[str, str]
             found["FLYWHEEL_SIGNING_KEY"] = str(home / _SIGNING_KEY)
     if role == "triggerer":
         found["AIRFLOW_CONN_FLYWHEEL_SERVING"] = settings.serving_url
-    return found | airflow_options.variables(airflow_options.shared(), options)
+    observed = airflow_options.observed(
+        settings.log_format, settings.statsd_host, settings.statsd_port
+    )
+    return found | airflow_options.variables(airflow_options.shared(), options, observed)
 
 
 def _celery(settings: ClusterSettings) -> airflow_options.Sections:

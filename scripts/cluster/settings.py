@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.serialization import (
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 
 from include.errors import SettingsError
-from include.settings import REPO, EnvironmentSettings, Port
+from include.settings import REPO, EnvironmentSettings, LogFormat, Port
 from scripts.stack.settings import HOST
 
 PORTS = (
@@ -71,6 +71,7 @@ MADE: dict[str, Callable[[], str]] = {
     "mlflow_serving_password": _hex(18),
     "mlflow_secret_key": _hex(32),
     "flower_password": _hex(18),
+    "grafana_password": _hex(18),
     "aws_access_key_id": _hex(10),
     "aws_secret_access_key": _hex(24),
     "signing_key_base64": _signing_key,
@@ -117,8 +118,16 @@ class ClusterSettings(EnvironmentSettings):
         expression that they begin with.
     worker_concurrency : int
         Tasks of one worker at a time.
+    log_format : str
+        `FLYWHEEL_LOG_FORMAT`: `text` for people, or `json`.
+    statsd_host, statsd_port : str, int
+        `FLYWHEEL_STATSD_HOST`, `FLYWHEEL_STATSD_PORT`: where Airflow sends its metrics; nowhere if
+        the host is empty.
+    prometheus_port, grafana_port : int
+        Where their containers are published.
     verify_key_base64 : str
-        The public half of the signing key; PEM in base64, as that one.
+        The public half of the signing key, and behind it former ones that are still believed; PEM
+        in base64, as that one.
     ..._password, ..._key, ..._secret, signing_key_base64, aws_... : SecretStr or None
         Secrets; a part gets only those that it needs.
     """
@@ -174,6 +183,11 @@ class ClusterSettings(EnvironmentSettings):
     landing_poll_s: float = 2.0
     housekeeping_cron: str = "*/10 * * * *"
     worker_concurrency: int = Field(2, ge=1, description="a number of tasks, at least 1")
+    log_format: LogFormat = "text"
+    statsd_host: str = ""
+    statsd_port: Port = 9125
+    prometheus_port: Port = 9090
+    grafana_port: Port = 3000
     postgres_password: SecretStr | None = None
     airflow_database_password: SecretStr | None = None
     mlflow_database_password: SecretStr | None = None
@@ -186,6 +200,7 @@ class ClusterSettings(EnvironmentSettings):
     mlflow_admin_password: SecretStr | None = None
     mlflow_pipeline_password: SecretStr | None = None
     mlflow_serving_password: SecretStr | None = None
+    grafana_password: SecretStr | None = None
     mlflow_secret_key: SecretStr | None = Field(
         None, validation_alias="MLFLOW_FLASK_SERVER_SECRET_KEY"
     )

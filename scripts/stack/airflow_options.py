@@ -62,6 +62,23 @@ def shared() -> Sections:
     }  # fmt: skip
 
 
+def observed(log_format: str, statsd_host: str, statsd_port: int) -> Sections:
+    """Return the options of logs and metrics that a person chose."""
+    found: Sections = {}
+    if log_format == "json":
+        found["logging"] = {"json_logs": True}
+    if statsd_host:
+        found["metrics"] = {
+            "statsd_on": True,
+            "statsd_host": statsd_host,
+            "statsd_port": statsd_port,
+            # Dag and task as tags; without it each Dag's metrics have another name.
+            "statsd_influxdb_enabled": True,
+            "legacy_names_on": False,
+        }
+    return found
+
+
 def variables(*parts: Mapping[str, Mapping[str, object]]) -> dict[str, str]:
     """Return the environment variables of the options; later parts take precedence.
 

@@ -60,6 +60,9 @@ def base_environment(
         **process_environment(env.get("PATH", os.defpath)),
         **{variable: str(port) for variable, port in settings.ports.items()},
         "FLYWHEEL_HOME": str(settings.home),
+        "FLYWHEEL_LOG_FORMAT": settings.log_format,
+        "FLYWHEEL_STATSD_HOST": settings.statsd_host,
+        "FLYWHEEL_STATSD_PORT": str(settings.statsd_port),
         # An address from the caller's shell would join this stack to another one.
         "MLFLOW_TRACKING_URI": settings.mlflow_url,
         "FLYWHEEL_SERVING_URL": settings.serving_url,
@@ -130,7 +133,13 @@ def airflow_environment(
             secret_files.airflow_password(settings, secret_files.HOUSEKEEPING),
         ),
         "AIRFLOW_CONN_FLYWHEEL_SERVING": settings.serving_url,
-        **airflow_options.variables(airflow_options.shared(), own),
+        **airflow_options.variables(
+            airflow_options.shared(),
+            own,
+            airflow_options.observed(
+                settings.log_format, settings.statsd_host, settings.statsd_port
+            ),
+        ),
     }
 
 

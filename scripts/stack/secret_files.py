@@ -56,6 +56,11 @@ def _write_once(path: Path, text: str) -> None:
     if path.exists():
         path.chmod(0o600)
         return
+    replace(path, text)
+
+
+def replace(path: Path, text: str) -> None:
+    """Write a secret, or put another in its place: whole, and readable by its owner only."""
     # Written under another name first: a crash in between must not leave an empty secret behind.
     draft = path.with_name(f"{path.name}.{os.getpid()}")
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)

@@ -6,11 +6,11 @@ import socket
 import sys
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Annotated, Protocol, Self
+from typing import Annotated, Any, Protocol, Self
 
 from pydantic import AfterValidator, model_validator
 
-from include.settings import REPO, EnvironmentSettings, Port
+from include.settings import REPO, EnvironmentSettings, LogFormat, Port
 
 HOST = "127.0.0.1"
 MARKER = "FLYWHEEL_STACK"
@@ -45,6 +45,11 @@ class StackSettings(EnvironmentSettings):
         `FLYWHEEL_AIRFLOW_PORT`, `FLYWHEEL_MLFLOW_PORT`, `FLYWHEEL_SERVING_PORT`.
     log_port : int
         `FLYWHEEL_LOG_PORT`: where Airflow's web pages read the log of a task that still runs.
+    log_format : str
+        `FLYWHEEL_LOG_FORMAT`: `text` for people, or `json`.
+    statsd_host, statsd_port : str, int
+        `FLYWHEEL_STATSD_HOST`, `FLYWHEEL_STATSD_PORT`: where Airflow sends its metrics; nowhere if
+        the host is empty.
     """
 
     home: Annotated[Path, AfterValidator(lambda path: path.expanduser().absolute())] = (
@@ -54,6 +59,9 @@ class StackSettings(EnvironmentSettings):
     mlflow_port: Port = 5000
     serving_port: Port = 8000
     log_port: Port = 8793
+    log_format: LogFormat = "text"
+    statsd_host: str = ""
+    statsd_port: Port = 9125
 
     @model_validator(mode="after")
     def _ports_differ(self) -> Self:
@@ -67,7 +75,7 @@ class StackSettings(EnvironmentSettings):
         return self
 
     @classmethod
-    def on_free_ports(cls, home: Path) -> StackSettings:
+    def on_free_ports(cls, home: Path, **more: Any) -> StackSettings:
         """Make settings for a further stack, on ports that are free at this moment."""
         with ExitStack() as stack:
             ports = {}
@@ -75,7 +83,7 @@ class StackSettings(EnvironmentSettings):
                 listener = stack.enter_context(socket.socket())
                 listener.bind((HOST, 0))
                 ports[field] = listener.getsockname()[1]
-        return cls(home=home, **ports)
+        return cls(home=home, **ports, **more)
 
     @property
     def ports(self) -> dict[str, int]:

@@ -22,8 +22,8 @@ TEXT = FILE.read_text()
 COMPOSE = YAML(typ="safe").load(TEXT)
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 SECRETS = {ClusterSettings.variable(field) for field in MADE}
-OTHERS = {"postgres", "redis", "s3", "balancer"}
-"""Services of other people's images."""
+OTHERS = {"postgres", "redis", "s3", "balancer", "metrics", "prometheus", "grafana"}
+"""Services that are no role: of other people's images, and the exporter, which needs no setting."""
 REFERENCE = re.compile(r"\$\{(\w+)(:?[-?])?([^}]*)\}")
 
 each_service = pytest.mark.parametrize("name", SERVICES)
@@ -81,7 +81,7 @@ def test_an_image_has_a_version(name):
     tag = image.rpartition(":")[2]
     assert "/" not in tag, f"{name}: {image} has no tag"
     assert tag != "latest", f"{name}: a tag that moves is another image tomorrow"
-    assert image == "flywheel:local" or re.match(r"\d+\.\d+", tag), f"{name}: {image}"
+    assert image == "flywheel:local" or re.match(r"v?\d+\.\d+", tag), f"{name}: {image}"
 
 
 @each_service
@@ -132,6 +132,22 @@ def test_a_worker_reaches_neither_the_database_nor_the_world():
     ]  # fmt: skip
     for name in ("database", "broker", "api"):
         assert COMPOSE["networks"][name] == {"internal": True}
+
+
+MONITORING = ("metrics", "prometheus", "grafana")
+
+
+def test_monitoring_starts_only_where_it_is_asked_for():
+    for name in MONITORING:
+        assert SERVICES[name]["profiles"] == ["monitoring"]
+    assert SERVICES["metrics"]["networks"] == ["api"]
+    assert COMPOSE["networks"]["monitoring"] == {"internal": True}
+    for name in ("prometheus", "grafana"):
+        files = [each.partition(":")[0] for each in SERVICES[name]["volumes"] if each[0] == "."]
+        assert files
+        for file in files:
+            assert (REPO / file).exists(), f"{name}: {file}"
+    assert SERVICES["grafana"]["environment"]["GF_AUTH_ANONYMOUS_ENABLED"] == "false"
 
 
 def test_who_waits_for_a_service_that_runs_on_waits_for_its_health():

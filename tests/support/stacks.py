@@ -205,10 +205,11 @@ class Run:
 
 
 @contextmanager
-def daily_house(folder: Path, approvers: str = "") -> Iterator[House]:
+def daily_house(folder: Path, approvers: str = "", **settings: Any) -> Iterator[House]:
     """Run a stack with the use case `daily` alone; stop it at the end.
 
-    Housekeeping runs once a day there: a test starts it when it wants it.
+    `settings` are of `StackSettings`, besides home and ports. Housekeeping runs once a year there:
+    a test starts it when it wants it.
     """
     daily.write_use_case(folder / "use_cases", approvers)
     before = dict(os.environ)
@@ -219,7 +220,7 @@ def daily_house(folder: Path, approvers: str = "") -> Iterator[House]:
         "FLYWHEEL_USE_CASES": str(folder / "use_cases"),
         "FLYWHEEL_HOUSEKEEPING_CRON": "0 0 1 1 *",
     }
-    stack = Stack(StackSettings.on_free_ports(folder / "home"), say=print)
+    stack = Stack(StackSettings.on_free_ports(folder / "home", **settings), say=print)
     try:
         stack.up()
         house = House(stack, folder / "use_cases")

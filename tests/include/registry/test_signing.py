@@ -57,6 +57,65 @@ def test_existing_keys_are_kept_and_a_lost_public_key_is_derived(keys):
     assert (keys[0].read_bytes(), keys[1].read_bytes()) == before
 
 
+def test_after_a_rotation_old_signatures_are_valid_until_the_key_is_withdrawn(keys):
+    private, public = keys
+    old = signing.sign(b"x", private)
+
+    signing.rotate(private, public)
+    new = signing.sign(b"x", private)
+    assert new != old
+    assert (signing.verify(b"x", old, public), signing.verify(b"x", new, public)) == (True, True)
+    assert not signing.verify(b"y", old, public)
+    assert {stat.S_IMODE(path.stat().st_mode) for path in keys} == {0o600}
+
+    signing.rotate(private, public)
+    newest = signing.sign(b"x", private)
+    assert all(signing.verify(b"x", each, public) for each in (old, new, newest))
+
+    signing.withdraw(private, public)
+    assert [signing.verify(b"x", each, public) for each in (old, new, newest)] == [
+        False,
+        False,
+        True,
+    ]
+
+
+def test_a_private_key_that_is_made_beside_public_ones_is_believed_beside_them(keys):
+    """Where a backup was restored without its keys."""
+    private, public = keys
+    old = signing.sign(b"x", private)
+    private.unlink()
+
+    signing.ensure_keys(private, public)
+
+    assert signing.verify(b"x", old, public)
+    assert signing.verify(b"x", signing.sign(b"x", private), public)
+    signing.check_pair(private, public)
+
+
+def test_keys_that_are_no_pair_are_not_rotated(keys, tmp_path):
+    other = tmp_path / "other.pem", tmp_path / "other_public.pem"
+    signing.ensure_keys(*other)
+    before = keys[0].read_bytes()
+    for change in (signing.rotate, signing.withdraw):
+        with pytest.raises(ConfigError, match="the first key must be the public half of"):
+            change(keys[0], other[1])
+    assert keys[0].read_bytes() == before
+
+
+def test_one_damaged_block_among_several_is_refused(keys):
+    """Otherwise a key that is believed today would be ignored without a word."""
+    _, public = keys
+    public.write_bytes(
+        public.read_bytes() + b"-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n"
+    )
+    with pytest.raises(ConfigError, match="the verifying key must be an Ed25519 public key"):
+        signing.verify(b"x", b"", public)
+    public.write_bytes(public.read_bytes()[:20])
+    with pytest.raises(ConfigError, match="text that is no PEM block"):
+        signing.verify(b"x", b"", public)
+
+
 def test_processes_that_start_together_end_with_one_pair(tmp_path):
     pair = tmp_path / "signing.pem", tmp_path / "verify.pem"
     with ThreadPoolExecutor(8) as pool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 from unittest.mock import Mock, create_autospec
@@ -64,6 +65,7 @@ def _packages(registry: Any, home: Path) -> None:
     """Let each version have a package, from which its entry is written."""
     (home / "manifest.json").write_text("{}")
     registry.fetch.return_value = home
+    registry.client = Mock(spec=["set_registered_model_tag"])
     registry.load.return_value.facts = {"as_of": "2013-02", "partitions": ["2013-01", "2013-02"]}
 
 
@@ -91,6 +93,9 @@ def test_a_retry_finds_the_entry_that_its_first_attempt_made(registry, home):
     assert apply(True, attempt=2) == {"version": "2", "champion": "2"}
     ledger = Ledger(Lake(str(home / "lake")), USE_CASE, home / "keys" / "verify.pem")
     assert [entry.version for entry in ledger.entries()] == ["2"], "one entry"
+    noted = [json.loads(call.args[2]) for call in registry.client.mock_calls]
+    assert noted[0] == noted[1], "the second attempt notes the same promotion"
+    assert noted[0]["number"] == 1
     assert registry.follow.call_count == 2
 
 

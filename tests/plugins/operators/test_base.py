@@ -15,6 +15,7 @@ import pyarrow as pa
 import pytest
 from airflow.sdk import Asset
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
+from structlog.contextvars import clear_contextvars, get_contextvars
 
 from include.due.definitions import DEFINITION, definition_of
 from include.due.wanted import Wanted, wanted_clean
@@ -202,6 +203,15 @@ def test_conf_for_a_dag_without_a_form_is_refused():
 @pytest.mark.parametrize("conf", [None, {}, {"version": "2"}])
 def test_conf_that_the_form_knows_is_accepted(conf):
     assert execute(nothing(), make_context(conf=conf, version="2")) == "done"
+
+
+def test_each_line_that_a_task_logs_carries_its_partition():
+    clear_contextvars()
+    execute(nothing(KeylessOperator), make_context())
+    assert "partition" not in get_contextvars()
+    execute(nothing(), make_context(key=KEY))
+    assert get_contextvars()["partition"] == KEY
+    clear_contextvars()
 
 
 def test_a_key_for_a_dag_without_keys_is_refused():

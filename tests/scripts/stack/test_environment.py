@@ -153,3 +153,23 @@ def test_the_callers_endpoint_is_left_to_the_provider_and_its_key_is_copied_nowh
 
 def test_an_endpoint_that_is_set_but_empty_is_none(settings):
     assert "transport" in openlineage_of(settings, OPENLINEAGE_URL="")
+
+
+def test_a_lost_worker_is_noticed_within_a_minute(settings):
+    variables = airflow_environment(settings)
+    assert variables["AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT"] == "60"
+
+
+def test_logs_and_metrics_are_as_a_person_chose(settings):
+    names = {"AIRFLOW__LOGGING__JSON_LOGS", "AIRFLOW__METRICS__STATSD_ON"}
+    assert not names & airflow_environment(settings).keys(), "neither by default"
+
+    chosen = settings.model_copy(
+        update={"log_format": "json", "statsd_host": "metrics", "statsd_port": 9}
+    )
+    found = airflow_environment(chosen)
+    assert found["AIRFLOW__LOGGING__JSON_LOGS"] == "True"
+    assert found["AIRFLOW__LOGGING__NAMESPACE_LEVELS"], "the other options of logs stay"
+    assert found["AIRFLOW__METRICS__STATSD_HOST"] == "metrics"
+    assert found["AIRFLOW__METRICS__STATSD_PORT"] == "9"
+    assert base_environment(chosen)["FLYWHEEL_LOG_FORMAT"] == "json"

@@ -1,0 +1,1 @@
+"""Metrics of Airflow, and what Prometheus and Grafana are told; docs/monitoring.md."""
