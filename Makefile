@@ -10,7 +10,7 @@ CODE := include plugins dags scripts tests benchmarks
 
 .DEFAULT_GOAL := help
 .PHONY: help venv install up down status outdated logs demo lineage reproduce replay cluster-install secrets \
-  cluster-up cluster-down cluster-status test test-faults test-cluster check lint bench bench-decisions bench-memory lock \
+  cluster-up cluster-down cluster-status cluster-demo test test-faults test-cluster check lint bench bench-decisions bench-memory lock \
   audit licences sbom schema clean
 .DELETE_ON_ERROR:
 
@@ -72,6 +72,9 @@ cluster-up: venv  ## Start a cluster on this machine: Postgres, Redis, S3 server
 
 cluster-down: venv  ## Stop it
 	@$(BIN)/python -m scripts.cluster down
+
+cluster-demo: venv  ## Run the demo on it: the same months, landed in its object store
+	@$(BIN)/python -m scripts.demo cluster
 
 cluster-status: venv  ## Say how each part of it is (exit code 1 when not all are healthy)
 	@$(BIN)/python -m scripts.cluster status
