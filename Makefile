@@ -10,12 +10,13 @@ CODE := include plugins dags scripts tests benchmarks
 
 .DEFAULT_GOAL := help
 .PHONY: help venv install up down status outdated logs demo lineage reproduce replay cluster-install secrets \
-  cluster-up cluster-down cluster-status cluster-demo test test-faults test-cluster check lint bench bench-decisions bench-memory lock \
+  cluster-up cluster-down cluster-status cluster-demo test test-faults test-cluster test-cluster-quick test-faults-cluster \
+  check lint bench bench-decisions bench-memory bench-cluster lock \
   audit licences sbom schema clean
 .DELETE_ON_ERROR:
 
 help:  ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-19s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 venv: $(INSTALLED)  ## Install what requirements.txt locks into .venv (again only when it changed)
 
@@ -94,7 +95,15 @@ test: venv  ## Every test but the cluster's: unit, Dags, and the real stack end 
 
 test-cluster: venv  ## The wheel on a cluster of plain processes, compared with the embedded one (minutes)
 	@$(BIN)/python -m scripts.cluster.install
-	$(BIN)/python -m pytest -m cluster tests/cluster
+	$(BIN)/python -m pytest -m cluster tests/cluster/test_wheel.py
+
+test-cluster-quick: venv  ## The part of it that CI runs: a worker lost in three phases (5 minutes)
+	@$(BIN)/python -m scripts.cluster.install
+	$(BIN)/python -m pytest -m cluster tests/cluster/test_worker_faults.py
+
+test-faults-cluster: venv  ## Parts of a cluster lost, its store failing, a full disk (half an hour)
+	@$(BIN)/python -m scripts.cluster.install
+	$(BIN)/python -m pytest -s -m cluster tests/cluster/test_worker_faults.py tests/cluster/test_faults.py tests/cluster/test_replica_faults.py
 
 test-faults: venv  ## The faults alone: killed parts, damaged files, requests without a login (minutes)
 	$(BIN)/python -m pytest tests/faults
@@ -108,6 +117,10 @@ bench-decisions: venv  ## Measure how often the gate and the monitor are wrong, 
 bench-memory: venv  ## Measure memory and time of 10 million rows, and 10,000 appends (10 minutes, 8 GiB of disk)
 	@$(BIN)/python -m benchmarks.memory
 	@$(BIN)/python -m benchmarks --only requests_append
+
+bench-cluster: venv  ## Measure workers, partitions and use cases on a cluster of plain processes (40 minutes)
+	@$(BIN)/python -m scripts.cluster.install
+	@$(BIN)/python -m benchmarks --only cluster_workers cluster_use_cases
 
 audit: venv  ## Compare the locked packages with the advisory database (needs pypi.org; see SECURITY.md)
 	@$(BIN)/python -m scripts.audit
