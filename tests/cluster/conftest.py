@@ -19,7 +19,7 @@ from tests.support.s3_faults import S3Faults, s3_faults
 FIRST = daily.days("2024-01-01", 4)
 SMALL_DISK = "worker-2"
 """The worker whose home is a disk of its own, where the tests' user may mount one."""
-SMALL_DISK_MIB = 64
+SMALL_DISK_MIB = 256
 
 
 @dataclass(frozen=True)

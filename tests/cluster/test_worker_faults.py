@@ -28,11 +28,13 @@ from tests.support.stacks import Run
 pytestmark = pytest.mark.cluster
 
 TASKS = {
-    "validate_clean": "validate_and_clean",
     "batch_predict": "predict_partition",
     "train_tune": "run_trial",
+    "validate_clean": "validate_and_clean",
 }
-DAYS = daily.days("2024-02-01", 12)
+SCORED = daily.days("2024-02-01", 3)
+"""Days whose features are there before any worker is lost."""
+LANDED = daily.days("2024-02-04", 3)
 AS_OF = "2024-01-03"
 
 
@@ -59,10 +61,17 @@ def landed() -> list[str]:
 @pytest.fixture(scope="module")
 def lost(house, landed) -> dict[str, Lost]:
     """Lose a worker in each phase, then wait."""
+    house.pause("batch_predict", True)
+    for day in SCORED:
+        house.land(day)
+        landed.append(day)
+    features = house.table("features")
+    house.until(lambda: set(SCORED) <= set(features.partitions()), "features", PATIENCE_S)
+    house.pause("batch_predict", False)
     found: dict[str, tuple[Caught, str, float]] = {}
     for phase, task in TASKS.items():
-        while True:
-            what = caught(house, started(house, phase, landed), task)
+        for number in range(3):
+            what = caught(house, started(house, phase, number, landed), task)
             if what is None:  # it had ended before it was seen
                 continue
             at = lose(house, what.worker)
@@ -70,20 +79,28 @@ def lost(house, landed) -> dict[str, Lost]:
             if state == "running":
                 found[phase] = (what, state, at)
                 break
+        else:
+            raise AssertionError(f"{task} was three times too quick")
+    for day in SCORED:  # what the pause has kept away
+        house.trigger("batch_predict", day).raise_for_status()
     return {
         phase: Lost(what, state, began_again(house, what, at, at + 150 - time.time()))
         for phase, (what, state, at) in found.items()
     }
 
 
-def started(house: ClusterHouse, phase: str, landed: list[str]) -> Run:
-    if phase == "train_tune":
-        answer = house.trigger("train_tune", AS_OF, trials=2).raise_for_status()
-        return Run(house, "train_tune", answer.json()["dag_run_id"])
-    day = DAYS[len(landed)]
-    landed.append(day)
-    house.land(day)
-    return run_of(house, phase, day)
+def started(house: ClusterHouse, phase: str, number: int, landed: list[str]) -> Run:
+    """Start a run of the phase."""
+    if phase == "validate_clean":
+        day = LANDED[number]
+        landed.append(day)
+        house.land(day)
+        return run_of(house, phase, day)
+    if phase == "batch_predict":
+        answer = house.trigger(phase, SCORED[number])
+    else:
+        answer = house.trigger(phase, AS_OF, trials=2)
+    return Run(house, phase, answer.raise_for_status().json()["dag_run_id"])
 
 
 @pytest.mark.parametrize("phase", TASKS)
@@ -112,4 +129,4 @@ def test_a_training_whose_worker_was_lost_gives_one_model(house, lost):
     # A refit of what the gate has promoted is a version of its own.
     trained = [m for m in made if m["as_of"] == AS_OF and m.get("evaluated_version") is None]
     runs = [r for r in house.runs("train_tune", AS_OF) if r.state == "success"]
-    assert len(trained) == len(runs) == 2  # the first champion's training, and this one
+    assert len(trained) == len(runs) >= 2  # the first champion's training, and this one
