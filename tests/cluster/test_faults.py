@@ -115,7 +115,7 @@ def test_a_task_that_a_lost_worker_had_taken_and_not_begun_runs(house, days, tmp
     through(house, days[:1], at, tmp_path)
 
 
-@pytest.mark.parametrize(("fault", "share"), [(BUSY, 0.3), (RESET, 0.2), (LATE, 0.2)])
+@pytest.mark.parametrize(("fault", "share"), [(BUSY, 0.3), (RESET, 0.2), (LATE, 0.3)])
 def test_a_store_that_fails_loses_and_doubles_nothing(running, days, fault, share, tmp_path):
     house, before = running.house, running.store.caused().get(fault, 0)
     with running.store.failing(**{fault: share}):
