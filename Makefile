@@ -95,7 +95,7 @@ test: venv  ## Every test but the cluster's: unit, Dags, and the real stack end 
 
 test-cluster: venv  ## The wheel on a cluster of plain processes, compared with the embedded one (minutes)
 	@$(BIN)/python -m scripts.cluster.install
-	$(BIN)/python -m pytest -m cluster tests/cluster/test_wheel.py
+	$(BIN)/python -m pytest -m cluster tests/cluster --ignore-glob '*faults.py'
 
 test-cluster-quick: venv  ## The part of it that CI runs: a worker lost in three phases (5 minutes)
 	@$(BIN)/python -m scripts.cluster.install
@@ -103,7 +103,7 @@ test-cluster-quick: venv  ## The part of it that CI runs: a worker lost in three
 
 test-faults-cluster: venv  ## Parts of a cluster lost, its store failing, a full disk (half an hour)
 	@$(BIN)/python -m scripts.cluster.install
-	$(BIN)/python -m pytest -s -m cluster tests/cluster/test_worker_faults.py tests/cluster/test_faults.py tests/cluster/test_replica_faults.py
+	$(BIN)/python -m pytest -s -m cluster tests/cluster/test_*faults.py
 
 test-faults: venv  ## The faults alone: killed parts, damaged files, requests without a login (minutes)
 	$(BIN)/python -m pytest tests/faults
