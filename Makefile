@@ -14,7 +14,7 @@ CODE := include plugins dags scripts tests benchmarks
 .DELETE_ON_ERROR:
 
 help:  ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-19s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 venv: $(INSTALLED)  ## Install what requirements.txt locks into .venv (again only when it changed)
 
@@ -96,6 +96,9 @@ cluster-up: venv  ## Start a cluster on this machine: Postgres, Redis, S3 server
 cluster-down: venv  ## Stop it
 	@$(BIN)/python -m scripts.cluster down
 
+cluster-demo: venv  ## Run the demo on it: the same months, landed in its object store
+	@$(BIN)/python -m scripts.demo cluster
+
 cluster-status: venv  ## Say how each part of it is (exit code 1 when not all are healthy)
 	@$(BIN)/python -m scripts.cluster status
 
@@ -123,7 +126,15 @@ test: venv  ## Every test but the cluster's and docker-compose's: unit, Dags, an
 
 test-cluster: venv  ## The wheel on a cluster of plain processes, compared with the embedded one (minutes)
 	@$(BIN)/python -m scripts.cluster.install
-	$(BIN)/python -m pytest -m cluster tests/cluster
+	$(BIN)/python -m pytest -m cluster tests/cluster --ignore-glob '*faults.py'
+
+test-cluster-quick: venv  ## The part of it that CI runs: a worker lost in three phases (5 minutes)
+	@$(BIN)/python -m scripts.cluster.install
+	$(BIN)/python -m pytest -m cluster tests/cluster/test_worker_faults.py
+
+test-faults-cluster: venv  ## Parts of a cluster lost, its store failing, a full disk (half an hour)
+	@$(BIN)/python -m scripts.cluster.install
+	$(BIN)/python -m pytest -s -m cluster tests/cluster/test_*faults.py
 
 test-compose: image  ## docker-compose.yaml with a Docker engine: the wheel turns, its restrictions hold (minutes)
 	$(BIN)/python -m pytest -s -m compose tests/compose
@@ -140,6 +151,10 @@ bench-decisions: venv  ## Measure how often the gate and the monitor are wrong, 
 bench-memory: venv  ## Measure memory and time of 10 million rows, and 10,000 appends (10 minutes, 8 GiB of disk)
 	@$(BIN)/python -m benchmarks.memory
 	@$(BIN)/python -m benchmarks --only requests_append
+
+bench-cluster: venv  ## Measure workers, partitions and use cases on a cluster of plain processes (40 minutes)
+	@$(BIN)/python -m scripts.cluster.install
+	@$(BIN)/python -m benchmarks --only cluster_workers cluster_use_cases
 
 audit: venv  ## Compare the locked packages with the advisory database (needs pypi.org; see SECURITY.md)
 	@$(BIN)/python -m scripts.audit

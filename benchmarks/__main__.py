@@ -19,6 +19,8 @@ from typing import Any
 
 from benchmarks import (
     backlog,
+    cluster_use_cases,
+    cluster_workers,
     dag_parsing,
     demo_wall_time,
     house,
@@ -43,8 +45,9 @@ NAMES = (
     "at_once",
     "demo",
 )
-ON_REQUEST = ("backlog", "requests_append")
-"""Measured only when they are named: half an hour, and five minutes."""
+ON_REQUEST = ("backlog", "requests_append", "cluster_workers", "cluster_use_cases")
+"""Measured only when they are named: five minutes to half an hour each. Those of the cluster need
+what `make cluster-install` installs."""
 
 
 class Bench:
@@ -99,6 +102,8 @@ class Bench:
         self.add("requests_append", requests_append.measure, folder)
         self.add("at_once", backlog.measure, folder / "at_once", self.say)
         self.add("backlog", backlog.measure_backlog, folder / "backlog", self.say)
+        self.add("cluster_workers", cluster_workers.measure, self.say)
+        self.add("cluster_use_cases", cluster_use_cases.measure, self.say)
         if with_demo:
             self.add("demo", demo_wall_time.measure, folder, self.say)
 

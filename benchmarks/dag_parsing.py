@@ -25,7 +25,7 @@ def measure() -> list[Figure]:
     RuntimeError
         A heavy library was imported, or a use case gave no Dag: then the time means nothing.
     """
-    runs = [_parse() for _ in range(RUNS)]
+    runs = [parse() for _ in range(RUNS)]
     totals = [sum(file["seconds"] for file in run["files"].values()) for run in runs]
     check(runs[0]["files"])
     base = spread([run["import_airflow_sdk_s"] for run in runs])
@@ -47,7 +47,8 @@ def check(files: dict[str, dict[str, Any]]) -> None:
         )
 
 
-def _parse() -> dict[str, Any]:
+def parse() -> dict[str, Any]:
+    """Parse all Dag files in a fresh process; what `benchmarks.parse_dags` prints."""
     with tempfile.TemporaryDirectory() as home:
         environment = {**os.environ, "AIRFLOW_HOME": home, "PYTHONPATH": str(REPO)}
         environment["AIRFLOW__CORE__LOAD_EXAMPLES"] = "False"

@@ -1,4 +1,4 @@
-"""Celery's settings, and what its workers import before they fork.
+"""Celery's settings, what its workers import before they fork, and what they watch while they run.
 
 `[celery] celery_config_options` names `CONFIG`: the settings are Airflow's own. That option is the
 one place where Airflow imports a module of ours in a worker before the worker forks.
@@ -10,9 +10,10 @@ import logging
 import time
 
 from airflow.providers.celery.executors.default_celery import DEFAULT_CELERY_CONFIG
-from celery.signals import worker_init  # type: ignore[import-untyped]
+from celery.signals import worker_init, worker_ready  # type: ignore[import-untyped]
 
 from include.settings import Settings
+from plugins import worker_disk
 from plugins.listeners.warm_tasks import MODULES, warm
 
 CONFIG = DEFAULT_CELERY_CONFIG
@@ -34,3 +35,4 @@ def import_libraries(**_: object) -> None:
 
 
 worker_init.connect(import_libraries)
+worker_ready.connect(worker_disk.watch)

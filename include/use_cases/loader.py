@@ -107,12 +107,14 @@ def load_suite(use_case: UseCase, folder: Path | None = None) -> Suite:
     return suite
 
 
-def load_all(folder: Path | None = None) -> Loaded:
-    """Read every use case under `folder` (by default `root()`), each on its own."""
+def load_all(folder: Path | None = None, only: str | None = None) -> Loaded:
+    """Read every use case under `folder` (by default `root()`), each on its own; or `only` one."""
     use_cases: dict[str, UseCase] = {}
     broken: dict[str, ConfigError] = {}
     folder = folder or root()
     for name in _names(folder):
+        if only not in (None, name):
+            continue
         try:
             use_cases[name] = load(folder / name)
         except ConfigError as error:

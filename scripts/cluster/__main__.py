@@ -9,7 +9,6 @@ from include.errors import FlywheelError
 from scripts.cluster import env_file
 from scripts.cluster.cluster import Cluster
 from scripts.cluster.settings import ClusterSettings
-from scripts.stack import secret_files
 
 
 def secrets() -> int:
@@ -23,7 +22,7 @@ def up() -> int:
     """Start the cluster and say where it is."""
     cluster = Cluster(env_file.path(), say=lambda line: print(line, flush=True))
     cluster.up()
-    _print_addresses(cluster.settings)
+    _print_addresses(cluster)
     return 0
 
 
@@ -49,19 +48,16 @@ def status() -> int:
         if each.manager:
             print(each.manager)
     print(f"  memory         {cluster.memory_bytes() / 2**30:.2f} GiB")
-    _print_addresses(cluster.settings)
+    _print_addresses(cluster)
     return 0 if all(each.healthy for each in found) else 1
 
 
-def _print_addresses(settings: ClusterSettings) -> None:
-    for name, url in (
-        ("Airflow", settings.airflow_url),
-        ("MLflow", settings.tracking_uri),
-        ("serving", settings.public_serving_url),
-    ):
+def _print_addresses(cluster: Cluster) -> None:
+    for name, url in cluster.addresses().items():
         print(f"  {name:<14} {url}")
-    variable = ClusterSettings.variable(f"{secret_files.ADMIN}_password")
-    print(f"  Log in to Airflow as {secret_files.ADMIN!r}; {env_file.path()} has {variable}")
+    login = cluster.login()
+    variable = ClusterSettings.variable(f"{login.user}_password")
+    print(f"  Log in to Airflow as {login.user!r}; {login.password_file} has {variable}")
 
 
 COMMANDS = {each.__name__: each for each in (secrets, up, down, status)}

@@ -19,6 +19,7 @@ from scripts.stack import processes, secret_files
 from scripts.stack.environment import process_environment
 from scripts.stack.group import Group
 from scripts.stack.settings import MARKER, REPO
+from scripts.stack.stack import Login
 from scripts.stack.state import Record, RunFolder, Status
 
 HEALTHY_WITHIN_S = 600
@@ -144,6 +145,20 @@ class Cluster:
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
         parts.write_files(files("serving", self.settings), home)
         return environment("serving", self.settings, home)
+
+    def addresses(self) -> dict[str, str]:
+        """Return where Airflow, MLflow and serving answer."""
+        settings = self.settings
+        return {
+            "Airflow": settings.airflow_url,
+            "MLflow": settings.tracking_uri,
+            "serving": settings.public_serving_url,
+        }
+
+    def login(self) -> Login:
+        """Return Airflow's administrator; the password is a line of the env file."""
+        password = self.settings.secret(f"{secret_files.ADMIN}_password")
+        return Login(secret_files.ADMIN, password, self._file)
 
     def memory_bytes(self) -> int:
         """Return the memory of all processes; what they share is counted once."""

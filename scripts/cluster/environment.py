@@ -191,6 +191,16 @@ def _airflow(role: str, settings: ClusterSettings, home: Path) -> dict[str, str]
 
 def _celery(settings: ClusterSettings) -> airflow_options.Sections:
     return {
+        "scheduler": {
+            # A task that was sent and did not begin is sent again after so long: a worker that was
+            # lost had taken it, or Redis lost it. By default after 600 s, and it fails after half
+            # an hour, although it may only have waited for a worker with a free slot.
+            "task_queued_timeout": 60,
+            # Less than the 10 s (`[api_auth] jwt_leeway`) for which the task's token, which is
+            # valid as long as the time-out, is still accepted: none begins with one that has ended.
+            "task_queued_timeout_check_interval": 5,
+            "num_stuck_in_queued_retries": 1_000_000,
+        },
         "celery": {
             "broker_url": settings.redis(0),
             # In Redis too: a worker then needs no login at Postgres.

@@ -2,6 +2,7 @@
 
 Exit code 0 only if it really happened: rows were quarantined, drift was judged, the monitor asked
 for a retraining, the gate promoted one candidate and rejected another. The stack stays up.
+`make cluster-demo` (`python -m scripts.demo cluster`) does the same on a cluster.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import httpx
@@ -24,10 +25,13 @@ from include.registry.client import Registry
 from include.settings import Settings
 from include.use_cases.loader import load_all
 from include.use_cases.schema import UseCase
+from scripts.cluster import env_file
+from scripts.cluster.cluster import Cluster
 from scripts.demo import facts, report
 from scripts.demo.airflow_api import AirflowApi
+from scripts.demo.landing import DemoLanding
+from scripts.demo.target import COMMANDS, Target
 from scripts.demo.watch import DemoError, Watch
-from scripts.land_flights import land_outcomes, land_rows
 from scripts.stack.settings import StackSettings
 from scripts.stack.stack import Stack
 
@@ -40,8 +44,9 @@ LEAD = "flight_delays"
 class Demo:
     """The story, one method a chapter."""
 
-    def __init__(self, stack: Stack) -> None:
+    def __init__(self, stack: Target, kind: str) -> None:
         self.stack = stack
+        self.kind = kind
         self.seconds: dict[str, float] = {}
         self.use_cases: dict[str, UseCase] = load_all().use_cases
 
@@ -54,7 +59,7 @@ class Demo:
         self._ask_by_hand()
         self.seconds["total"] = round(time.monotonic() - started, 1)
         found = self._facts()
-        report.write(self.settings.home / "demo.json", found)
+        report.write(self.file, found)
         print(report.told(found))
         missing = report.missing(found, LEAD)
         if missing:
@@ -62,12 +67,13 @@ class Demo:
         return found
 
     def _start(self) -> None:
-        with self._timed("start the stack"):
-            print("\n1. Starting the stack")
+        with self._timed(f"start the {self.kind}"):
+            print(f"\n1. Starting the {self.kind}")
             self.stack.up()
             os.environ.update(self.stack.environment())
         self.settings = Settings.from_env()
-        self.landing = Path(self.settings.landing_uri)
+        self.file = self.settings.home / "demo.json"
+        self.landing = DemoLanding(self.settings)
         self.lake = Lake(self.settings.lake_uri, self.settings.storage_options())
         self.registry = Registry(
             self.settings.tracking_uri,
@@ -75,7 +81,11 @@ class Demo:
             cache=self.settings.home / "models",
         )
         self.api = AirflowApi(self.stack)
-        self.watch = Watch(self.api, say=lambda line: print(line, flush=True))
+        self.watch = Watch(
+            self.api,
+            say=lambda line: print(line, flush=True),
+            status=COMMANDS[self.kind]["status"],
+        )
 
     def _first_champion(self) -> None:
         print(
@@ -83,7 +93,7 @@ class Demo:
         )
         with self._timed("first champion"):
             for month in FIRST_MONTHS:
-                self._land(month, outcomes_of=month if month < FIRST_MONTHS[-1] else None)
+                self.landing.land(month, month if month < FIRST_MONTHS[-1] else None)
             self.watch.until_at_rest(
                 self._all_serve, "a first champion that serves, for each use case"
             )
@@ -95,7 +105,7 @@ class Demo:
                 return
             print(f"  {month} lands, with the outcomes of {before}")
             with self._timed(f"turn {month}"):
-                self._land(month, outcomes_of=before)
+                self.landing.land(month, outcomes_of=before)
                 self.watch.until_at_rest(
                     lambda month=month: self._taken_in(month), f"{month} monitored"
                 )
@@ -117,13 +127,6 @@ class Demo:
         with self._timed("training by hand"):
             self.api.trigger(f"{LEAD}__train_tune", as_of, {"trials": 1})
             self.watch.until_at_rest(judged, "the verdict on it")
-
-    def _land(self, month: str, outcomes_of: str | None) -> None:
-        """Land what has not landed yet: running the demo again goes on where it was."""
-        if not (self.landing / "flights" / month).exists():
-            land_rows(self.landing, month)
-        if outcomes_of and not (self.landing / "flight_outcomes" / outcomes_of).exists():
-            land_outcomes(self.landing, outcomes_of)
 
     def _all_serve(self) -> bool:
         return all(self._served(name) is not None for name in self.use_cases)
@@ -160,9 +163,11 @@ class Demo:
             "models": {u.name: facts.models_of(u, self.registry) for u in use_cases},
             "metrics": {u.name: metric_of(u).name for u in use_cases},
             "prediction": facts.ask_model(
-                self.use_cases[LEAD], self.landing, self.settings.serving_url
+                self.use_cases[LEAD], self.landing.folder, self.settings.serving_url
             ),
             "addresses": self.stack.addresses(),
+            "commands": COMMANDS[self.kind],
+            "file": str(self.file),
             "login": {
                 "user": self.stack.login().user,
                 "password_file": str(self.stack.login().password_file),
@@ -186,21 +191,32 @@ class _Timed:
         self._seconds[self._name] = round(time.monotonic() - self._started, 1)
 
 
-def main() -> int:
-    """Run the demo; say in words what went wrong."""
+def main(arguments: list[str]) -> int:
+    """Run the demo on the stack, or on the cluster; say in words what went wrong."""
+    if arguments not in ([], ["cluster"]):
+        print("Give nothing for the stack of this machine, or: cluster", file=sys.stderr)
+        return 2
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    kind = "cluster" if arguments else "stack"
     try:
-        Demo(Stack(StackSettings.from_env(), say=lambda line: print(f"  {line}", flush=True))).run()
+        Demo(_target(kind, lambda line: print(f"  {line}", flush=True)), kind).run()
     except FlywheelError as error:
         print(f"\n{error}", file=sys.stderr)
     except (httpx.HTTPError, subprocess.CalledProcessError) as error:
         print(f"\nA service did not answer as it should: {error}", file=sys.stderr)
     except KeyboardInterrupt:
-        print("\nInterrupted. The stack is still up: `make down` stops it.", file=sys.stderr)
+        down = COMMANDS[kind]["down"]
+        print(f"\nInterrupted. The {kind} is still up: `{down}` stops it.", file=sys.stderr)
     else:
         return 0
     return 1
 
 
+def _target(kind: str, say: Callable[[str], None]) -> Target:
+    if kind == "cluster":
+        return Cluster(env_file.path(), say)
+    return Stack(StackSettings.from_env(), say=say)
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

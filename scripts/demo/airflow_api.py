@@ -7,15 +7,15 @@ from typing import Any
 
 import httpx
 
-from scripts.stack.stack import Stack
+from scripts.demo.target import Target
 
 PAGE = 100
 
 
 class AirflowApi:
-    """Airflow's REST API (`/api/v2`) of one stack."""
+    """Airflow's REST API (`/api/v2`) of one stack, or of one cluster."""
 
-    def __init__(self, stack: Stack) -> None:
+    def __init__(self, stack: Target) -> None:
         self._stack = stack
         self._client = self._connect()
 

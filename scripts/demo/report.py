@@ -33,12 +33,12 @@ def told(found: dict[str, Any]) -> str:
             "\n7. One prediction\n",
             f"  $ {found['prediction']['command']}",
             f"  {json.dumps(found['prediction']['answer'])}",
-            "\n8. Look around (the stack is up; `make down` stops it)\n",
+            f"\n8. Look around (it is up; `{found['commands']['down']}` stops it)\n",
             *(f"  {name:<8} {address}" for name, address in found["addresses"].items()),
             f"  Log in to Airflow as {found['login']['user']!r}; "
             f"the password is in {found['login']['password_file']}",
             f"\n  {found['seconds']['total']:.0f} s in all; {found['memory_gib']} GiB of memory; "
-            "the same facts are in demo.json beside the lake.",
+            f"the same facts are in {found['file']}.",
         ]
     )
 

@@ -49,11 +49,16 @@ class Watch:
         Where runs are seen.
     say : callable
         Is given each line of progress.
+    status : str
+        The command that shows how the parts are.
     """
 
-    def __init__(self, api: AirflowApi, say: Callable[[str], None]) -> None:
+    def __init__(
+        self, api: AirflowApi, say: Callable[[str], None], status: str = "make status"
+    ) -> None:
         self._api = api
         self._say = say
+        self._status = status
         self._since = datetime.now(UTC).isoformat()
         self._started = time.monotonic()
         self._seen: set[str] = set()
@@ -77,7 +82,7 @@ class Watch:
             if time.monotonic() - started > within_s:
                 raise DemoError(
                     f"After {within_s:.0f} s still waiting for: {what}. "
-                    "Look at `make status` and `make logs`."
+                    f"Look at `{self._status}`, and at the runs in Airflow's pages."
                 )
             time.sleep(POLL_S)
 

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import runpy
 from datetime import timedelta
 
 import pytest
 from airflow.sdk import Asset, StartOfDayMapper, StartOfMonthMapper
+from airflow.sdk.definitions.context import _AIRFLOW_PARSING_CONTEXT_DAG_ID
 
+from include.settings import REPO
 from include.use_cases.loader import get
 from plugins.phases import PHASES
 from plugins.triggers.landed_files import LandedFilesTrigger
 from plugins.wheel import MAPPERS, WheelAssets, assets_of, dag_arguments, when
+from tests.support import daily
 
 
 def test_assets_are_named_after_the_use_case():
@@ -112,3 +116,20 @@ def test_defaults_are_not_shared_between_dags():
     first, second = (dag_arguments(get("air_time"), "deploy", None) for _ in range(2))
     first["default_args"]["retries"] = 99
     assert second["default_args"]["retries"] == 3
+
+
+def test_a_task_builds_the_dags_of_its_own_use_case_alone(tmp_path, monkeypatch):
+    for name in ("one", "two", "one_more"):
+        daily.write_use_case(tmp_path / "made").rename(tmp_path / name)
+    (tmp_path / "made").rmdir()
+    monkeypatch.setenv("FLYWHEEL_USE_CASES", str(tmp_path))
+
+    def dags_of(dag_id):
+        # `_airflow_parsing_context_manager`, by which a task says what it is, leaves this set.
+        monkeypatch.setenv(_AIRFLOW_PARSING_CONTEXT_DAG_ID, dag_id)
+        made = runpy.run_path(str(REPO / "dags" / "feature.py"))
+        return {name for name in made if name.endswith("__feature")}
+
+    assert dags_of("one__feature") == {"one__feature"}
+    assert dags_of("absent__feature") == set()
+    assert dags_of("") == {"one__feature", "two__feature", "one_more__feature"}

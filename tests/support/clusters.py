@@ -62,8 +62,8 @@ def folder_for_all_users() -> Iterator[Path]:
 
 
 @contextmanager
-def daily_cluster(folder: Path) -> Iterator[ClusterHouse]:
-    """Run a cluster with the use case `daily` alone; stop it at the end."""
+def daily_cluster(folder: Path, **settings: str) -> Iterator[ClusterHouse]:
+    """Run a cluster with the use case `daily` alone, and these settings; stop it at the end."""
     daily.write_use_case(folder / "use_cases")
     file = folder / "cluster.env"
     env_file.ensure(
@@ -73,6 +73,7 @@ def daily_cluster(folder: Path) -> Iterator[ClusterHouse]:
             "FLYWHEEL_CLUSTER_HOME": str(folder / "home"),
             "FLYWHEEL_USE_CASES": str(folder / "use_cases"),
             "FLYWHEEL_HOUSEKEEPING_CRON": "0 0 1 1 *",
+            **settings,
         },
     )
     before = dict(os.environ)

@@ -4,9 +4,11 @@ import base64
 import json
 
 import pytest
+from airflow.configuration import conf
 
 from include.errors import SettingsError
 from include.settings import Settings
+from plugins.phases import PHASES, TRAIN, TRUSTED
 from scripts.cluster.environment import AUTH_MANAGER, NEEDS, QUEUES, environment, files
 from scripts.cluster.settings import MADE, ClusterSettings
 
@@ -107,11 +109,26 @@ def test_nothing_of_the_callers_shell_reaches_a_part(settings, tmp_path, monkeyp
 
 def test_a_task_is_not_handed_out_again_while_the_longest_may_still_run(settings, tmp_path):
     found = environment("worker", settings, tmp_path)
-    from plugins.phases import PHASES
-
     longest = max(phase.task_timeout.total_seconds() for phase in PHASES.values())
     timeout = found["AIRFLOW__CELERY_BROKER_TRANSPORT_OPTIONS__VISIBILITY_TIMEOUT"]
     assert int(timeout) > longest
+
+
+def test_a_task_that_did_not_begin_is_sent_again_within_a_minute_and_never_given_up(
+    settings, tmp_path
+):
+    found = environment("scheduler", settings, tmp_path)
+    prefix = "AIRFLOW__SCHEDULER__"
+    timeout = float(found[f"{prefix}TASK_QUEUED_TIMEOUT"])
+    interval = float(found[f"{prefix}TASK_QUEUED_TIMEOUT_CHECK_INTERVAL"])
+
+    assert timeout == 60
+    # Airflow accepts a token for so long after its end; the token's life is the time-out.
+    assert interval < conf.getint("api_auth", "jwt_leeway")
+    trials = PHASES["train_tune"]
+    waits = trials.slots * trials.task_timeout.total_seconds() / timeout
+    assert int(found[f"{prefix}NUM_STUCK_IN_QUEUED_RETRIES"]) > waits
+    assert found[f"{prefix}TASK_INSTANCE_HEARTBEAT_TIMEOUT"] == "60"  # the shared options stay
 
 
 def test_logs_go_to_the_object_store_by_the_aws_connection(settings, tmp_path):
@@ -124,8 +141,6 @@ def test_logs_go_to_the_object_store_by_the_aws_connection(settings, tmp_path):
 
 
 def test_each_queue_has_workers():
-    from plugins.phases import TRAIN, TRUSTED
-
     served = {queue for queues in QUEUES.values() for queue in queues.split(",")}
     assert served == {"default", TRAIN, TRUSTED}
     assert TRUSTED not in QUEUES["worker"].split(",")
