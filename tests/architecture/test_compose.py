@@ -98,6 +98,8 @@ def test_a_service_has_a_health_check_unless_it_ends(name):
     else:
         assert check["test"][0] in ("CMD", "CMD-SHELL")
         assert {"interval", "timeout", "retries"} <= check.keys()
+        if name in NEEDS:
+            assert check["test"][-1] == name, f"{name} asks how {check['test'][-1]} is"
 
 
 @each_service
