@@ -121,8 +121,11 @@ lint: venv  ## Lint, format, types and architecture, without tests
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-test: venv  ## Every test but the cluster's and docker-compose's: unit, Dags, and the real stack end to end
-	$(BIN)/python -m pytest -m "not cluster and not compose"
+test: venv  ## Unit tests, Dags, and the real stack end to end; the other test targets have the rest
+	$(BIN)/python -m pytest -m "not cluster and not compose and not operations"
+
+test-operations: venv  ## A real stack is backed up while it works, restored elsewhere, and watched (10 minutes)
+	$(BIN)/python -m pytest -m operations
 
 test-cluster: venv  ## The wheel on a cluster of plain processes, compared with the embedded one (minutes)
 	@$(BIN)/python -m scripts.cluster.install
