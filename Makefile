@@ -131,11 +131,11 @@ test-cluster: venv  ## The wheel on a cluster of plain processes, compared with 
 	@$(BIN)/python -m scripts.cluster.install
 	$(BIN)/python -m pytest -m cluster tests/cluster --ignore-glob '*faults.py'
 
-test-cluster-quick: venv  ## The part of it that CI runs: a worker lost in three phases (5 minutes)
+test-cluster-quick: venv  ## The part of it that CI runs: a worker lost in three phases (8 minutes)
 	@$(BIN)/python -m scripts.cluster.install
 	$(BIN)/python -m pytest -m cluster tests/cluster/test_worker_faults.py
 
-test-faults-cluster: venv  ## Parts of a cluster lost, its store failing, a full disk (half an hour)
+test-faults-cluster: venv  ## Parts of a cluster lost, its store failing, a full disk (45 minutes)
 	@$(BIN)/python -m scripts.cluster.install
 	$(BIN)/python -m pytest -s -m cluster tests/cluster/test_*faults.py
 
