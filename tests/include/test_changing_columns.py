@@ -155,7 +155,7 @@ def test_a_column_is_retyped_by_its_migration(customers: Customers) -> None:
     ("migration", "message"),
     [
         ("{column: calls, before: int64, after: int64}", "must change the type, got 'int64' twice"),
-        ("{column: at, before: timestamp, after: int64}", "a timestamp can only become a string"),
+        ("{column: at, before: timestamp, after: int64}", "a time can only become a string"),
     ],
 )
 def test_a_migration_that_cannot_be_is_refused(
