@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from include.errors import ConfigError
-from scripts.cluster import balancer, services, users
+from scripts.cluster import balancer, postgres, services, users
 from scripts.cluster.environment import command, environment, files
 from scripts.cluster.services import ServicesPlace
 from scripts.cluster.settings import ClusterSettings
@@ -150,14 +150,7 @@ def _postgres(settings: ClusterSettings) -> str:
     import psycopg
 
     try:
-        with psycopg.connect(
-            host=settings.postgres_host,
-            port=settings.postgres_port,
-            user="postgres",
-            password=settings.secret("postgres_password"),
-            dbname="postgres",
-            connect_timeout=5,
-        ) as connection:
+        with postgres.connect(settings, timeout_s=5) as connection:
             connection.execute("SELECT 1")
     except psycopg.Error as error:
         return f"does not answer ({str(error).strip()})"
