@@ -62,11 +62,14 @@ def buckets(settings: ClusterSettings) -> None:
     from botocore.exceptions import BotoCoreError, ClientError
 
     client = aws.s3_client(settings)
+    where = {"CreateBucketConfiguration": {"LocationConstraint": settings.aws_region}}
+    if settings.aws_region == "us-east-1":  # the default, which S3 does not accept as a location
+        where = {}
     uris = (settings.lake_uri, settings.landing_uri, settings.artifacts_uri, settings.logs_uri)
     try:
         present = {bucket["Name"] for bucket in client.list_buckets()["Buckets"]}
         for name in sorted({urlsplit(uri).netloc for uri in uris} - present):
-            client.create_bucket(Bucket=name)
+            client.create_bucket(Bucket=name, **where)
     except (BotoCoreError, ClientError) as error:
         raise ServiceUnavailable(
             f"The object store at {settings.aws_endpoint_url} made no buckets: {error}. Check "
