@@ -88,7 +88,7 @@ def ensure(file: Path, more: Mapping[str, str] | None = None) -> list[str]:
         raise ConfigError(
             f"{file}: {_VERIFY_KEY} must be the public half of the signing key, or begin with it, "
             "and does not. Remove the line; `make secrets` writes the right one. (Earlier keys "
-            "that are still believed stand behind it: docs/rotation.md.)"
+            "that are still trusted follow it: docs/rotation.md.)"
         )
     if not both.get(_VERIFY_KEY):
         new[_VERIFY_KEY] = verify_key
