@@ -121,18 +121,21 @@ lint: venv  ## Lint, format, types and architecture, without tests
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-test: venv  ## Every test but the cluster's and docker-compose's: unit, Dags, and the real stack end to end
-	$(BIN)/python -m pytest -m "not cluster and not compose"
+test: venv  ## Unit tests, Dags, and the real stack end to end; the other test targets have the rest
+	$(BIN)/python -m pytest -m "not cluster and not compose and not operations"
+
+test-operations: venv  ## A real stack is backed up while it works, restored elsewhere, and watched (10 minutes)
+	$(BIN)/python -m pytest -m operations
 
 test-cluster: venv  ## A use case on a cluster of plain processes, compared with one machine (6 minutes)
 	@$(BIN)/python -m scripts.cluster.install
 	$(BIN)/python -m pytest -m cluster tests/cluster --ignore-glob '*faults.py'
 
-test-cluster-quick: venv  ## The part of the cluster tests that CI runs: a worker lost in three phases (6 minutes)
+test-cluster-quick: venv  ## The part of the cluster tests that CI runs: a worker lost in three phases (8 minutes)
 	@$(BIN)/python -m scripts.cluster.install
 	$(BIN)/python -m pytest -m cluster tests/cluster/test_worker_faults.py
 
-test-faults-cluster: venv  ## Parts of a cluster lost, its store failing, a full disk (half an hour)
+test-faults-cluster: venv  ## Parts of a cluster lost, its store failing, a full disk (45 minutes)
 	@$(BIN)/python -m scripts.cluster.install
 	$(BIN)/python -m pytest -s -m cluster tests/cluster/test_*faults.py
 

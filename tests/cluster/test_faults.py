@@ -32,6 +32,7 @@ from tests.support.cluster_faults import (
 )
 from tests.support.clusters import PATIENCE_S, ClusterHouse
 from tests.support.s3_faults import BUSY, LATE, RESET
+from tests.support.stacks import Run
 
 pytestmark = pytest.mark.cluster
 
@@ -104,14 +105,21 @@ def test_a_task_that_was_queued_when_redis_was_lost_runs(house, days, tmp_path):
 
 
 def test_a_task_that_a_lost_worker_had_taken_and_not_begun_runs(house, days, tmp_path):
+    """Without an API no task begins: so it is known that the worker was lost before."""
+    house.pause("validate_clean", True)
     house.land(days[0])
-    run = run_of(house, "validate_clean", days[0])
-    what = caught(house, run, "validate_and_clean", state="queued")
-    at = lose(house, what.worker)
+    house.until(lambda: house.version("raw", days[0]), f"{days[0]} is raw", PATIENCE_S)
+    answer = house.trigger("validate_clean", days[0]).raise_for_status()
+    run = Run(house, "validate_clean", answer.json()["dag_run_id"])
+    house.pause("validate_clean", False)
+    with frozen(house, "api-server"):
+        what = caught(house, run, "validate_and_clean", state="queued")
+        at = lose(house, what.worker)
     state = run.tasks["validate_and_clean"]
     again = began_again(house, what, at, RESUMES_WITHIN_S)
-    sys.stdout.write(f"lost with a task that was {state}: again after {again:.0f} s\n")
+    sys.stdout.write(f"lost with a task that was {state}: begins after {again:.0f} s\n")
     assert state == "queued"
+    assert run.tries("validate_and_clean") == 1
     through(house, days[:1], at, tmp_path)
 
 
