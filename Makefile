@@ -78,7 +78,7 @@ restore: venv  ## Make a home of BACKUP=<folder> (KEYS=<folder>; REPLACE=<home> 
 rotate-signing-key: venv  ## Make a new signing key; what the former one signed stays valid (CLUSTER=1: in cluster.env)
 	@$(BIN)/python -m scripts.rotate signing-key $(if $(CLUSTER),--cluster)
 
-withdraw-signing-key: venv  ## Believe the present signing key alone (CLUSTER=1)
+withdraw-signing-key: venv  ## Trust the present signing key alone (CLUSTER=1)
 	@$(BIN)/python -m scripts.rotate withdraw $(if $(CLUSTER),--cluster)
 
 rotate-fernet-key: venv  ## Encrypt Airflow's connections and variables with a new key (CLUSTER=1)
@@ -93,19 +93,19 @@ secrets: venv  ## Make cluster.env: settings and new secrets of a cluster, reada
 cluster-up: venv  ## Start a cluster on this machine: Postgres, Redis, S3 server, Celery workers, replicas
 	@$(BIN)/python -m scripts.cluster up
 
-cluster-down: venv  ## Stop it
+cluster-down: venv  ## Stop the cluster
 	@$(BIN)/python -m scripts.cluster down
 
-cluster-demo: venv  ## Run the demo on it: the same months, landed in its object store
+cluster-demo: venv  ## Run the demo on the cluster: the same months, landed in its object store
 	@$(BIN)/python -m scripts.demo cluster
 
-cluster-status: venv  ## Say how each part of it is (exit code 1 when not all are healthy)
+cluster-status: venv  ## Say how each part of the cluster is (exit code 1 when not all are healthy)
 	@$(BIN)/python -m scripts.cluster status
 
 image: venv  ## Build the image of docker-compose.yaml, and stand-ins for images that cannot be pulled
 	@$(BIN)/python -m scripts.images
 
-cluster-backup: venv  ## The same of the cluster, by pg_dump and from its object store
+cluster-backup: venv  ## Copy databases and object store of the cluster into BACKUP=<folder> (KEYS=<another folder>)
 	@$(BIN)/python -m scripts.backup save-cluster "$(BACKUP)" $(if $(KEYS),--keys "$(KEYS)")
 
 cluster-restore: venv  ## Start a cluster with what BACKUP=<folder> holds (REPLACE=<lake>: give up what is there)
@@ -127,11 +127,11 @@ test: venv  ## Unit tests, Dags, and the real stack end to end; the other test t
 test-operations: venv  ## A real stack is backed up while it works, restored elsewhere, and watched (10 minutes)
 	$(BIN)/python -m pytest -m operations
 
-test-cluster: venv  ## The wheel on a cluster of plain processes, compared with the embedded one (minutes)
+test-cluster: venv  ## A use case on a cluster of plain processes, compared with one machine (6 minutes)
 	@$(BIN)/python -m scripts.cluster.install
 	$(BIN)/python -m pytest -m cluster tests/cluster --ignore-glob '*faults.py'
 
-test-cluster-quick: venv  ## The part of it that CI runs: a worker lost in three phases (8 minutes)
+test-cluster-quick: venv  ## The part of the cluster tests that CI runs: a worker lost in three phases (8 minutes)
 	@$(BIN)/python -m scripts.cluster.install
 	$(BIN)/python -m pytest -m cluster tests/cluster/test_worker_faults.py
 
@@ -139,7 +139,7 @@ test-faults-cluster: venv  ## Parts of a cluster lost, its store failing, a full
 	@$(BIN)/python -m scripts.cluster.install
 	$(BIN)/python -m pytest -s -m cluster tests/cluster/test_*faults.py
 
-test-compose: image  ## docker-compose.yaml with a Docker engine: the wheel turns, its restrictions hold (minutes)
+test-compose: image  ## Run docker-compose.yaml with a Docker engine: a model is trained and serves, restrictions hold (minutes)
 	$(BIN)/python -m pytest -s -m compose tests/compose
 
 test-faults: venv  ## The faults alone: killed parts, damaged files, requests without a login (minutes)

@@ -10,6 +10,7 @@ from typing import Any
 
 import psutil
 
+from scripts.cluster import postgres
 from scripts.cluster.cluster import Cluster
 from scripts.cluster.parts import NAMES as WHEEL
 from scripts.cluster.services import NAMES as SERVICES
@@ -78,16 +79,7 @@ def connections(cluster: Cluster) -> int:
 
 def sql(cluster: Cluster, query: str, *parameters: str) -> list[tuple[Any, ...]]:
     """Ask Airflow's database."""
-    import psycopg
-
-    settings = cluster.settings
-    with psycopg.connect(
-        host=settings.postgres_host,
-        port=settings.postgres_port,
-        user="postgres",
-        password=settings.secret("postgres_password"),
-        dbname="airflow",
-    ) as connection:
+    with postgres.connect(cluster.settings, "airflow") as connection:
         return connection.execute(query.encode(), parameters or None).fetchall()
 
 

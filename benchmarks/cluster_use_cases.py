@@ -10,12 +10,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import boto3
-
 from benchmarks import cluster_costs, dag_parsing
 from benchmarks.figures import Figure
 from include.use_cases.loader import load_all
-from scripts.cluster import env_file
+from scripts.cluster import aws, env_file
 from scripts.cluster.cluster import Cluster
 from scripts.cluster.settings import ClusterSettings
 from tests.support import daily
@@ -152,13 +150,7 @@ def _land(cluster: Cluster, folder: Path, names: list[str]) -> tuple[int, int]:
 
 def _upload(cluster: Cluster, folder: Path, name: str, day: str) -> None:
     settings = cluster.settings
-    client = boto3.client(
-        "s3",
-        endpoint_url=settings.aws_endpoint_url,
-        region_name=settings.aws_region,
-        aws_access_key_id=settings.secret("aws_access_key_id"),
-        aws_secret_access_key=settings.secret("aws_secret_access_key"),
-    )
+    client = aws.s3_client(settings)
     bucket, _, prefix = settings.landing_uri.removeprefix("s3://").partition("/")
     with tempfile.TemporaryDirectory(dir=folder) as staging:
         daily.land(Path(staging), day, outcomes=False)

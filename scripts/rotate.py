@@ -1,4 +1,4 @@
-"""Put a new key in the place of one that was used long enough, or that somebody may have read.
+"""Replace the signing key or the Fernet key, because it is old or somebody may have read it.
 
 `python -m scripts.rotate signing-key|withdraw|fernet-key [--cluster]`; docs/rotation.md says when.
 """
@@ -40,7 +40,7 @@ def signing_key(settings: StackSettings) -> str:
     signing.rotate(library.signing_key, library.verify_key)
     return (
         f"{library.signing_key} is new, and {library.verify_key} begins with its public half. What "
-        "the former key has signed is still believed: `make withdraw-signing-key` ends that."
+        "the former key has signed is still trusted: `make withdraw-signing-key` ends that."
     )
 
 
@@ -57,7 +57,7 @@ def cluster_signing_key(file: Path) -> str:
 
 
 def withdraw(settings: StackSettings) -> str:
-    """Believe what the present signing key has signed, and nothing else."""
+    """Trust what the present signing key has signed, and nothing else."""
     library = Settings.from_env(base_environment(settings))
     signing.check_pair(library.signing_key, library.verify_key)
     deployment = Deployment.of_environment()
@@ -69,7 +69,7 @@ def withdraw(settings: StackSettings) -> str:
 
 
 def cluster_withdraw(file: Path) -> str:
-    """Believe what the present signing key of the env file has signed, and nothing else."""
+    """Trust what the present signing key of the env file has signed, and nothing else."""
     env_file.ensure(file)
     present = verify_key_of(env_file.read(file)[_SIGNING])
     os.environ.update(Cluster(file).environment())

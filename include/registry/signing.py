@@ -1,7 +1,7 @@
 """Ed25519 signatures: who holds the private key can make a model package that serving will load.
 
 The file of the verifying key may hold several public keys, one PEM block after the other: the one
-that signs today, and earlier ones whose signatures are still believed (docs/rotation.md).
+that signs today, and earlier ones whose signatures are still trusted (docs/rotation.md).
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ from scripts.backup import keys as key_folder
 from scripts.backup import manifest, steps
 from scripts.backup.steps import DATABASES, VERIFY_KEY, Places
 from scripts.backup.trees import Tree
-from scripts.cluster import initialise
+from scripts.cluster import aws, initialise, postgres
 from scripts.cluster.cluster import Cluster
 from scripts.cluster.services import tool
 from scripts.cluster.settings import ClusterSettings
@@ -129,10 +129,8 @@ def _trees(settings: ClusterSettings) -> dict[str, Tree]:
     library = Settings.from_env(
         {
             "FLYWHEEL_LAKE_URI": settings.lake_uri,
-            "AWS_ACCESS_KEY_ID": settings.secret("aws_access_key_id"),
-            "AWS_SECRET_ACCESS_KEY": settings.secret("aws_secret_access_key"),
-            "AWS_REGION": settings.aws_region,
-            "AWS_ENDPOINT_URL": settings.aws_endpoint_url,
+            **aws.addresses(settings),
+            **aws.keys(settings),
         }
     )
     return places.trees(library.storage_options())
@@ -192,18 +190,9 @@ def _execute(
     """Execute a statement, and return the first cell of what it answers, or nothing."""
     import psycopg
 
-    owner = "postgres" if as_admin else initialise.DATABASES[name]
-    password = "postgres_password" if as_admin else f"{owner}_database_password"
+    whose = () if as_admin else (name, initialise.DATABASES[name])
     try:
-        with psycopg.connect(
-            host=settings.postgres_host,
-            port=settings.postgres_port,
-            user=owner,
-            password=settings.secret(password),
-            dbname="postgres" if as_admin else name,
-            autocommit=True,
-            connect_timeout=30,
-        ) as connection:
+        with postgres.connect(settings, *whose) as connection:
             answer = connection.execute(statement)
             first = answer.fetchone() if answer.description else None
             return str(first[0]) if first else ""

@@ -1,12 +1,12 @@
 """The steps that are the same for a stack and a cluster, in the order that keeps them consistent.
 
-1. Airflow's database: what it takes for done is in the lake that is copied later.
+1. Airflow's database: what it records as done is in the lake, which is copied later.
 2. The versions of the tables that name models, such as the promotion ledger.
 3. MLflow's databases, then its artifacts: every model that a ledger names is there.
 4. The versions of the tables that models are made from, each before its own source.
 5. The files of all tables up to these versions, and what has landed.
 
-What the copy lacks (a run that was not over, an event that was not sent) is found by housekeeping.
+Housekeeping finds what the copy lacks: a run that had not ended, an event that was not sent.
 """
 
 from __future__ import annotations
@@ -102,7 +102,7 @@ def save(
 
 
 def check_empty(trees: Mapping[str, Tree], replace: str, consent: str) -> None:
-    """Refuse to restore over files, unless `replace` is the sentence of consent.
+    """Refuse to restore over files, unless `replace` equals `consent`.
 
     Raises
     ------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from include.errors import SettingsError
@@ -35,20 +36,31 @@ def keys(settings: ClusterSettings) -> dict[str, str]:
     }
 
 
+def s3_client(settings: ClusterSettings) -> Any:
+    """Return boto3's client of the object store, with the login that `keys` gives."""
+    import boto3
+
+    login = keys(settings)
+    return boto3.client(
+        "s3",
+        endpoint_url=addresses(settings).get("AWS_ENDPOINT_URL"),
+        region_name=settings.aws_region,
+        aws_access_key_id=login.get("AWS_ACCESS_KEY_ID"),
+        aws_secret_access_key=login.get("AWS_SECRET_ACCESS_KEY"),
+    )
+
+
 def connection(settings: ClusterSettings) -> str:
     """Return Airflow's connection `aws_default`, as Airflow reads it from the environment."""
     if settings.aws_connection is not None:
         return settings.secret("aws_connection")
     login = keys(settings)
-    extra = {"region_name": settings.aws_region}
-    if settings.aws_endpoint_url != AWS_ITSELF:
-        extra["endpoint_url"] = settings.aws_endpoint_url
     return json.dumps(
         {
             "conn_type": "aws",
             "login": login["AWS_ACCESS_KEY_ID"],
             "password": login["AWS_SECRET_ACCESS_KEY"],
-            "extra": extra,
+            "extra": _region_and_endpoint(settings),
         }
     )
 
@@ -87,12 +99,17 @@ def secrets_backend(settings: ClusterSettings) -> Sections:
 
 def _login(settings: ClusterSettings) -> dict[str, str]:
     """Return what the backend is told of its login: the connection's, or region and endpoint."""
-    found = {"region_name": settings.aws_region}
-    if settings.aws_endpoint_url != AWS_ITSELF:
-        found["endpoint_url"] = settings.aws_endpoint_url
+    found = _region_and_endpoint(settings)
     if settings.aws_connection is None:
         return found  # the keys are in the environment
     uri = urlsplit(settings.secret("aws_connection"))
     login = {"aws_access_key_id": uri.username, "aws_secret_access_key": uri.password}
     found |= {name: unquote(value) for name, value in login.items() if value}
     return found | dict(parse_qsl(uri.query))
+
+
+def _region_and_endpoint(settings: ClusterSettings) -> dict[str, str]:
+    found = {"region_name": settings.aws_region}
+    if settings.aws_endpoint_url != AWS_ITSELF:
+        found["endpoint_url"] = settings.aws_endpoint_url
+    return found

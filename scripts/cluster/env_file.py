@@ -12,6 +12,7 @@ from pathlib import Path
 from include.errors import ConfigError
 from include.settings import REPO
 from scripts.cluster.settings import KEY_PAIR, MADE, ClusterSettings, verify_key_of
+from scripts.stack import secret_files
 
 VARIABLE = "FLYWHEEL_CLUSTER_ENV"
 _VERIFY_KEY = ClusterSettings.variable("verify_key_base64")
@@ -87,7 +88,7 @@ def ensure(file: Path, more: Mapping[str, str] | None = None) -> list[str]:
         raise ConfigError(
             f"{file}: {_VERIFY_KEY} must be the public half of the signing key, or begin with it, "
             "and does not. Remove the line; `make secrets` writes the right one. (Earlier keys "
-            "that are still believed stand behind it: docs/rotation.md.)"
+            "that are still trusted follow it: docs/rotation.md.)"
         )
     if not both.get(_VERIFY_KEY):
         new[_VERIFY_KEY] = verify_key
@@ -96,7 +97,8 @@ def ensure(file: Path, more: Mapping[str, str] | None = None) -> list[str]:
         text += "\n"
     text += "".join(f"{name}={value}\n" for name, value in new.items())
     if new:
-        _replace(file, text)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        secret_files.replace(file, text)
     return list(new)
 
 
@@ -109,7 +111,7 @@ def change(file: Path, values: Mapping[str, str]) -> None:
         f"{name}={values[name]}" if (name := line.strip().partition("=")[0]) in values else line
         for line in file.read_text().splitlines()
     ]
-    _replace(file, "\n".join(lines) + "\n")
+    secret_files.replace(file, "\n".join(lines))
 
 
 def _begins(verify_keys: str | None, key: str) -> bool:
@@ -117,17 +119,6 @@ def _begins(verify_keys: str | None, key: str) -> bool:
     if not verify_keys:
         return True  # it is written now
     return base64.b64decode(verify_keys).startswith(base64.b64decode(key))
-
-
-def _replace(file: Path, text: str) -> None:
-    draft = file.with_name(f"{file.name}.{os.getpid()}")
-    file.parent.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w") as output:
-        output.write(text)
-        output.flush()
-        os.fsync(output.fileno())
-    draft.rename(file)
 
 
 def load(file: Path | None = None) -> ClusterSettings:

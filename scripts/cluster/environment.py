@@ -21,26 +21,25 @@ from scripts.stack import airflow_options, secret_files
 from scripts.stack.environment import process_environment
 from scripts.stack.settings import program
 
-S3 = KEY_PAIR
 _DATABASE = ("airflow_database_password", "fernet_key")
-_TASKS = ("redis_password", "mlflow_pipeline_password", "housekeeping_password", *S3)
+_TASKS = ("redis_password", "mlflow_pipeline_password", "housekeeping_password", *KEY_PAIR)
 
 NEEDS: dict[str, tuple[str, ...]] = {
     "init": (
         "postgres_password", "mlflow_database_password", "admin_password", "housekeeping_password",
-        *_DATABASE, *S3,
+        *_DATABASE, *KEY_PAIR,
     ),
-    "api-server": (*_DATABASE, "jwt_secret", "api_secret_key", *S3),
-    "scheduler": (*_DATABASE, "jwt_secret", "redis_password", *S3),
-    "dag-processor": (*_DATABASE, *S3),
-    "triggerer": (*_DATABASE, "jwt_secret", *S3),
+    "api-server": (*_DATABASE, "jwt_secret", "api_secret_key", *KEY_PAIR),
+    "scheduler": (*_DATABASE, "jwt_secret", "redis_password", *KEY_PAIR),
+    "dag-processor": (*_DATABASE, *KEY_PAIR),
+    "triggerer": (*_DATABASE, "jwt_secret", *KEY_PAIR),
     "worker": _TASKS,
     "trusted": (*_TASKS, "signing_key_base64"),
     "mlflow": (
         "mlflow_database_password", "mlflow_secret_key", "mlflow_admin_password",
-        "mlflow_pipeline_password", "mlflow_serving_password", *S3,
+        "mlflow_pipeline_password", "mlflow_serving_password", *KEY_PAIR,
     ),
-    "serving": ("mlflow_serving_password", *S3),
+    "serving": ("mlflow_serving_password", *KEY_PAIR),
     "flower": ("redis_password", "flower_password"),
 }  # fmt: skip
 """The secrets of each role. A role is what a part does: there are several workers of one role."""

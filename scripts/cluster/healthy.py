@@ -1,4 +1,4 @@
-"""`python -m scripts.cluster.healthy ROLE`: the health check of a container; exit code 0 when well.
+"""`python -m scripts.cluster.healthy ROLE`: a container's health check; exit code 0 when healthy.
 
 It imports the standard library only, because it runs every few seconds; a worker is asked through
 the broker by its own name.
@@ -28,7 +28,7 @@ _TIMEOUT_S = 8
 
 
 def main(role: str, env: Mapping[str, str]) -> None:
-    """Look once; exit with words when something is wrong."""
+    """Check once; exit with a message when something is wrong."""
     if role in _OWN:
         answer = _get(_OWN[role])
         if role == "api-server" and answer["metadatabase"]["status"] != "healthy":
@@ -36,7 +36,7 @@ def main(role: str, env: Mapping[str, str]) -> None:
     elif role in _COMPONENTS:
         report = _get(f"{env['FLYWHEEL_AIRFLOW_URL']}/api/v2/monitor/health")[_COMPONENTS[role]]
         if report["status"] != "healthy":
-            sys.exit(f"{role} shows no sign of life")
+            sys.exit(f"{role} sends no heartbeat")
     elif role in ("worker", "trusted"):
         _ask_worker(f"celery@{role}-{socket.gethostname()}", env)
     else:

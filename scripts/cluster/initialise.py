@@ -13,8 +13,7 @@ from urllib.parse import urlsplit
 from include.errors import FlywheelError, ServiceUnavailable
 from include.lake.proof import prove
 from include.settings import Settings
-from scripts.cluster import access
-from scripts.cluster.aws import addresses, keys
+from scripts.cluster import access, aws, postgres
 from scripts.cluster.settings import ClusterSettings
 
 DATABASES = {"airflow": "airflow", "mlflow": "mlflow", "mlflow_users": "mlflow"}
@@ -27,15 +26,7 @@ def databases(settings: ClusterSettings) -> None:
     from psycopg import sql
 
     try:
-        with psycopg.connect(
-            host=settings.postgres_host,
-            port=settings.postgres_port,
-            user="postgres",
-            password=settings.secret("postgres_password"),
-            dbname="postgres",
-            autocommit=True,
-            connect_timeout=30,
-        ) as connection:
+        with postgres.connect(settings) as connection:
             for role in sorted(set(DATABASES.values())):
                 found = connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [role])
                 verb = sql.SQL("ALTER" if found.fetchone() else "CREATE")
@@ -68,22 +59,17 @@ def databases(settings: ClusterSettings) -> None:
 
 def buckets(settings: ClusterSettings) -> None:
     """Make the buckets that do not exist."""
-    import boto3
     from botocore.exceptions import BotoCoreError, ClientError
 
-    login = keys(settings)
-    client = boto3.client(
-        "s3",
-        endpoint_url=addresses(settings).get("AWS_ENDPOINT_URL"),
-        region_name=settings.aws_region,
-        aws_access_key_id=login.get("AWS_ACCESS_KEY_ID"),
-        aws_secret_access_key=login.get("AWS_SECRET_ACCESS_KEY"),
-    )
+    client = aws.s3_client(settings)
+    where = {"CreateBucketConfiguration": {"LocationConstraint": settings.aws_region}}
+    if settings.aws_region == "us-east-1":  # the default, which S3 does not accept as a location
+        where = {}
     uris = (settings.lake_uri, settings.landing_uri, settings.artifacts_uri, settings.logs_uri)
     try:
         present = {bucket["Name"] for bucket in client.list_buckets()["Buckets"]}
         for name in sorted({urlsplit(uri).netloc for uri in uris} - present):
-            client.create_bucket(Bucket=name)
+            client.create_bucket(Bucket=name, **where)
     except (BotoCoreError, ClientError) as error:
         raise ServiceUnavailable(
             f"The object store at {settings.aws_endpoint_url} made no buckets: {error}. Check "

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from include.errors import ConfigError
-from scripts.cluster import balancer, services, users
+from scripts.cluster import balancer, postgres, services, users
 from scripts.cluster.environment import command, environment, files
 from scripts.cluster.services import ServicesPlace
 from scripts.cluster.settings import ClusterSettings
@@ -122,11 +122,14 @@ def health(settings: ClusterSettings, started_at: Mapping[str, float]) -> dict[s
 
 
 def services_health(settings: ClusterSettings) -> dict[str, str]:
-    """Ask Postgres, Redis and the object store, each with its login."""
+    """Ask Postgres and Redis, each with its login, and moto's server.
+
+    A store that AWS_ENDPOINT_URL names instead is no part of this cluster: the first job asks it.
+    """
     return {
         "postgres": _postgres(settings),
         "redis": _redis(settings),
-        "s3": answers_at(f"{settings.aws_endpoint_url}/moto-api/"),
+        "s3": answers_at(f"http://{HOST}:{settings.s3_port}/moto-api/"),
     }
 
 
@@ -150,14 +153,7 @@ def _postgres(settings: ClusterSettings) -> str:
     import psycopg
 
     try:
-        with psycopg.connect(
-            host=settings.postgres_host,
-            port=settings.postgres_port,
-            user="postgres",
-            password=settings.secret("postgres_password"),
-            dbname="postgres",
-            connect_timeout=5,
-        ) as connection:
+        with postgres.connect(settings, timeout_s=5) as connection:
             connection.execute("SELECT 1")
     except psycopg.Error as error:
         return f"does not answer ({str(error).strip()})"

@@ -126,8 +126,8 @@ class ClusterSettings(EnvironmentSettings):
     prometheus_port, grafana_port : int
         Where their containers are published.
     verify_key_base64 : str
-        The public half of the signing key, and behind it former ones that are still believed; PEM
-        in base64, as that one.
+        The public half of the signing key, followed by former public keys that are still trusted;
+        PEM in base64.
     ..._password, ..._key, ..._secret, signing_key_base64, aws_... : SecretStr or None
         Secrets; a part gets only those that it needs.
     """

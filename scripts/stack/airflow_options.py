@@ -36,7 +36,7 @@ def shared() -> Sections:
             "scheduler_idle_sleep_time": 0.3,  # the wait between an asset event and the next phase
             "orphaned_tasks_check_interval": 60,  # a killed scheduler's tasks start again
             # A task whose worker was killed starts again after so long, by default after 300 s. A
-            # task sends a sign of life every few seconds.
+            # task sends a heartbeat every few seconds.
             "task_instance_heartbeat_timeout": 60,
         },
         "workers": {

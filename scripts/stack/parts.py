@@ -83,7 +83,7 @@ def health(settings: StackSettings, started_at: dict[str, float]) -> dict[str, s
         The stack that is asked.
     started_at
         When each part was last started, in seconds since the epoch. Airflow calls a component
-        healthy for 30 s after its last sign of life; one from before the start is not believed.
+        healthy for 30 s after its last heartbeat; one from before the start is not believed.
 
     Returns
     -------
@@ -141,10 +141,10 @@ def foreign_listeners(settings: StackSettings, pids: Mapping[str, int | None]) -
 
 def _component(report: dict[str, str | None], heartbeat: str, started_at: float) -> str:
     if report["status"] != HEALTHY:
-        return "shows no sign of life"
+        return "sends no heartbeat"
     beat = report[heartbeat]
     if beat is None or datetime.fromisoformat(beat).timestamp() < started_at:
-        return "shows no sign of life since it was started"
+        return "has sent no heartbeat since it was started"
     return HEALTHY
 
 

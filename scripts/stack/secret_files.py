@@ -65,5 +65,7 @@ def replace(path: Path, text: str) -> None:
     draft = path.with_name(f"{path.name}.{os.getpid()}")
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "w") as file:
-        file.write(text + "\n")
+        file.write(text if text.endswith("\n") else f"{text}\n")
+        file.flush()
+        os.fsync(file.fileno())
     draft.rename(path)

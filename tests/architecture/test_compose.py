@@ -74,6 +74,24 @@ def test_every_variable_is_a_setting_or_an_image():
         )
 
 
+FIXED = {
+    "listen_host", "postgres_host", "redis_host", "airflow_url", "tracking_uri", "serving_url",
+    "use_cases", "statsd_port",
+}  # fmt: skip
+"""Settings that the containers' networks and the image decide."""
+OF_PLAIN_PROCESSES = {
+    "cluster_home", "postgres_port", "redis_port", "s3_port", "replica_port",
+    "second_replica_port", "balancer_port",
+}  # fmt: skip
+
+
+def test_every_other_setting_of_cluster_env_reaches_the_containers():
+    referenced = {each[1] for each in REFERENCE.finditer(TEXT)}
+    for field in ClusterSettings.model_fields.keys() - FIXED - OF_PLAIN_PROCESSES:
+        name = ClusterSettings.variable(field)
+        assert name in referenced, f"{name}: pass it to the services that read it"
+
+
 @each_service
 def test_an_image_has_a_version(name):
     image = default_of(SERVICES[name]["image"])

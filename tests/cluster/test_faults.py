@@ -153,7 +153,7 @@ def test_two_runs_of_a_partition_on_two_workers_give_one_result(house, days, tmp
 
 
 def test_a_worker_that_hangs_and_wakes_writes_nothing_twice(house, days, tmp_path):
-    """Its task began again on another worker when it showed no sign of life."""
+    """Its task began again on another worker when it sent no heartbeat."""
     house.land(days[0])
     run = run_of(house, "validate_clean", days[0])
     what = caught(house, run, "validate_and_clean")

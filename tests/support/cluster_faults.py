@@ -33,7 +33,7 @@ def pid_of(house: ClusterHouse, name: str) -> int:
     return int(json.loads((place.run / f"{name}.json").read_text())["pid"])
 
 
-def everyone_of(house: ClusterHouse, name: str) -> list[int]:
+def processes_of(house: ClusterHouse, name: str) -> list[int]:
     """Return all processes of a part, the main one first."""
     pid = pid_of(house, name)
     children = {child.pid for child in psutil.Process(pid).children(recursive=True)}
@@ -42,7 +42,7 @@ def everyone_of(house: ClusterHouse, name: str) -> list[int]:
 
 def lose(house: ClusterHouse, name: str) -> float:
     """Kill all processes of a part at once, -9, as when its machine is lost; return when."""
-    found = everyone_of(house, name)
+    found = processes_of(house, name)
     at = time.time()
     _signal(found, signal.SIGKILL)
     return at
@@ -51,7 +51,7 @@ def lose(house: ClusterHouse, name: str) -> float:
 @contextmanager
 def frozen(house: ClusterHouse, *names: str) -> Iterator[None]:
     """Stop all processes of these parts, and let them go on after the block."""
-    found = [pid for name in names for pid in everyone_of(house, name)]
+    found = [pid for name in names for pid in processes_of(house, name)]
     _signal(found, signal.SIGSTOP)
     try:
         yield
@@ -127,7 +127,9 @@ def _version(house: ClusterHouse, stage: str, day: str) -> int | None:
     return house.version(stage, day) if house.table(stage).exists() else None
 
 
-def unhurt(house: ClusterHouse, days: list[str], folder: Path) -> dict[str, dict[str, int]]:
+def computed_without_faults(
+    house: ClusterHouse, days: list[str], folder: Path
+) -> dict[str, dict[str, int]]:
     """Compute days from the landed files in this process; return their versions by table.
 
     They are digests of the rows, so equal ones are equal content.
@@ -145,7 +147,7 @@ def unhurt(house: ClusterHouse, days: list[str], folder: Path) -> dict[str, dict
     lake, landing = Lake(str(folder)), Landing(str(house.landing))
     scored_by = {day: _scored_by(house, day) for day in days}
     for day in days:
-        writer = Writer("unhurt", 1, int(time.time() * 1000), "test")
+        writer = Writer("without_faults", 1, int(time.time() * 1000), "test")
         for name in use_case.ingest.references:
             ingest_reference(use_case, name, day, landing, lake, writer)
         ingest_rows(use_case, day, landing, lake, writer)
@@ -165,7 +167,7 @@ def _scored_by(house: ClusterHouse, day: str) -> str:
 
 def check_days(house: ClusterHouse, days: list[str], folder: Path) -> None:
     """Nothing is lost, doubled or half published: each day as if nothing had happened."""
-    expected = unhurt(house, days, folder)
+    expected = computed_without_faults(house, days, folder)
     for stage, rows in COUNTED.items():
         table = house.table(stage)
         assert table.partition_versions(days) == expected[stage], stage

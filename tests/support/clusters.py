@@ -10,9 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import boto3
-
-from scripts.cluster import env_file
+from scripts.cluster import aws, env_file
 from scripts.cluster.cluster import Cluster
 from scripts.cluster.settings import ClusterSettings
 from tests.support import daily
@@ -31,14 +29,7 @@ class ClusterHouse(House):
         super().__init__(cluster, use_cases)
         self.landing = use_cases.parent / "staging"
         self._landed: set[Path] = set()
-        settings = cluster.settings
-        self._s3 = boto3.client(
-            "s3",
-            endpoint_url=settings.aws_endpoint_url,
-            region_name=settings.aws_region,
-            aws_access_key_id=settings.secret("aws_access_key_id"),
-            aws_secret_access_key=settings.secret("aws_secret_access_key"),
-        )
+        self._s3 = aws.s3_client(cluster.settings)
 
     def land(self, day: str, **how: Any) -> None:
         """Land a day in the bucket."""

@@ -18,7 +18,7 @@ from deltalake import DeltaTable, write_deltalake
 
 from include.errors import ConfigError, ServiceUnavailable
 from scripts.backup import cluster as backup
-from scripts.backup import manifest
+from scripts.backup import manifest, trees
 from scripts.cluster import initialise, parts, services
 from scripts.cluster.manager import places
 from scripts.cluster.settings import ClusterSettings
@@ -201,6 +201,17 @@ def test_a_postgres_that_is_away_is_told(saved, tmp_path):
     away = settings.model_copy(update={"postgres_port": 1})
     with pytest.raises(ServiceUnavailable, match=r"Postgres at 127\.0\.0\.1:1 did not answer"):
         backup.save(away, tmp_path / "saved")
+
+
+def test_a_store_at_aws_is_reached_by_the_machines_role(monkeypatch):
+    """Without an address of its own and without a key pair, as docs/scaling.md offers it."""
+    given: list[dict[str, str]] = []
+    monkeypatch.setattr(trees.fs, "S3FileSystem", lambda **options: given.append(options))
+    settings = ClusterSettings(
+        aws_endpoint_url="aws", aws_region="eu-central-1", aws_connection="aws://?role_arn=a"
+    )
+    backup._trees(settings)
+    assert given == [{"region": "eu-central-1"}] * 3
 
 
 def test_the_env_file_is_copied_apart_from_the_backup(tmp_path):

@@ -67,7 +67,7 @@ def test_what_is_unhealthy_fails_with_words(airflow, role, part):
     report, env = airflow
     report[part]["status"] = "unhealthy"
 
-    with pytest.raises(SystemExit, match=r"its database is unhealthy|shows no sign of life"):
+    with pytest.raises(SystemExit, match=r"its database is unhealthy|sends no heartbeat"):
         healthy.main(role, env)
 
 

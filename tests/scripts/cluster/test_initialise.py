@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlsplit
+
 import pytest
 from airflow.models.variable import Variable
 
 from plugins.operators.base import REVISION
-from scripts.cluster import initialise
+from scripts.cluster import aws, initialise
+from scripts.cluster.settings import ClusterSettings
+from tests.support.object_stores import object_store
 
 
 @pytest.fixture
@@ -28,3 +32,19 @@ def test_the_revision_of_an_image_is_what_workers_must_run(variables):
 def test_where_code_has_no_revision_none_is_asked_of_workers(variables):
     initialise.announce_revision("")
     assert variables == {"other": "1"}
+
+
+@pytest.mark.parametrize("region", ["us-east-1", "eu-central-1"])
+def test_buckets_are_made_in_their_region_and_once(region):
+    """S3 takes no location for us-east-1, and refuses a bucket elsewhere without one."""
+    with object_store() as url:
+        settings = ClusterSettings.with_secrets(
+            aws_endpoint_url=url, aws_region=region, landing_uri="s3://landing/rows"
+        )
+        for _ in range(2):
+            initialise.buckets(settings)
+        client = aws.s3_client(settings)
+
+        assert {each["Name"] for each in client.list_buckets()["Buckets"]} == {
+            urlsplit(settings.lake_uri).netloc, "landing"
+        }  # fmt: skip

@@ -104,3 +104,16 @@ def test_nothing_is_installed_when_all_is_there(monkeypatch):
     monkeypatch.setattr("subprocess.run", lambda *_, **__: pytest.fail("ran something"))
 
     assert install.install() == []
+
+
+def test_a_store_elsewhere_is_not_asked_for_the_health_of_a_service(settings, monkeypatch):
+    """It answers no `/moto-api/`, so the cluster would never be healthy."""
+    asked: list[str] = []
+    monkeypatch.setattr(parts, "answers_at", lambda url: asked.append(url) or parts.HEALTHY)
+    for name in ("_postgres", "_redis"):
+        monkeypatch.setattr(parts, name, lambda _: parts.HEALTHY)
+
+    elsewhere = settings.model_copy(update={"aws_endpoint_url": "aws"})
+
+    assert parts.services_health(elsewhere)["s3"] == parts.HEALTHY
+    assert asked == [f"http://127.0.0.1:{settings.s3_port}/moto-api/"]

@@ -60,13 +60,13 @@ def test_all_parts_are_healthy_when_all_say_so(settings):
         assert health(served, {}) == dict.fromkeys(NAMES, HEALTHY)
 
 
-def test_a_sign_of_life_from_before_the_start_is_not_believed(settings):
+def test_a_heartbeat_from_before_the_start_is_not_believed(settings):
     started = {"scheduler": NOON.timestamp() + 1, "triggerer": NOON.timestamp() - 1}
 
     with all_served(settings, report()) as served:
         answers = health(served, started)
 
-    assert answers["scheduler"] == "shows no sign of life since it was started"
+    assert answers["scheduler"] == "has sent no heartbeat since it was started"
     assert answers["triggerer"] == HEALTHY
 
 
@@ -77,7 +77,7 @@ def test_airflow_answers_200_for_a_dead_component_and_is_read_all_the_same(setti
     with all_served(settings, report(dag_processor=dead)) as served:
         answers = health(served, {})
 
-    assert answers["dag-processor"] == "shows no sign of life"
+    assert answers["dag-processor"] == "sends no heartbeat"
     assert answers["api-server"] == HEALTHY
 
 
