@@ -178,7 +178,7 @@ def test_of_a_whole_reference_only_the_keys_and_times_at_hand_are_read(
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (("as_of: since", "as_of: price"), "as_of must be a timestamp or date column outside the key"),
+        (("as_of: since", "as_of: price"), "as_of must be a timestamp or date column"),
         (("as_of: since", "as_of: until"), "as_of names 'until', which is not one of"),
         ((", seen_at]", "]"), r"as_of needs the time of each row.*'seen_at'.*features.inputs"),
     ],
