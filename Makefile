@@ -9,8 +9,8 @@ CHECK_PYTHON = $(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(v < (3, 
 CODE := include plugins dags scripts tests benchmarks
 
 .DEFAULT_GOAL := help
-.PHONY: help venv install up down status validate explain experiment outdated logs demo lineage reproduce replay cluster-install secrets \
-  cluster-up cluster-down cluster-status test test-faults test-cluster check lint bench bench-decisions bench-memory lock \
+.PHONY: help venv install up down status new validate explain experiment outdated logs demo lineage reproduce replay cluster-install \
+  secrets cluster-up cluster-down cluster-status test test-faults test-cluster check lint bench bench-decisions bench-memory lock \
   audit licences sbom schema clean
 .DELETE_ON_ERROR:
 
@@ -42,6 +42,9 @@ down: venv  ## Stop them, and whatever a crash left behind
 
 status: venv  ## Say how each part is (exit code 1 when not all are healthy)
 	@$(BIN)/python -m scripts.stack status
+
+new: venv  ## Make USE_CASE=customers of DATA=customers.csv, and land it (LABEL=left, KEY=customer, TIME=none answer questions)
+	@$(BIN)/python -m scripts.new --use-case "$(USE_CASE)" --data "$(DATA)" $(if $(LABEL),--label "$(LABEL)") $(if $(KEY),--key "$(KEY)") $(if $(TIME),--time "$(TIME)")
 
 validate: venv  ## Check use cases and landed files without Airflow (USE_CASE=customers, DATA=folder, ALL=1)
 	@$(BIN)/python -m scripts.validate $(if $(USE_CASE),--use-case "$(USE_CASE)") $(if $(DATA),--data "$(DATA)") $(if $(ALL),--all)

@@ -66,10 +66,10 @@ def cells_of(content: bytes, path: str, most: int | None) -> Objects:
     return Objects(pa.table(arrays, names=names), len(lines), typed, written)
 
 
-def numbered(lines: Sequence[str], name: str) -> bytes:
-    """Write objects with a first value that counts them from 1."""
-    made = (json.dumps({name: n, **json.loads(line)}) for n, line in enumerate(lines, 1))
-    return "".join(f"{line}\n" for line in made).encode()
+def numbered(lines: Sequence[str], name: str) -> pa.ChunkedArray:
+    """Give objects a first value that counts them from 1."""
+    made = [json.dumps({name: n, **json.loads(line)}) for n, line in enumerate(lines, 1)]
+    return pa.chunked_array([pa.array(made, pa.string())])
 
 
 def _kind(values: list[object]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -75,15 +75,13 @@ class Raw:
             return "".join(f"{line}\n" for line in self.lines.take(places).to_pylist()).encode()
         return delimited.written(self.cells.take(places), self.delimiter, self.encoding)
 
-    def numbered(self, name: str) -> bytes:
-        """Write all rows with a first column that counts them from 1."""
+    def numbered(self, name: str) -> Raw:
+        """Return all rows with a first column that counts them from 1."""
         numbers = pa.array(range(1, self.cells.num_rows + 1))
-        if self.kind == ".parquet":
-            return parquet.written(self.cells.add_column(0, name, numbers))
         if self.lines is not None:
-            return json_lines.numbered(self.lines.to_pylist(), name)
-        cells = self.cells.add_column(0, name, numbers.cast(pa.string()))
-        return delimited.written(cells, self.delimiter, self.encoding)
+            return replace(self, lines=json_lines.numbered(self.lines.to_pylist(), name))
+        kind = pa.int64() if self.kind == ".parquet" else pa.string()
+        return replace(self, cells=self.cells.add_column(0, name, numbers.cast(kind)))
 
 
 def read(path: Path, *, sample: bool = True) -> Raw:
