@@ -34,6 +34,7 @@ from include.use_cases.loader import get, shown
 from scripts.validate import Check, Line
 
 _SHOWN_FILES = 3
+_ALL_CHECKED = 12  # partitions; of more, only the newest, as `make validate` does
 
 
 def show(plan: Plan, console: Console) -> None:
@@ -45,7 +46,7 @@ def show(plan: Plan, console: Console) -> None:
     table, outcome = plan.table, plan.outcome
     if table.sampled:
         console.print(f"Looked at {len(table.frame):,} of {table.rows:,} rows.")
-    if table.format:
+    if plan.format:
         told = {key: value for key, value in plan.format.items() if key != "columns"}
         told |= plan.format.get("columns", {})
         console.print(f"Cells: {escape(', '.join(f'{k}: {v}' for k, v in told.items()))}")
@@ -56,25 +57,29 @@ def report(placed: Placed, plan: Plan, console: Console) -> bool:
     """Print what was written and landed, and what a check of it finds."""
     for name in ("use_case.yaml", "columns.yaml", "expectations.yaml"):
         console.print(f"wrote {shown(placed.folder / name)}", markup=False, soft_wrap=True)
-    cut = f", one for each {plan.time.grain} of the rows" if plan.cut else ""
-    console.print(f"landed {len(placed.landed)} files{cut}:" if cut else "landed as it is:")
+    added = f", with a column {plan.key.columns[0]} that counts the rows"
+    changed = added if plan.key.numbered else "" if plan.cut else " as it is"
+    cut = f" as {len(placed.landed)} files, one for each {plan.time.grain}" if plan.cut else ""
+    console.print(f"landed{cut}{changed}:", markup=False)
     for path in placed.landed[:_SHOWN_FILES]:
         console.print(f"  {path}", markup=False, soft_wrap=True)
     if len(placed.landed) > _SHOWN_FILES:
         console.print(f"  and {len(placed.landed) - _SHOWN_FILES} more")
     fine = True
-    for line in _checked(plan.name):
+    for line in _checked(plan):
         fine = fine and line.fine
         mark = "ok  " if line.fine else "FAIL"
         console.print(f"{mark} {line.what}: {line.found}", markup=False, soft_wrap=True)
     return fine
 
 
-def _checked(name: str) -> list[Line]:
+def _checked(plan: Plan) -> list[Line]:
+    every = plan.time.partitions <= _ALL_CHECKED
     settings = Settings.from_env()
     with tempfile.TemporaryDirectory(prefix="flywheel-new-") as folder:
         landing = Landing(settings.landing_uri, settings.storage_options())
-        return list(Check(get(name), landing, Lake(str(Path(folder) / "lake"))).lines())
+        lake = Lake(str(Path(folder) / "lake"))
+        return list(Check(get(plan.name), landing, lake, every).lines())
 
 
 def asker(console: Console) -> Ask:

@@ -72,7 +72,9 @@ def _tells_all(values: pd.Series[Any], outcome: Outcome) -> bool:
     if outcome.task == "regression":
         if x.dtype == object or pd.api.types.is_string_dtype(x.dtype):
             return False
-        return bool(abs(np.corrcoef(x.astype("float64"), y)[0, 1]) > _ALIKE)
+        # By ranks: the logarithm of the label tells it as well as the label.
+        ranks = (x.astype("float64").rank(), y.rank())
+        return bool(abs(np.corrcoef(*ranks)[0, 1]) > _ALIKE)
     if x.nunique() <= _FEW:
         return bool((y.groupby(x).nunique() == 1).all())
     if pd.api.types.is_string_dtype(x.dtype):

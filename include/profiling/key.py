@@ -70,8 +70,8 @@ def key_of(table: Table, answer: str | None, label: str) -> Key:
             if named and _unique(table, some):
                 return Key(list(some), False, f"together another value in each row{_seen(table)}")
     why = (
-        "no columns name a row: what lands gets a column that counts the rows. The next file must "
-        "have the same rows in the same places; if it cannot, name a column in KEY="
+        "no columns name a row, so what lands counts its rows; the next file must have them in the "
+        "same places, or KEY= name a column"
     )
     return Key([_row_number(table)], True, why)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,6 +18,7 @@ _NAMES = (
     "label", "target", "y", "class", "outcome", "churn", "churned", "left", "exited", "attrition",
     "survived", "default", "diagnosis", "response", "fraud", "gekündigt", "abgang", "ziel",
 )  # fmt: skip
+_SEX = re.compile(r"sex|gender|male|geschlecht", re.IGNORECASE)  # has two values, and is no outcome
 _POSITIVE = {
     "yes", "true", "1", "y", "t", "ja", "j", "oui", "si", "wahr", "on", "positive", "pos", "bad",
     "churned", "left", "fraud", "malignant", "default", "success", "1.0",
@@ -79,10 +81,12 @@ def label_of(table: Table) -> tuple[str, str]:
         for column in names:
             if column.lower().strip() == name:
                 return column, "by its name"
+    two = [name for name in names if table.distinct(name) == 2 and not _SEX.search(name)]
+    if len(two) == 1:
+        return two[0], "the only column of two values"
     last = next(reversed(table.findings))
     if last in names:
         return last, "the last column"
-    two = [name for name in names if table.distinct(name) == 2]
     if two:
         return two[-1], "the last column of two values"
     raise DataContractError(

@@ -14,13 +14,15 @@ from include.use_cases.sections.values import TIMES, Grain
 
 NONE = "none"
 _OF_THE_ROW = re.compile(
-    r"birth|geburt|born|signup|sign_up|since|joined|hired|opened|start|begin|until|expir|end$|valid",
+    r"birth|geburt|born|signup|sign_up|since|seit|joined|hired|opened|start|begin|until|expir|end$|valid",
     re.IGNORECASE,
 )
 """Names of days that say something about a customer or a contract, and not when the row was."""
 _DAYS_NEEDED = 11
 """A split by days holds out ten of them (`include.use_cases.schema.HELD_OUT_DAYS`)."""
-MANY_PARTITIONS = 60
+_MANY_PARTITIONS = 60
+_FEW_ROWS = 50
+"""With fewer a partition holds out and tells too little. Our choice: what a first model needs."""
 
 
 @dataclass(frozen=True)
@@ -66,9 +68,14 @@ def time_of(table: Table, answer: str | None, label: str) -> Time:
         why = "say something about a row" if usable else "are missing in some rows"
         hint = f"; TIME={usable[0]} takes it as the row's time" if usable else ""
         return Time(None, "day", 1, f"a snapshot: the days of {listed(times)} {why}{hint}")
-    found = _grain(table, events[0])
+    name = events[0]
+    found = _grain(table, name)
     if found is None:
-        return Time(None, "day", 1, f"a snapshot: {events[0]!r} lies in one month and few days")
+        return Time(None, "day", 1, f"a snapshot: {name!r} lies in one month and few days")
+    each = round(table.rows / found.partitions)
+    if each < _FEW_ROWS:
+        why = f"a snapshot: the {found.why} have {each} rows each; TIME={name} takes them apart"
+        return Time(None, "day", 1, why)
     return found
 
 
@@ -114,6 +121,6 @@ def _grain(table: Table, name: str) -> Time | None:
     grain: Grain = "month" if months > 1 else "day"
     count = months if months > 1 else days
     why = f"{count} {grain}s of {name!r}, {times.min():%Y-%m-%d} to {times.max():%Y-%m-%d}"
-    if count > MANY_PARTITIONS:
+    if count > _MANY_PARTITIONS:
         why += f"; each of the {count} is a run of its own"
     return Time(name, grain, int(count), why)

@@ -13,6 +13,7 @@ from include.profiling.plan import Plan
 MAX_LINES = 60
 _WIDTH = 116
 _PLAIN = re.compile(r"[^\W\d][\w.-]*( [\w.-]+)*")
+_NUMBER = re.compile(r"-?(0|[1-9]\d*)(\.\d*[1-9])?")
 _WORDS = {"true", "false", "null"}  # what YAML takes for something else than text
 _CANDIDATES = {"classification": "logistic_regression", "regression": "ridge"}
 _SIGNALS = {True: ["drift", "performance", "age"], False: ["drift", "new_rows"]}
@@ -84,7 +85,7 @@ def _lines(plan: Plan, schema: str | None, *, wrapped: bool) -> Iterator[str]:
     yield "  strategy: column  # read of the same files; the model never sees it"
     yield _told(f"  from: {flow(outcome.column)}", outcome.why)
     if outcome.classes:
-        yield f"  classes: {flow(outcome.classes)}"
+        yield f"  classes: {_classes(outcome.classes)}"
     yield f"  columns: {flow({outcome.column: outcome.kind})}"
     if outcome.coverage < 0.95:  # the default of 0.9 would refuse a partition with a few less
         least = max(0.01, round(0.8 * outcome.coverage, 2))
@@ -110,9 +111,19 @@ def _lines(plan: Plan, schema: str | None, *, wrapped: bool) -> Iterator[str]:
 def _question(plan: Plan) -> str:
     outcome = plan.outcome
     if outcome.task == "regression":
-        return f"How much is {outcome.column} of a row of {plan.name}?"
+        return f"Predicts {outcome.column}, a number."
     positive = [word for word, number in outcome.classes.items() if number == 1] or ["true"]
-    return f"Is {outcome.column} of a row of {plan.name} {' or '.join(positive)}?"
+    return f"Predicts whether {outcome.column} is {' or '.join(positive)}."
+
+
+def _classes(classes: dict[str, int]) -> str:
+    """Write class 1 first, and values that are numbers without quotes."""
+    ordered = sorted(classes.items(), key=lambda item: -item[1])
+    shown = (
+        f"{value if _NUMBER.fullmatch(value) else flow(value)}: {number}"
+        for value, number in ordered
+    )
+    return "{" + ", ".join(shown) + "}"
 
 
 def _told(line: str, why: str) -> str:
