@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from include.profiling import dates
-from include.profiling.numbers import PLAIN, Style, has_leading_zero, is_whole, styles_of
+from include.profiling.numbers import PLAIN, Style, has_leading_zero, is_digits, is_whole, styles_of
 from include.use_cases.schema import ColumnType
 
 MISSING = {
@@ -207,7 +207,7 @@ def _number(texts: Texts, style: Style) -> Finding | None:
     whole = is_whole(numbers, found)
     if whole and found == PLAIN:
         return Finding("int64", rules, notes, padded=texts.padded)
-    if found == PLAIN and is_whole(numbers, Style(".")):
+    if not whole and is_digits(numbers):
         return Finding("string", notes=("too long for a whole number",))
     # A whole number has no fraction, so `decimal` cannot be said of it; with ',' it is needed.
     kind: ColumnType = "int64" if whole and found.decimal == "." else "float64"

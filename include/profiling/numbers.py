@@ -61,6 +61,11 @@ def is_whole(texts: pa.Array, style: Style) -> bool:
     return _all(texts, _WHOLE)
 
 
+def is_digits(texts: pa.Array) -> bool:
+    """Whether all are whole numbers, of any length."""
+    return _all(texts, r"^-?[0-9]+$")
+
+
 def has_leading_zero(texts: pa.Array) -> bool:
     """Whether a text such as `00417` stands among them: a code, whose zeros a number would lose."""
     return bool(pc.any(pc.match_substring_regex(texts, r"^-?0[0-9]+$"), min_count=0).as_py())

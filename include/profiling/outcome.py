@@ -153,7 +153,7 @@ def _classification(table: Table, label: str, values: pd.Series[Any]) -> Outcome
     finding, words = table.findings[label], _words(table, label, counts)
     if counts.min() < _LEAST_OF_A_CLASS:
         raise DataContractError(
-            f"LABEL={label}: {counts.min()} rows are {str(counts.idxmin())!r}; a first model needs "
+            f"LABEL={label}: {counts.min()} rows are {words[counts.idxmin()][0]!r}; a first model needs "
             f"{_LEAST_OF_A_CLASS} of each class. Name a file with more of them."
         )
     likely = [value for value in counts.index if str(value).lower() in _POSITIVE]

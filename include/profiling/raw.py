@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -122,6 +124,8 @@ def _content(path: Path) -> tuple[str, str, bytes]:
     name = path.name.lower()
     packed = next((ending for ending in ENDINGS if name.endswith(ending)), "")
     ending = Path(name.removesuffix(packed)).suffix
+    if packed == ".zip" and ending not in _KINDS:
+        ending = _ending_inside(content)
     if ending not in _KINDS:
         remedy = _REMEDIES.get(ending, f"Name one that ends in {', '.join(_KINDS)}.")
         raise DataContractError(f"{path}: files of kind {ending!r} are not read. {remedy}")
@@ -129,6 +133,16 @@ def _content(path: Path) -> tuple[str, str, bytes]:
     if not content:
         raise DataContractError(f"{path}: is empty inside. Name a file with rows.")
     return packed, _KINDS[ending], content
+
+
+def _ending_inside(content: bytes) -> str:
+    """Tell the kind of a zip by its file; `unpacked` says what is wrong with a zip of several."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            names = [each.filename for each in archive.infolist() if not each.is_dir()]
+    except zipfile.BadZipFile:
+        return ".csv"
+    return Path(names[0].lower()).suffix if len(names) == 1 else ".csv"
 
 
 def _check(raw: Raw, path: str) -> None:

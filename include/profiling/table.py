@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from include.ingest_label.files import parse
 from include.ingest_label.source import Source
@@ -80,7 +81,7 @@ def table_of(path: Path, raw: Raw) -> Table:
         A cell cannot be read by any type: which.
     """
     if raw.kind == ".parquet":
-        findings = {name: _of_arrow(raw.cells[name]) for name in raw.cells.column_names}
+        findings = {name: _of_arrow(name, raw.cells[name]) for name in raw.cells.column_names}
     else:
         findings = _of_texts(raw)
     findings = {name: _named(name, found) for name, found in findings.items()}
@@ -102,7 +103,7 @@ def _named(name: str, found: Finding) -> Finding:
     if not name.strip():
         return Finding(found.kind, obstacle="has no name; name it in the file to use it")
     if name in RESERVED or name.startswith("_"):
-        why = f"{name!r} is a name of Flywheel's own; rename it in the file to use it"
+        why = "has a name that is Flywheel's own; rename it in the file to use it"
         return Finding(found.kind, found.rules, found.notes, why, found.style, found.padded)
     return found
 
@@ -129,7 +130,7 @@ def _of_texts(raw: Raw) -> dict[str, Finding]:
     return found
 
 
-def _of_arrow(column: pa.ChunkedArray) -> Finding:
+def _of_arrow(name: str, column: pa.ChunkedArray) -> Finding:
     kind = column.type
     if pa.types.is_dictionary(kind):
         kind = kind.value_type
@@ -147,7 +148,11 @@ def _of_arrow(column: pa.ChunkedArray) -> Finding:
         note = "times without a zone are taken as UTC"
         return Finding("timestamp", {"time_zone": "UTC"}, (note,))
     if pa.types.is_string(kind) or pa.types.is_large_string(kind):
-        return Finding("string")
+        texts = Texts.of(pc.fill_null(column.cast(pa.string()), ""))
+        found = finding_of(texts, PLAIN, name=name)
+        # Times and bools that were written as text need a rule to be read as such.
+        ruled = found.rules and found.kind in ("timestamp", "date", "bool")
+        return found if ruled else Finding("string")
     return Finding("string", obstacle=f"holds {column.type}, which is not read")
 
 
