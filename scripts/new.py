@@ -136,7 +136,9 @@ def main(arguments: list[str] | None = None) -> int:
     if not fine:
         print(f"Correct what failed, then: make validate USE_CASE={name}")
         return 1
-    print(f"Next: look at {shown(placed.folder)}; then make up, and make experiment USE_CASE={name}")
+    print(
+        f"Next: look at {shown(placed.folder)}; then make up, and make experiment USE_CASE={name}"
+    )
     return 0
 
 

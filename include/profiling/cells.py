@@ -238,7 +238,7 @@ def _string(texts: Texts) -> Finding:
 
 
 def _not_codes(texts: Texts) -> bool:
-    """Whether words such as NA are missing values here: among codes of two letters it may be one."""
+    """Whether words such as NA are missing values: among codes of two letters it may be one."""
     words = [word for word in texts.nulls if word != " "]
     codes = pc.all(pc.match_substring_regex(texts.values, r"^[A-Z]{2}$"), min_count=0).as_py()
     return bool(words) and not (codes and "NA" in words)

@@ -12,8 +12,8 @@ import pyarrow as pa
 import pyarrow.csv as pa_csv
 
 from include.errors import DataContractError, bounded
-from include.ingest_label.checks import MAX_ROW_BYTES, listed
 from include.ingest_label.cells import MALFORMED
+from include.ingest_label.checks import MAX_ROW_BYTES, listed
 
 _DELIMITERS = (",", ";", "\t", "|")
 _LOOKED_AT = 200  # lines: a delimiter is the same in all of them

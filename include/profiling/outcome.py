@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NoReturn
 
 import pandas as pd
 
@@ -84,7 +84,7 @@ def label_of(table: Table) -> tuple[str, str]:
     two = [name for name in names if table.distinct(name) == 2 and not _SEX.search(name)]
     if len(two) == 1:
         return two[0], "the only column of two values"
-    last = next(reversed(table.findings))
+    last = list(table.findings)[-1]
     if last in names:
         return last, "the last column"
     if two:
@@ -127,24 +127,31 @@ def outcome_of(table: Table, label: str) -> Outcome:
         )
     if distinct == 2 and kind not in TIMES:
         return _classification(table, label, values)
-    if kind in _NUMBERS:
-        if kind == "int64" and distinct == len(values) and values.is_monotonic_increasing:
-            raise DataContractError(f"{where}: counts the rows. Name the column to predict.")
-        why = f"{distinct:,} different numbers, {values.min():g} to {values.max():g}"
-        numbers = table.frame[label].astype("float64")
-        return Outcome(label, kind, "regression", "mae", numbers, _with_gaps(table, label, why))
+    return _regression(table, label, values) if kind in _NUMBERS else _refused(label, kind, values)
+
+
+def _regression(table: Table, label: str, values: pd.Series[Any]) -> Outcome:
+    kind, distinct = table.kind(label), table.distinct(label)
+    if kind == "int64" and distinct == len(values) and values.is_monotonic_increasing:
+        raise DataContractError(f"LABEL={label}: counts the rows. Name the column to predict.")
+    why = f"{distinct:,} different numbers, {values.min():g} to {values.max():g}"
+    numbers = table.frame[label].astype("float64")
+    return Outcome(label, kind, "regression", "mae", numbers, _with_gaps(table, label, why))
+
+
+def _refused(label: str, kind: ColumnType, values: pd.Series[Any]) -> NoReturn:
+    where, counts = f"LABEL={label}", values.value_counts()
     if kind in TIMES:
         raise DataContractError(f"{where}: holds times. Name a column of classes or numbers.")
-    if distinct > 0.5 * len(values):
+    if len(counts) > 0.5 * len(values):
         raise DataContractError(
             f"{where}: has another text in nearly each row, which nothing can predict. Name "
             "another column."
         )
-    shown = listed([str(value) for value in values.value_counts().index])
     raise DataContractError(
-        f"{where}: has {distinct} classes, {shown}; several classes are not supported yet. Name a "
-        "column of two values or of numbers, or land one that says whether it is the class that "
-        "you care about."
+        f"{where}: has {len(counts)} classes, {listed([str(value) for value in counts.index])}; "
+        "several classes are not supported yet. Name a column of two values or of numbers, or land "
+        "one that says whether it is the class that you care about."
     )
 
 
@@ -152,8 +159,9 @@ def _classification(table: Table, label: str, values: pd.Series[Any]) -> Outcome
     counts = values.value_counts()
     finding, words = table.findings[label], _words(table, label, counts)
     if counts.min() < _LEAST_OF_A_CLASS:
+        rare = words[counts.idxmin()][0]
         raise DataContractError(
-            f"LABEL={label}: {counts.min()} rows are {words[counts.idxmin()][0]!r}; a first model needs "
+            f"LABEL={label}: {counts.min()} rows are {rare!r}; a first model needs "
             f"{_LEAST_OF_A_CLASS} of each class. Name a file with more of them."
         )
     likely = [value for value in counts.index if str(value).lower() in _POSITIVE]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import tempfile
 from dataclasses import dataclass
@@ -22,6 +23,8 @@ from include.profiling.yaml_files import columns_yaml, use_case_yaml
 from include.use_cases.loader import ROOT, YAML_NAME, load, shown
 from include.use_cases.sections.format import Format
 
+_NAME = re.compile(r"[a-z][a-z0-9_]*")
+
 
 @dataclass(frozen=True)
 class Placed:
@@ -32,13 +35,19 @@ class Placed:
 
 
 def check_new(name: str, use_cases: Path, landing: str) -> None:
-    """Refuse a name that is taken, before anything is read.
+    """Refuse a name that is none, or is taken, before anything is read.
 
     Raises
     ------
     ConfigError
-        There is such a use case, files have landed for one, or files land in a bucket.
+        The name is not one of a use case, there is such a use case, files have landed for one, or
+        files land in a bucket.
     """
+    if not _NAME.fullmatch(name):
+        raise ConfigError(
+            f"USE_CASE={name}: must be lower-case letters, digits and '_', and begin with a "
+            "letter. Correct it."
+        )
     if landing.startswith("s3://"):
         raise ConfigError(
             f"{landing}: `make new` lands files in a folder. Set FLYWHEEL_LANDING_URI to one, and "

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from include.errors import ConfigError, DataContractError
+from include.errors import DataContractError
 from include.profiling.features import Role, role_of
 from include.profiling.key import ROW_NUMBER, Key, key_of
 from include.profiling.outcome import Outcome, label_of, outcome_of
@@ -18,7 +17,6 @@ from include.use_cases.schema import ColumnType
 
 Ask = Callable[[str, str, str], str]
 """Asks a person: which variable, the default, and why that is the default; gives the answer."""
-_NAME = re.compile(r"[a-z][a-z0-9_]*")
 
 
 @dataclass(frozen=True)
@@ -101,7 +99,9 @@ class Plan:
 
     def decisions(self) -> Iterator[tuple[str, str, str, str]]:
         """Tell of each column its name, type, role and the reason, in the order of the file."""
-        told = {role.column: (role.kind, role.why) for role in self.roles}
+        told: dict[str, tuple[str, str]] = {
+            role.column: (role.kind, role.why) for role in self.roles
+        }
         told[self.outcome.column] = ("label", self.outcome.why)
         if self.time.column:
             told[self.time.column] = ("time", self.time.why)
@@ -133,16 +133,9 @@ def plan_of(name: str, table: Table, answers: Answers, ask: Ask | None = None) -
 
     Raises
     ------
-    ConfigError
-        The name is not one of a use case.
     DataContractError
         The table, or an answer, cannot be used: why, and what to do.
     """
-    if not _NAME.fullmatch(name):
-        raise ConfigError(
-            f"USE_CASE={name}: must be lower-case letters, digits and '_', and begin with a "
-            "letter. Correct it."
-        )
     label = answers.label
     if label is None:
         label, why = label_of(table)

@@ -8,7 +8,7 @@ swapped, cut short, or written in another unit lies outside; another season shou
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pandas as pd
@@ -26,7 +26,10 @@ _NULL_SLACK = 0.05
 def expectations_yaml(plan: Plan) -> str:
     """Write the suite."""
     seen = f"{len(plan.table.frame):,} rows of {plan.table.path.name}"
-    lines = [f"# What a batch must look like, from a profile of {seen}.", "# Edit it: you know what can be."]
+    lines = [
+        f"# What a batch must look like, from a profile of {seen}.",
+        "# Edit it: you know what can be.",
+    ]
     for reason, expectation in _expectations(plan):
         lines += ["", f"# {reason}"]
         first, *others = [f"{key}: {flow(value)}" for key, value in expectation.items()]
@@ -111,14 +114,15 @@ def _range(name: str, values: pd.Series[Any]) -> tuple[str, dict[str, Any]]:
     }
 
 
-def _rounded(number: float, outwards: Any) -> float | int:
+def _rounded(number: float, outwards: Callable[[float], int]) -> float | int:
     """Round to three digits, away from what was seen."""
     if number == 0:
         return 0
-    digits = 2 - math.floor(math.log10(abs(number)))
+    digits: int = 2 - math.floor(math.log10(abs(number)))
     if digits <= 0:
         return int(outwards(number / 10**-digits) * 10**-digits)
-    return round(outwards(number * 10**digits) / 10**digits, digits)
+    scale = float(10**digits)
+    return round(outwards(number * scale) / scale, digits)
 
 
 def _set(name: str, values: pd.Series[Any]) -> tuple[str, dict[str, Any]]:

@@ -15,7 +15,7 @@ from include.ingest_label.files import parse
 from include.ingest_label.source import Source
 from include.profiling.cells import Finding, Texts, finding_of
 from include.profiling.json_lines import MIXED
-from include.profiling.numbers import PLAIN, Style, file_style
+from include.profiling.numbers import PLAIN, file_style
 from include.profiling.raw import Raw
 from include.use_cases.reserved import RESERVED
 from include.use_cases.schema import ColumnType
@@ -158,32 +158,22 @@ def _of_arrow(name: str, column: pa.ChunkedArray) -> Finding:
 
 def _format(findings: Mapping[str, Finding], raw: Raw) -> dict[str, Any]:
     """Write the section: what most columns share for the table, the rest for single columns."""
-    written: dict[str, Any] = {}
-    usual = "\t" if raw.kind == ".tsv" else ","
-    if raw.kind in (".csv", ".tsv"):
-        written |= {"delimiter": raw.delimiter} if raw.delimiter != usual else {}
-        written |= {"encoding": raw.encoding} if raw.encoding != "utf-8" else {}
+    written = _delimited(raw)
     rules = {name: dict(found.rules) for name, found in findings.items() if _is_read(name, found)}
     numbers = {
         name: found
         for name, found in findings.items()
         if name in rules and found.kind in ("int64", "float64") and raw.kind != ".parquet"
     }
-    styles = {found.style for found in numbers.values()} - {PLAIN}
-    dotted = any(
-        found.kind == "float64" and found.style == PLAIN for found in numbers.values()
-    )
-    if len({style.decimal for style in styles}) == 1 and not (dotted and _comma(styles)):
-        decimal = next(iter(styles)).decimal
-        written |= {"decimal": decimal} if decimal == "," else {}
-    elif any(found.padded for found in numbers.values()):
-        written["decimal"] = "."  # read by rules, by which blanks around a number do not count
+    written |= _usual_decimal(list(numbers.values()))
     for name, found in numbers.items():
-        if found.style != PLAIN:
-            if found.style.decimal != written.get("decimal", ".") or found.style.thousands == ".":
-                rules[name]["decimal"] = found.style.decimal
-            if found.style.thousands:
-                rules[name]["thousands"] = found.style.thousands
+        style = found.style
+        # Rules of one column are checked without those of the table: '.' needs ',' beside it.
+        if style != PLAIN and (
+            style.decimal != written.get("decimal", ".") or style.thousands == "."
+        ):
+            rules[name]["decimal"] = style.decimal
+        rules[name] |= {"thousands": style.thousands} if style.thousands else {}
     shared = _shared_nulls(rules, findings, raw)
     if shared:
         written["null_values"] = shared
@@ -194,8 +184,23 @@ def _format(findings: Mapping[str, Finding], raw: Raw) -> dict[str, Any]:
     return written | ({"columns": columns} if columns else {})
 
 
-def _comma(styles: set[Style]) -> bool:
-    return any(style.decimal == "," for style in styles)
+def _delimited(raw: Raw) -> dict[str, Any]:
+    usual = "\t" if raw.kind == ".tsv" else ","
+    if raw.kind not in (".csv", ".tsv"):
+        return {}
+    written = {"delimiter": raw.delimiter} if raw.delimiter != usual else {}
+    return written | ({"encoding": raw.encoding} if raw.encoding != "utf-8" else {})
+
+
+def _usual_decimal(numbers: list[Finding]) -> dict[str, str]:
+    """Say what begins the fraction in all columns; nothing where they differ, or it is '.'."""
+    decimals = {found.style.decimal for found in numbers if found.style != PLAIN}
+    dotted = any(found.kind == "float64" and found.style == PLAIN for found in numbers)
+    if decimals == {","} and not dotted:
+        return {"decimal": ","}
+    # Read by rules, by which blanks around a number do not count.
+    padded = any(found.padded for found in numbers) and "," not in decimals
+    return {"decimal": "."} if padded else {}
 
 
 def _shared_nulls(
@@ -214,5 +219,3 @@ def _shared_nulls(
         there = set(raw.cells[name].unique().to_pylist()) if shared else set()
         shared = [word for word in shared if word in taken or word not in there]
     return shared
-
-

@@ -81,7 +81,8 @@ def time_of(table: Table, answer: str | None, label: str) -> Time:
 
 def keys_of(times: pd.Series, grain: Grain) -> pd.Series:
     """Give each row the key of its partition: the UTC month or day."""
-    return times.dt.strftime("%Y-%m" if grain == "month" else "%Y-%m-%d")
+    keys: pd.Series[str] = times.dt.strftime("%Y-%m" if grain == "month" else "%Y-%m-%d")
+    return keys
 
 
 def _checked(table: Table, answer: str, label: str) -> Time:

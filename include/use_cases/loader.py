@@ -82,8 +82,7 @@ def with_columns(document: Document, folder: Path | None) -> Document:
     """
     content = document.content
     ingest = content.get("ingest") if isinstance(content, dict) else None
-    named = ingest.get("columns") if isinstance(ingest, dict) else None
-    if not isinstance(named, str):
+    if not isinstance(ingest, dict) or not isinstance(named := ingest.get("columns"), str):
         return document
     if folder is None or not _FILE_BESIDE.fullmatch(named):
         raise ConfigError(

@@ -59,9 +59,9 @@ class Document:
         >>> read("train: {}\n", "u.yaml").place(["owner"])
         'u.yaml'
         """
-        for key, document in self.beside.items():
-            if tuple(path[: len(key)]) == key and len(path) > len(key):
-                return document.place(path[len(key) :])
+        for above, document in self.beside.items():
+            if tuple(path[: len(above)]) == above and len(path) > len(above):
+                return document.place(path[len(above) :])
         line, node = 0, _loader().compose(self.text)
         for part in path:
             for key, marked, value in _children(node):

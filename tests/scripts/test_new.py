@@ -152,6 +152,14 @@ def test_an_answer_that_cannot_be_is_told_and_nothing_is_written(
     assert not (home / "home").exists()
 
 
+@pytest.mark.parametrize("name", ["", "My-Case", "../churn", "1st"])
+def test_a_name_that_is_none_is_told(
+    home: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    assert made(name, home / "nowhere.csv") == 1
+    assert f"USE_CASE={name}: must be lower-case letters, digits and '_'" in capsys.readouterr().err
+
+
 def test_a_name_that_is_taken_is_told_before_the_file_is_read(
     home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

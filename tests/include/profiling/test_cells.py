@@ -135,14 +135,14 @@ def test_the_rules_together_read_the_values(
 def test_the_encoding_is_found(tabled: Tabled, encoding: str) -> None:
     table = tabled("Größe,x\nMüll,1\n".encode(encoding))
     assert table.frame["Größe"].tolist() == ["Müll"]
-    assert table.format == (
-        {} if encoding.startswith("utf-8") else {"encoding": encoding}
-    )
+    assert table.format == ({} if encoding.startswith("utf-8") else {"encoding": encoding})
 
 
 def test_json_keeps_its_own_types(tabled: Tabled) -> None:
     lines = '{"n": 1, "f": 1.5, "b": true, "s": "7", "d": "31.01.2024", "o": [1]}\n'
-    table = tabled(lines + '{"n": null, "f": 2, "b": false, "s": "8", "d": "1.2.2024"}\n', "x.jsonl")
+    table = tabled(
+        lines + '{"n": null, "f": 2, "b": false, "s": "8", "d": "1.2.2024"}\n', "x.jsonl"
+    )
     kinds = {name: found.kind for name, found in table.findings.items()}
     assert kinds == {
         "n": "int64", "f": "float64", "b": "bool", "s": "string", "d": "date", "o": "string"

@@ -1,4 +1,4 @@
-"""Key, time, label and features: each decision, what a person may say instead, and what is refused."""
+"""Key, time, label and features: what is decided, what a person may say, what is refused."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import random
 
 import pytest
 
-from include.errors import ConfigError, DataContractError
-from tests.include.profiling.conftest import Planned, Tabled
+from include.errors import DataContractError
+from tests.include.profiling.conftest import Planned
 
 N = 120
 NUMBERS = [round(random.Random(n).gauss(5, 2), 2) for n in range(N)]  # noqa: S311
@@ -162,7 +162,9 @@ def test_the_label_is_found_by_name_then_as_the_only_one_of_two_values(planned: 
     sex = ["m", "f"] * (N // 2)
     plan = planned({"id": IDS, "sex": sex, "bought": YES, "x": AMOUNTS})
     assert plan.outcome.column == "bought"
-    assert planned({"id": IDS, "sex": sex, "x": NUMBERS, "y2": NUMBERS[::-1]}).outcome.column == "y2"
+    assert (
+        planned({"id": IDS, "sex": sex, "x": NUMBERS, "y2": NUMBERS[::-1]}).outcome.column == "y2"
+    )
 
 
 @pytest.mark.parametrize(
@@ -237,7 +239,8 @@ def test_a_label_that_cannot_be_learned_is_refused(
 
 def test_what_a_model_cannot_use_is_left_out_with_the_reason(planned: Planned) -> None:
     columns = {
-        "id": IDS, "x": AMOUNTS, "plan": ["a", "b", "c"] * (N // 3), "name": [f"n{n}" for n in range(N)],
+        "id": IDS, "x": AMOUNTS, "plan": ["a", "b", "c"] * (N // 3),
+        "name": [f"n{n}" for n in range(N)],
         "same": [1] * N, "nothing": [""] * N, "rare": ["5", "6", *[""] * (N - 2)],
         "afterwards": [{"yes": "gone", "no": "here"}[cell] for cell in YES],
         "prediction": AMOUNTS, "_draft": AMOUNTS, "left": YES,
@@ -295,10 +298,3 @@ def test_at_most_three_questions_are_asked_each_with_a_default(planned: Planned)
     asked.clear()
     planned(columns, label="left", key="id", time="seen", ask=ask)
     assert asked == []
-
-
-def test_the_name_is_one_of_a_use_case(tabled: Tabled) -> None:
-    from include.profiling.plan import Answers, plan_of
-
-    with pytest.raises(ConfigError, match=r"USE_CASE=My-Case: must be lower-case letters"):
-        plan_of("My-Case", tabled("a,b\n1,2\n"), Answers())

@@ -62,9 +62,10 @@ def test_the_configuration_says_what_was_decided(snapshot: Path, tmp_path: Path)
         "from": "two values; class 1 is 'Yes', by its name",
     }.items():
         assert re.search(rf"^  {key}: .*  # {reason}", text, re.MULTILINE), key
-    assert "bill: float64  # numeric: 101 different values; missing in" in (
-        placed.folder / "columns.yaml"
-    ).read_text()
+    assert (
+        "bill: float64  # numeric: 101 different values; missing in"
+        in (placed.folder / "columns.yaml").read_text()
+    )
 
 
 def test_a_snapshot_lands_as_it_is_under_the_day(snapshot: Path, tmp_path: Path) -> None:
@@ -161,7 +162,12 @@ def test_expectations_have_their_reason_and_slack(snapshot: Path, tmp_path: Path
     assert ("expect_column_values_to_be_unique", "customer") in told
     calls = customers()["calls"]
     span = int(calls.max() - calls.min())
-    expected = {"column": "calls", "min_value": 0, "max_value": calls.max() + span / 2, "mostly": 0.99}
+    expected = {
+        "column": "calls",
+        "min_value": 0,
+        "max_value": calls.max() + span / 2,
+        "mostly": 0.99,
+    }
     assert told["expect_column_values_to_be_between", "calls"] == ("refuse", expected)
     bill = told["expect_column_values_to_not_be_null", "bill"][1]["mostly"]
     missing = (customers()["bill"] == " ").mean()
