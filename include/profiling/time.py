@@ -74,7 +74,8 @@ def time_of(table: Table, answer: str | None, label: str) -> Time:
         return Time(None, "day", 1, f"a snapshot: {name!r} lies in one month and few days")
     each = round(table.rows / found.partitions)
     if each < _FEW_ROWS:
-        why = f"a snapshot: the {found.why} have {each} rows each; TIME={name} takes them apart"
+        parts = f"{found.partitions} {found.grain}s of {name!r}"
+        why = f"a snapshot: the {parts} have {each} rows each; TIME={name} takes them apart"
         return Time(None, "day", 1, why)
     return found
 
