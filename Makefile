@@ -42,6 +42,9 @@ down: venv  ## Stop them, and whatever a crash left behind
 status: venv  ## Say how each part is (exit code 1 when not all are healthy)
 	@$(BIN)/python -m scripts.stack status
 
+new: venv  ## Make USE_CASE=customers of DATA=customers.csv, and land it (LABEL=left, KEY=customer, TIME=none answer questions)
+	@$(BIN)/python -m scripts.new --use-case "$(USE_CASE)" --data "$(DATA)" $(if $(LABEL),--label "$(LABEL)") $(if $(KEY),--key "$(KEY)") $(if $(TIME),--time "$(TIME)")
+
 validate: venv  ## Check use cases and landed files without Airflow (USE_CASE=customers, DATA=folder, ALL=1)
 	@$(BIN)/python -m scripts.validate $(if $(USE_CASE),--use-case "$(USE_CASE)") $(if $(DATA),--data "$(DATA)") $(if $(ALL),--all)
 

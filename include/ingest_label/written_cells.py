@@ -36,7 +36,7 @@ def without_nulls(column: pa.ChunkedArray, rules: CellRules) -> pa.ChunkedArray:
 
 
 def plain_numbers(column: pa.ChunkedArray, rules: CellRules) -> pa.ChunkedArray:
-    """Write numbers as `1234.5`.
+    """Write numbers as `1234.5`; blanks around them do not count.
 
     `1,23` with thousands `,` is no number, though it would become one without the comma: only
     groups of three digits are taken together.
@@ -46,6 +46,7 @@ def plain_numbers(column: pa.ChunkedArray, rules: CellRules) -> pa.ChunkedArray:
     NotRead
         For the first cell that is no number by the rules.
     """
+    column = pc.utf8_trim_whitespace(column)
     fraction, group = re.escape(rules.decimal or "."), re.escape(rules.thousands or "")
     grouped = rf"[0-9]{{1,3}}({group}[0-9]{{3}})+|" if rules.thousands else ""
     shape = rf"^-?({grouped}[0-9]+)({fraction}[0-9]+)?([eE][+-]?[0-9]+)?$"

@@ -8,13 +8,13 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from include.errors import ConfigError
-from include.use_cases.loader import YAML_NAME, dump, load_text, root, shown
+from include.use_cases.loader import YAML_NAME, dump, load_text, root, shown, with_columns
 from include.use_cases.schema import UseCase
 from include.use_cases.yaml_text import Document, read, write
 
 
 def document_of(name: str) -> Document:
-    """Read a use case's YAML as it stands.
+    """Read a use case's YAML as it stands, with the columns of a file beside it.
 
     Raises
     ------
@@ -23,9 +23,10 @@ def document_of(name: str) -> Document:
     """
     path = root() / name / YAML_NAME
     try:
-        return read(path.read_text(encoding="utf-8"), shown(path))
+        document = read(path.read_text(encoding="utf-8"), shown(path))
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{shown(path)}: cannot be read ({error}). Correct the name.") from error
+    return with_columns(document, path.parent)
 
 
 def explained(name: str) -> Iterator[str]:
@@ -34,7 +35,8 @@ def explained(name: str) -> Iterator[str]:
     A value is given in a line of the YAML, made from other keys, or a default.
     """
     document = document_of(name)
-    effective = read(dump(load_text(document.text, name, document.origin)), "effective").content
+    use_case = load_text(document.text, name, document.origin, root() / name)
+    effective = read(dump(use_case), "effective").content
     yield from _lines(effective, document.content, document, [], "")
 
 
@@ -54,7 +56,8 @@ def _lines(
                 yield from lines[1:]
             continue
         # What the YAML gives in full stands in one line.
-        if isinstance(value, dict) and value and not (there and inner == value and _flat(value)):
+        here = there and inner == value and _flat(value) and tuple(where) not in document.beside
+        if isinstance(value, dict) and value and not here:
             yield f"{indent}{key}:"
             yield from _lines(value, inner, document, where, f"{indent}  ")
             continue
@@ -99,7 +102,7 @@ def with_changes(name: str, changes: Mapping[str, str]) -> UseCase:
     for key, text in changes.items():
         _set(content, key, read(text, f"{key}={text}").content)
     if not changes:
-        return load_text(document.text, name, document.origin)
+        return load_text(document.text, name, document.origin, root() / name)
     origin = f"{document.origin} with {', '.join(f'{k}={v}' for k, v in changes.items())}"
     try:
         return load_text(write(content), name, origin)

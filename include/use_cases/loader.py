@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -19,6 +20,8 @@ from include.use_cases.yaml_text import Document, read, write
 
 ROOT = Path(__file__).parent
 YAML_NAME = "use_case.yaml"
+_COLUMNS = ("ingest", "columns")
+_FILE_BESIDE = re.compile(r"[a-z][a-z0-9_]*\.yaml")
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -36,7 +39,7 @@ def root() -> Path:
     return Settings.from_env().use_cases
 
 
-def load_text(text: str, name: str, origin: str) -> UseCase:
+def load_text(text: str, name: str, origin: str, folder: Path | None = None) -> UseCase:
     """Make a use case of YAML text, such as the snapshot in a model package.
 
     Parameters
@@ -47,13 +50,15 @@ def load_text(text: str, name: str, origin: str) -> UseCase:
         The use case's name: lower-case letters, digits and `_`.
     origin : str
         Where the text is from, for messages.
+    folder : Path, optional
+        Where the file of `ingest.columns` is, if the text names one.
 
     Raises
     ------
     ConfigError
         One line for each thing that is wrong.
     """
-    document = read(text, origin)
+    document = with_columns(read(text, origin), folder)
     content = document.content
     if not isinstance(content, dict):
         raise ConfigError(
@@ -65,6 +70,34 @@ def load_text(text: str, name: str, origin: str) -> UseCase:
             f"{document.place(['name'])}: name is given by the folder ({name!r}). Remove the key."
         )
     return _validated(UseCase, {**content, "name": name}, document)
+
+
+def with_columns(document: Document, folder: Path | None) -> Document:
+    """Put the content of the file that `ingest.columns` names in its place, if it names one.
+
+    Raises
+    ------
+    ConfigError
+        There is no such file, or it is not YAML.
+    """
+    content = document.content
+    ingest = content.get("ingest") if isinstance(content, dict) else None
+    if not isinstance(ingest, dict) or not isinstance(named := ingest.get("columns"), str):
+        return document
+    if folder is None or not _FILE_BESIDE.fullmatch(named):
+        raise ConfigError(
+            f"{document.place(_COLUMNS)}: ingest.columns must be a mapping of columns to types, or "
+            f"the name of a file beside it, like 'columns.yaml', got {named!r}. Correct it."
+        )
+    path = folder / named
+    columns = read(_read(path), shown(path))
+    if not isinstance(columns.content, dict):
+        raise ConfigError(
+            f"{columns.origin}: must be a mapping of columns to types, got "
+            f"{type(columns.content).__name__}. Write it as 'column: type' lines."
+        )
+    whole = {**content, "ingest": {**ingest, "columns": columns.content}}
+    return replace(document, content=whole, beside={_COLUMNS: columns})
 
 
 def dump(use_case: UseCase) -> str:
@@ -84,7 +117,8 @@ def load(folder: Path) -> UseCase:
     ConfigError
         Something in the folder is missing or wrong: which file, which key, what to do.
     """
-    use_case = load_text(_read(folder / YAML_NAME), folder.name, shown(folder / YAML_NAME))
+    path = folder / YAML_NAME
+    use_case = load_text(_read(path), folder.name, shown(path), folder)
     load_suite(use_case, folder)
     problems = [
         f"{shown(path)}, {problem}"

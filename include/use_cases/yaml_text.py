@@ -7,8 +7,8 @@ number, and `010` is ten.
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from ruamel.yaml import YAML
@@ -31,11 +31,14 @@ class Document:
         The YAML.
     origin : str
         Where it is from, for messages.
+    beside : mapping of tuple of str to Document
+        By key: the files that hold the value of a key, where it is not in this one.
     """
 
     content: Any
     text: str
     origin: str
+    beside: Mapping[tuple[str, ...], Document] = field(default_factory=dict)
 
     def place(self, path: Sequence[int | str]) -> str:
         r"""Write where a key stands, for the start of a message.
@@ -56,6 +59,9 @@ class Document:
         >>> read("train: {}\n", "u.yaml").place(["owner"])
         'u.yaml'
         """
+        for above, document in self.beside.items():
+            if tuple(path[: len(above)]) == above and len(path) > len(above):
+                return document.place(path[len(above) :])
         line, node = 0, _loader().compose(self.text)
         for part in path:
             for key, marked, value in _children(node):

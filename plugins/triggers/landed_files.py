@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import os
+import contextlib
 import time
 from collections.abc import AsyncIterator
 from functools import cached_property
@@ -43,7 +43,7 @@ class LandedFilesTrigger(BaseEventTrigger):
         super().__init__()  # type: ignore[no-untyped-call]
         self.use_case = use_case
         self.poll_s = Settings.from_env().landing_poll_s if poll_s is None else poll_s
-        self._known: tuple[tuple[int, ...], UseCase] | None = None
+        self._known: tuple[list[tuple[int, ...]], UseCase] | None = None
         self._logged_s: float | None = None
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
@@ -91,15 +91,15 @@ class LandedFilesTrigger(BaseEventTrigger):
         return LakeHook().landing
 
     def _configured(self) -> UseCase:
-        """Read the use case again when its YAML has changed; to compare costs one `stat`."""
-        from include.use_cases.loader import YAML_NAME, get, root
+        """Read the use case again when its YAML has changed; to compare costs a `stat` a file."""
+        from include.use_cases.loader import get, root
 
-        path = root() / self.use_case / YAML_NAME
-        try:
-            held: os.stat_result | None = path.stat()
-        except OSError:
-            held = None  # `get` says what is missing
-        stamp = (held.st_mtime_ns, held.st_ctime_ns, held.st_ino, held.st_size) if held else ()
+        stamp: list[tuple[int, ...]] = []
+        # Also the file that `ingest.columns` may name. What is missing is told by `get`.
+        for path in sorted((root() / self.use_case).glob("*.yaml")):
+            with contextlib.suppress(OSError):
+                held = path.stat()
+                stamp.append((held.st_mtime_ns, held.st_ctime_ns, held.st_ino, held.st_size))
         if self._known is None or self._known[0] != stamp:
             self._known = stamp, get(self.use_case)
         return self._known[1]

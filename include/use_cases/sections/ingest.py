@@ -4,11 +4,19 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, TypeAdapter, WithJsonSchema
 
 from include.use_cases.base import Strict
 from include.use_cases.sections.format import Format
 from include.use_cases.sections.values import TIMES, Columns, ColumnType, Cron, Grain, Pattern
+
+_COLUMNS_OR_FILE = {
+    "anyOf": [
+        TypeAdapter(Columns).json_schema(),
+        {"type": "string", "pattern": r"^[a-z][a-z0-9_]*\.yaml$"},
+    ]
+}
+"""What an editor accepts; the loader puts the file's content in before the model is made."""
 
 
 class Partition(Strict):
@@ -89,7 +97,10 @@ class Ingest(Strict):
     landing: Pattern
     partition: Partition
     key: Annotated[list[str], Field(min_length=1, description="Columns that name one row.")]
-    columns: Columns
+    columns: Annotated[Columns, WithJsonSchema(_COLUMNS_OR_FILE)] = Field(
+        description="Columns that are read, with their types; or the file beside this one that "
+        "holds them, like columns.yaml."
+    )
     format: Format = Format()
     schedule: Cron | None = Field(
         default=None, description="Cron, UTC, at which to look for landed files."

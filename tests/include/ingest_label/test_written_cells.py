@@ -72,6 +72,7 @@ def test_advice_keeps_the_null_values_that_are_there() -> None:
         ({"thousands": ","}, ["1,234.5", "1,234,567", "12", "1234"], [1234.5, 1234567, 12, 1234]),
         ({"decimal": ",", "thousands": "."}, ["1.234,5", "-1.234"], [1234.5, -1234.0]),
         ({"decimal": ",", "thousands": " "}, ["12 345,6"], [12345.6]),
+        ({"decimal": "."}, [" 1.5", "2 ", "\t3"], [1.5, 2.0, 3.0]),
         ({"thousands": "'"}, ["1'000"], [1000.0]),
     ],
 )
@@ -91,7 +92,7 @@ def test_numbers_as_other_countries_write_them(
         ({"decimal": ",", "thousands": "."}, "1.5"),
         ({"decimal": ",", "thousands": "."}, "1,234.5"),
         ({"decimal": ","}, "1,"),
-        ({"decimal": ","}, " 1,5"),
+        ({"decimal": ","}, "1 ,5"),
         ({"decimal": ","}, "nan"),
         ({"decimal": ","}, "0x1"),
     ],

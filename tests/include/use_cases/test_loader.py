@@ -8,8 +8,11 @@ import pytest
 
 from include.errors import ConfigError
 from include.use_cases import loader
+from include.use_cases.explain import explained, with_changes
+from include.use_cases.yaml_text import read, write
 
 VALID = Path(__file__).parent / "confs" / "valid" / "regression.yaml"
+COLUMNS = "plan: string\n"
 SUITE = (
     "- {expectation: expect_column_values_to_not_be_null, column: plan, on_failure: quarantine}\n"
 )
@@ -138,3 +141,63 @@ def test_loading_stays_light() -> None:
         cwd=loader.ROOT.parents[1], capture_output=True, text=True, check=True,
     )  # fmt: skip
     assert done.stdout.strip() == "[]"
+
+
+def with_columns_beside(root: Path, columns: str = COLUMNS) -> Path:
+    """Move the column types of `churn` into a file beside its YAML; return that."""
+    folder = root / "churn"
+    content = read((folder / "use_case.yaml").read_text(), "u.yaml").content
+    content["ingest"]["columns"] = "columns.yaml"
+    (folder / "use_case.yaml").write_text(write(content))
+    (folder / "columns.yaml").write_text(columns)
+    return folder / "columns.yaml"
+
+
+def test_columns_in_a_file_of_their_own_are_part_of_the_whole(root: Path) -> None:
+    before = loader.get("churn")
+    written = write(dict(before.ingest.columns))
+    with_columns_beside(root, written)
+
+    assert loader.get("churn") == before
+    # What goes into a model package needs no file beside it.
+    assert loader.load_text(loader.dump(before), "churn", "package") == before
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        ("plan: string\nage: int\n", r"churn/columns.yaml, line 2: ingest.columns.age must be one"),
+        ("- plan\n", r"churn/columns.yaml: must be a mapping of columns to types, got list"),
+        ("plan: string\nplan: bool\n", r"churn/columns.yaml, line 2: key 'plan' is given twice"),
+    ],
+)
+def test_errors_in_that_file_name_it(root: Path, columns: str, message: str) -> None:
+    with_columns_beside(root, columns)
+    with pytest.raises(ConfigError, match=message):
+        loader.get("churn")
+
+
+def test_a_column_that_the_file_lacks_is_told_where_it_is_used(root: Path) -> None:
+    path = with_columns_beside(root, "plan: string\n")
+    with pytest.raises(ConfigError, match=r"churn/use_case.yaml, line \d+: ingest.key"):
+        loader.get("churn")
+    path.unlink()
+    with pytest.raises(ConfigError, match=r"churn/columns.yaml: cannot be read"):
+        loader.get("churn")
+
+
+@pytest.mark.parametrize("named", ["../columns.yaml", "/etc/passwd", "columns"])
+def test_only_a_file_beside_the_yaml_can_be_named(root: Path, named: str) -> None:
+    with_columns_beside(root)
+    path = root / "churn" / "use_case.yaml"
+    path.write_text(path.read_text().replace("columns: columns.yaml", f"columns: {named}"))
+    with pytest.raises(ConfigError, match=r"line \d+: ingest.columns must be a mapping .* or"):
+        loader.get("churn")
+
+
+def test_the_explanation_names_the_line_of_that_file(root: Path) -> None:
+    with_columns_beside(root, write(dict(loader.get("churn").ingest.columns)))
+    (first, *_) = loader.get("churn").ingest.columns
+    told = [line for line in explained("churn") if line.strip().startswith(f"{first}: ")]
+    assert told[0].endswith("churn/columns.yaml, line 1")
+    assert with_changes("churn", {"train.tuning.trials": "5"}).train.tuning.trials == 5

@@ -278,6 +278,19 @@ def test_the_configuration_is_read_again_only_when_it_changes(home, configured):
     assert len(reads) == 2
 
 
+def test_the_file_of_columns_is_looked_at_too(home, configured):
+    path, reads = configured
+    columns = path.with_name("columns.yaml")
+    columns.write_text("a: string\n")
+    trigger = LandedFilesTrigger("weather_regimes", POLL_S)
+    trigger._look()
+    trigger._look()
+    assert len(reads) == 1
+    columns.write_text("a: string\nb: string\n")
+    trigger._look()
+    assert len(reads) == 2
+
+
 def test_a_broken_configuration_is_an_outage_until_it_is_mended(home, configured):
     path, _ = configured
     good = path.read_text()
