@@ -74,6 +74,25 @@ def test_every_variable_is_a_setting_or_an_image():
         )
 
 
+def test_every_setting_of_cluster_env_reaches_the_containers():
+    """One that the file forgets is set, and nothing says that it does nothing."""
+    fixed = {
+        # Of the closed networks, or of plain processes.
+        "airflow_url", "balancer_port", "cluster_home", "listen_host", "postgres_host",
+        "postgres_port", "redis_host", "redis_port", "replica_port", "s3_port",
+        "second_replica_port", "serving_url", "statsd_port", "tracking_uri",
+        # Baked into the image.
+        "use_cases",
+    }  # fmt: skip
+    named = {each[1] for each in REFERENCE.finditer(TEXT)}
+    settings = {
+        ClusterSettings.variable(field) for field in {*ClusterSettings.model_fields} - fixed
+    }
+    assert settings - named == set()
+    hosts = COMPOSE["x-addresses"]["FLYWHEEL_MLFLOW_ALLOWED_HOSTS"]
+    assert hosts.startswith("mlflow:5000,"), "what a person adds does not shut the parts out"
+
+
 @each_service
 def test_an_image_has_a_version(name):
     image = default_of(SERVICES[name]["image"])
