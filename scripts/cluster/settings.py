@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import base64
+import re
 import secrets
 import socket
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
+from itertools import permutations
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -236,6 +238,25 @@ class ClusterSettings(EnvironmentSettings):
             )
         return self
 
+    @model_validator(mode="after")
+    def _places_are_apart(self) -> Self:
+        """Refuse a folder, which parts do not share, and prefixes that a restore would mix up."""
+        fields = ("lake_uri", "landing_uri", "artifacts_uri", "logs_uri")
+        places = {self.variable(field): getattr(self, field).rstrip("/") for field in fields}
+        for name, uri in places.items():
+            if not re.fullmatch(r"s3://[^/]+(/[^/]+)*", uri):
+                raise ValueError(
+                    f"environment variable {name}: must be s3://bucket/prefix, because no part "
+                    f"shares a disk with another, got {uri!r}. Correct it."
+                )
+        for (name, uri), (other, within) in permutations(places.items(), 2):
+            if f"{within}/".startswith(f"{uri}/"):
+                raise ValueError(
+                    f"{other} ({within}) must not lie in {name} ({uri}): what one of them removes "
+                    "or lists would be the other's too. Give each a prefix of its own."
+                )
+        return self
+
     @property
     def public_serving_url(self) -> str:
         """How a person on this machine reaches serving."""
@@ -269,6 +290,8 @@ class ClusterSettings(EnvironmentSettings):
     def verify_keys(self) -> bytes:
         """Return the public keys that are believed, PEM; ConfigError when they are none."""
         variable = self.variable("verify_key_base64")
+        if not self.verify_key_base64:
+            raise SettingsError(f"{variable} is not set. `make secrets` adds it to cluster.env.")
         try:
             found = base64.b64decode(self.verify_key_base64, validate=True)
         except ValueError:

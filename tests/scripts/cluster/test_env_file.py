@@ -114,6 +114,41 @@ def test_public_keys_that_are_none_reach_no_part(made):
         made.write_text(made.read_text().replace(value, known))
 
 
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("FLYWHEEL_LAKE_URI=/data/lake", "FLYWHEEL_LAKE_URI: must be s3://bucket/prefix"),
+        ("FLYWHEEL_LOGS_URI=s3:/logs", "FLYWHEEL_LOGS_URI: must be s3://bucket/prefix"),
+        ("FLYWHEEL_LANDING_URI=s3://", "FLYWHEEL_LANDING_URI: must be s3://bucket/prefix"),
+        ("FLYWHEEL_LANDING_URI=s3://flywheel/lake/in", r"must not lie in FLYWHEEL_LAKE_URI"),
+        ("FLYWHEEL_LANDING_URI=s3://flywheel/lake", r"must not lie in"),
+        ("FLYWHEEL_ARTIFACTS_URI=s3://flywheel", r"must not lie in FLYWHEEL_ARTIFACTS_URI"),
+    ],
+)
+def test_places_that_parts_do_not_share_or_that_overlap_are_refused(made, line, words):
+    """A restore empties each of them: one in the other would be gone."""
+    with made.open("a") as file:
+        file.write(f"{line}\n")
+    with pytest.raises(ConfigError, match=words):
+        env_file.load(made)
+
+
+def test_places_may_have_names_that_begin_alike(made):
+    with made.open("a") as file:
+        file.write(
+            "FLYWHEEL_LANDING_URI=s3://flywheel/lake-landing/\nFLYWHEEL_LOGS_URI=s3://logs\n"
+        )
+    assert env_file.load(made).logs_uri == "s3://logs"
+
+
+def test_without_a_public_key_nothing_starts(made):
+    """An empty one would let every signature be refused."""
+    lines = [line for line in made.read_text().splitlines() if "VERIFY_KEY" not in line]
+    made.write_text("\n".join(lines))
+    with pytest.raises(ConfigError, match="VERIFY_KEY_BASE64 is not set"):
+        files("serving", env_file.load(made))
+
+
 def test_without_a_file_make_secrets_is_named(file):
     with pytest.raises(ConfigError, match=r"does not exist\. Make it with `make secrets`\."):
         env_file.load(file)
