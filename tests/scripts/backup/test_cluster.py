@@ -167,6 +167,19 @@ def check(settings: ClusterSettings) -> None:
     assert keys == {"mlflow/1/a/model.skops", "landing/parts/2024-01-01/a.csv"}
 
 
+@pytest.mark.parametrize(
+    ("role", "name"), [("airflow", "mlflow"), ("airflow", "mlflow_users"), ("mlflow", "airflow")]
+)
+def test_a_role_reaches_its_own_databases_alone(saved, role, name):
+    settings, _ = saved
+    initialise.databases(settings)
+    with pytest.raises(psycopg.OperationalError, match="permission denied for database"):
+        psycopg.connect(
+            host=settings.postgres_host, port=settings.postgres_port, user=role, dbname=name,
+            password=settings.secret(f"{role}_database_password"),
+        )  # fmt: skip
+
+
 def test_the_store_is_reached_as_the_parts_reach_it():
     settings = ClusterSettings.with_secrets(aws_endpoint_url="aws", aws_region="eu-central-1")
     itself = backup._trees(settings)["lake"]._files
