@@ -6,6 +6,7 @@ import json
 import shutil
 import sqlite3
 import stat
+import subprocess
 import threading
 from contextlib import closing
 from dataclasses import asdict
@@ -25,7 +26,7 @@ from scripts.backup import stack as backup
 from scripts.backup.trees import digest_of
 from scripts.stack import layout, secret_files
 from scripts.stack.environment import base_environment
-from scripts.stack.settings import StackSettings
+from scripts.stack.settings import MARKER, StackSettings
 
 
 def library_of(settings: StackSettings) -> Settings:
@@ -202,6 +203,18 @@ def test_a_home_is_replaced_only_by_its_name_and_then_kept_aside(settings, tmp_p
     (aside,) = tmp_path.glob("home.before-*")
     assert (aside / "landing" / "parts" / "later.csv").exists()
     assert not (settings.home / "landing" / "parts" / "later.csv").exists()
+
+
+def test_a_home_that_is_in_use_is_not_moved_away(settings, tmp_path):
+    backup.save(settings, tmp_path / "saved")
+    part = subprocess.Popen(["sleep", "60"], env={MARKER: str(settings.home)})
+    try:
+        with pytest.raises(ConfigError, match=r"The stack of .* runs\. Stop it"):
+            backup.restore(settings, tmp_path / "saved", replace=str(settings.home))
+    finally:
+        part.kill()
+        part.wait()
+    assert (settings.home / "landing" / "parts" / "a.csv").exists()
 
 
 def test_a_changed_backup_leaves_everything_as_it_was(settings, tmp_path):
