@@ -16,7 +16,7 @@ import pyarrow as pa
 from deltalake import CommitProperties, DeltaTable, write_deltalake
 from deltalake.exceptions import CommitFailedError
 
-from include.errors import ServiceUnavailable
+from include.errors import DataContractError, ServiceUnavailable
 from include.lake.errors import STORE_ERRORS, make_folder, store_trouble
 from include.lake.log import Log
 from include.lake.writing import APPENDED
@@ -59,6 +59,32 @@ def next_token(lake: Lake, use_case: str) -> int:
         f"table {log.name}: other attempts were faster {_TRIES} times. Try again when fewer begin "
         "at once."
     )
+
+
+def check_not_set_back(log: Log, number: int) -> None:
+    """Refuse to believe a number that the table beside this one has not given yet.
+
+    Where `attempts` was removed, or restored alone from an older copy, every attempt would lose
+    against what was published before, and be skipped as overtaken.
+
+    Raises
+    ------
+    DataContractError
+        It was set back.
+    """
+    use_case, _, _ = log.name.partition(".")
+    uri = f"{log.uri.rpartition('/')[0]}/{ATTEMPTS}"
+    if number < FIRST:  # of a clock, by an earlier release
+        return
+    table = Log(f"{use_case}.{ATTEMPTS}", uri, log.options).open()
+    newest = FIRST + table.version() if table is not None else FIRST - 1
+    if newest < number:
+        raise DataContractError(
+            f"table {log.name}: attempt {number - FIRST} has published this partition, and the "
+            f"table {use_case}.{ATTEMPTS} has counted to {newest - FIRST} only: it was removed or "
+            "set back. Nothing was written. Restore it; docs/reliability.md says what to do "
+            "without a copy."
+        )
 
 
 def _commit(log: Log, table: DeltaTable | None) -> int:

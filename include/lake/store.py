@@ -14,6 +14,7 @@ from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
 from deltalake.exceptions import CommitFailedError
 
 from include.errors import ServiceUnavailable
+from include.lake.attempts import check_not_set_back
 from include.lake.errors import STORE_ERRORS, StaleAttempt, make_folder, store_trouble
 from include.lake.evolution import Evolution, Migration, evolve, fitted
 from include.lake.log import Log
@@ -151,6 +152,7 @@ class Store(Log):
     def _fenced(self, table: DeltaTable, fence: Fence) -> bool:
         last = self.number(table, fence.app_id)
         if last is not None and last > fence.token:
+            check_not_set_back(self, last)
             raise StaleAttempt(
                 f"table {self.name}: {fence.app_id!r} must be written with a token above {last}, "
                 f"got {fence.token}: "

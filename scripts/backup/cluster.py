@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import base64
 import os
 import re
+import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 from include.errors import ConfigError, ServiceUnavailable
-from include.registry import signing
 from include.settings import Settings
 from scripts.backup import keys as key_folder
 from scripts.backup import manifest, steps
-from scripts.backup.steps import DATABASES, VERIFY_KEY, Places
+from scripts.backup.steps import DATABASES, Places
 from scripts.backup.trees import Tree
 from scripts.cluster import aws, initialise, postgres
 from scripts.cluster.cluster import Cluster
@@ -22,6 +21,8 @@ from scripts.cluster.services import tool
 from scripts.cluster.settings import ClusterSettings
 
 KIND = "cluster"
+MEMORIES = ("models", "serving", "trainings")
+"""Folders of a part's home that rest on numbers of model versions or promotions."""
 
 
 def save(
@@ -41,7 +42,7 @@ def save(
         folder,
         kind=KIND,
         trees=_trees(settings),
-        verify_key=base64.b64decode(settings.verify_key_base64),
+        verify_key=settings.verify_keys(),
         save_database=lambda name, to: _dump(settings, name, to),
         airflow="airflow",
         mlflow=("mlflow", "mlflow_users"),
@@ -69,7 +70,8 @@ def restore(cluster: Cluster, folder: Path, replace: str = "") -> None:
         The backup is not whole.
     """
     made = manifest.read(folder, KIND)
-    _check_keys(cluster.settings, folder)
+    variable = ClusterSettings.variable("verify_key_base64")
+    key_folder.check_known(folder, cluster.settings.verify_keys(), variable)
     cluster.up(fill=lambda: fill(cluster.settings, folder, made, replace))
 
 
@@ -107,31 +109,30 @@ def fill(
         tree.empty()
         if (folder / name).exists():
             tree.fill(folder / name)
-    # Serving follows no promotion that is older than the newest it has seen; the copy's may be.
-    for memory in settings.cluster_home.glob("wheel/homes/*/serving/promotions.json"):
-        memory.unlink()
+    forget(settings.cluster_home)
 
 
-def _check_keys(settings: ClusterSettings, folder: Path) -> None:
-    ours = signing.public_keys(base64.b64decode(settings.verify_key_base64), "cluster.env")
-    theirs = signing.public_keys((folder / VERIFY_KEY).read_bytes(), str(folder / VERIFY_KEY))
-    if not set(map(signing.fingerprint, theirs)) <= set(map(signing.fingerprint, ours)):
-        variable = ClusterSettings.variable("verify_key_base64")
-        raise ConfigError(
-            f"{folder} was signed with a key that {variable} does not hold: its promotions would "
-            "be refused, and nothing would serve. Use the cluster.env that belongs to it, or add "
-            f"{folder / VERIFY_KEY} to the keys, as docs/rotation.md says."
-        )
+def forget(cluster_home: Path) -> None:
+    """Remove what parts remember of what was given up.
+
+    Numbers of model versions begin where the backup ends: a package in a cache would be taken for
+    the new one of its number. And serving follows no promotion that is older than the newest that
+    it has seen, and would add the requests of its journal.
+    """
+    for home in cluster_home.glob("wheel/homes/*"):
+        for name in MEMORIES:
+            shutil.rmtree(home / name, ignore_errors=True)
+            if (home / name).exists():
+                raise ServiceUnavailable(
+                    f"{home / name} cannot be removed, and belongs to what was given up. Remove "
+                    "it, and restore again."
+                )
 
 
 def _trees(settings: ClusterSettings) -> dict[str, Tree]:
     places = Places(settings.lake_uri, settings.landing_uri, settings.artifacts_uri)
     library = Settings.from_env(
-        {
-            "FLYWHEEL_LAKE_URI": settings.lake_uri,
-            **aws.addresses(settings),
-            **aws.keys(settings),
-        }
+        {"FLYWHEEL_LAKE_URI": settings.lake_uri, **aws.addresses(settings), **aws.keys(settings)}
     )
     return places.trees(library.storage_options())
 

@@ -7,6 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from include.errors import ConfigError
+from include.registry import signing
+
+VERIFY_KEY = "verify.pem"
+"""The public keys, in a backup and beside the secrets."""
 
 
 def check_folder(keys: Path, backup: Path) -> None:
@@ -42,6 +46,36 @@ def save(sources: Mapping[str, Path], keys: Path) -> None:
         elif source.exists():
             shutil.copy2(source, keys / name)
     close(keys)
+
+
+def check_known(folder: Path, known: bytes, where: str) -> None:
+    """Refuse a backup with a public key that is not known from elsewhere.
+
+    Its promotions would be refused; and who may write the backup could have added the key.
+
+    Parameters
+    ----------
+    folder
+        Of the backup.
+    known
+        The public keys that are believed, PEM.
+    where
+        They are, for the message.
+
+    Raises
+    ------
+    ConfigError
+        There is such a key.
+    """
+    theirs = signing.public_keys((folder / VERIFY_KEY).read_bytes(), str(folder / VERIFY_KEY))
+    ours = {signing.fingerprint(key) for key in signing.public_keys(known, where)}
+    if unknown := sorted({signing.fingerprint(key) for key in theirs} - ours):
+        raise ConfigError(
+            f"{folder} believes the signing keys {', '.join(unknown)}, which {where} does not "
+            "hold: its promotions would be refused, and nothing would serve. Use the keys that "
+            f"belong to it; or, where you know these, add {folder / VERIFY_KEY} to them, as "
+            "docs/rotation.md says."
+        )
 
 
 def close(folder: Path) -> None:

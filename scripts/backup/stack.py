@@ -14,7 +14,8 @@ from include.lake.errors import is_remote
 from include.settings import Settings
 from scripts.backup import keys as key_folder
 from scripts.backup import manifest, steps
-from scripts.backup.steps import DATABASES, VERIFY_KEY, Places
+from scripts.backup.keys import VERIFY_KEY, check_known
+from scripts.backup.steps import DATABASES, Places
 from scripts.backup.trees import Tree
 from scripts.stack import databases, layout, processes
 from scripts.stack.environment import base_environment
@@ -66,7 +67,11 @@ def save(
         say=say,
     )
     if keys is not None:
-        sources = {_SECRETS: settings.secrets, _SIGNING_KEY: library.signing_key}
+        sources = {
+            _SECRETS: settings.secrets,
+            _SIGNING_KEY: library.signing_key,
+            VERIFY_KEY: library.verify_key,
+        }
         key_folder.save(sources, keys)
     return made
 
@@ -103,8 +108,8 @@ def restore(
     """
     say(f"Checking {folder}")
     made = manifest.read(folder, KIND)
-    if keys is not None and not (keys / _SIGNING_KEY).is_file():
-        raise ConfigError(f"{keys} holds no {_SIGNING_KEY}: KEYS must be a folder of keys.")
+    if keys is not None:
+        _check_keys(keys, folder)
     home = settings.home
     _check_home(home, replace)
     library = Settings.from_env(base_environment(settings))
@@ -145,6 +150,13 @@ def _check_home(home: Path, replace: str) -> None:
         )
 
 
+def _check_keys(keys: Path, folder: Path) -> None:
+    for name in (_SIGNING_KEY, VERIFY_KEY):
+        if not (keys / name).is_file():
+            raise ConfigError(f"{keys} holds no {name}: KEYS must be a folder of keys.")
+    check_known(folder, (keys / VERIFY_KEY).read_bytes(), str(keys / VERIFY_KEY))
+
+
 def _is_used(home: Path) -> bool:
     return home.exists() and any(home.iterdir())
 
@@ -153,7 +165,8 @@ def _restore_keys(drafted: StackSettings, folder: Path, keys: Path | None) -> No
     # A new home has its keys in it; FLYWHEEL_SIGNING_KEY and FLYWHEEL_VERIFY_KEY are their owner's.
     own = drafted.home / "keys"
     own.mkdir(mode=0o700)
-    shutil.copyfile(folder / VERIFY_KEY, own / VERIFY_KEY)
+    # Who may write the backup may not decide whose signatures count.
+    shutil.copyfile((keys or folder) / VERIFY_KEY, own / VERIFY_KEY)
     if keys is not None:
         shutil.copyfile(keys / _SIGNING_KEY, own / _SIGNING_KEY)
         shutil.copytree(keys / _SECRETS, drafted.secrets)

@@ -1,10 +1,10 @@
 """The steps that are the same for a stack and a cluster, in the order that keeps them consistent.
 
 1. Airflow's database: what it records as done is in the lake, which is copied later.
-2. The versions of the tables that name models, such as the promotion ledger.
+2. The versions, with the logs, of the tables that name models, such as the promotion ledger.
 3. MLflow's databases, then its artifacts: every model that a ledger names is there.
-4. The versions of the tables that models are made from, each before its own source.
-5. The files of all tables up to these versions, and what has landed.
+4. The same of the tables that models are made from, each before its own source.
+5. The rows of all tables, and what has landed.
 
 Housekeeping finds what the copy lacks: a run that had not ended, an event that was not sent.
 """
@@ -18,11 +18,10 @@ from pathlib import Path
 
 from include.errors import ConfigError
 from scripts.backup import manifest, tables
+from scripts.backup.keys import VERIFY_KEY
 from scripts.backup.trees import Digests, Tree, digests_below
 
-LAKE, ARTIFACTS, LANDING, DATABASES, VERIFY_KEY = (
-    "lake", "artifacts", "landing", "databases", "verify.pem"
-)  # fmt: skip
+LAKE, ARTIFACTS, LANDING, DATABASES = ("lake", "artifacts", "landing", "databases")
 """The parts of a backup's folder."""
 
 
@@ -81,16 +80,17 @@ def save(
     save_database(airflow, databases)
     lake = trees[LAKE]
     found = tables.tables_in(lake.paths())
-    versions = tables.versions_of(lake, tables.naming_models(found))
+    versions, logs = tables.note(lake, tables.naming_models(found), folder / LAKE)
     for name in mlflow:
         save_database(name, databases)
     # Listed again: a table may have been begun since, and a model may rest on it.
     found = tables.tables_in(lake.paths())
-    versions |= tables.versions_of(lake, tables.below_models(found))
+    below, more = tables.note(lake, tables.below_models(found), folder / LAKE)
+    versions |= below
     say("Copying MLflow's artifacts")
     files = _saved(trees[ARTIFACTS], folder, ARTIFACTS)
     say(f"Copying {len(versions)} tables of the lake")
-    files |= _below(LAKE, tables.save(lake, versions, folder / LAKE))
+    files |= _below(LAKE, logs | more | tables.save(lake, versions, folder / LAKE))
     say("Copying what has landed")
     files |= _saved(trees[LANDING], folder, LANDING, still=True)
     files |= _below(DATABASES, digests_below(databases))

@@ -65,39 +65,45 @@ def tables_in(paths: Iterable[str]) -> list[str]:
     return sorted(found)
 
 
-def versions_of(lake: Tree, tables: Iterable[str]) -> Versions:
-    """Return the present version of each table, asked one after the other in this order."""
-    found = {}
+def note(lake: Tree, tables: Iterable[str], folder: Path) -> tuple[Versions, Digests]:
+    """Note the present version of each table, one after the other in this order; copy its log.
+
+    The log at once, because those of `requests` and `attempts` are kept for two minutes, and more
+    than that may go by until the rows are copied.
+
+    Returns
+    -------
+    tuple of Versions and Digests
+        The versions, and what was copied, by the path below the lake.
+    """
+    noted: Versions = {}
+    copied: Digests = {}
     for table in tables:
-        numbers = [_version(path) for path in lake.below(f"{table}/{_LOG}")]
-        known = [number for number in numbers if number is not None]
+        numbers = {path: _version(path) for path in lake.below(f"{table}/{_LOG}")}
+        known = {path: number for path, number in numbers.items() if number is not None}
         if not known:
             raise DataContractError(f"{lake.uri}/{table} has no Delta log. Restore the table.")
-        found[table] = max(known)
-    return found
+        noted[table] = max(known.values())
+        copied |= lake.save(known, folder)
+    return noted, copied
 
 
 def save(lake: Tree, versions: Versions, folder: Path) -> Digests:
-    """Copy the tables at these versions, with all earlier ones, and check that they are whole.
+    """Copy the rows of the tables at these versions, with all earlier ones.
 
     Raises
     ------
     DataContractError
-        A file that a table names is missing.
+        A file that a table names is missing in the copy.
     """
-    found = lake.save([path for path in lake.paths() if _belongs(path, versions)], folder)
+    found = lake.save([path for path in lake.paths() if _is_of_rows(path, versions)], folder)
     for table, version in versions.items():
         _check(folder / table, version)
     return found
 
 
-def _belongs(path: str, versions: Versions) -> bool:
-    table, is_log, _ = path.partition(f"/{_LOG}/")
-    if not is_log:
-        return any(path.startswith(f"{table}/") for table in versions)
-    number = _version(path)
-    # `_last_checkpoint` is a shortcut to a checkpoint, which may be a later one.
-    return number is not None and number <= versions.get(table, -1)
+def _is_of_rows(path: str, versions: Versions) -> bool:
+    return f"/{_LOG}/" not in path and any(path.startswith(f"{table}/") for table in versions)
 
 
 def _version(path: str) -> int | None:
@@ -107,8 +113,15 @@ def _version(path: str) -> int | None:
 
 def _check(table: Path, version: int) -> None:
     from deltalake import DeltaTable
+    from deltalake.exceptions import DeltaError
 
-    opened = DeltaTable(str(table), version=version)
+    try:
+        opened = DeltaTable(str(table), version=version)
+    except DeltaError as error:
+        raise DataContractError(
+            f"{table}: version {version} cannot be opened in the copy: {error}. Its log was "
+            "shortened meanwhile, or is damaged. Start the backup again."
+        ) from error
     missing = [uri for uri in opened.file_uris() if not Path(uri.removeprefix("file://")).exists()]
     if missing:
         raise DataContractError(

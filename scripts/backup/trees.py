@@ -66,7 +66,7 @@ class Tree:
         return sorted(path.removeprefix(self._root).lstrip("/") for path in files)
 
     def save(self, paths: Iterable[str], folder: Path, *, still: bool = False) -> Digests:
-        """Copy these files into a folder of the backup.
+        """Copy these files into a folder of the backup; one that is gone by then is left out.
 
         Parameters
         ----------
@@ -77,7 +77,8 @@ class Tree:
         still
             Whether to wait until a file is no longer being written.
         """
-        return self._each(paths, lambda path: self._save(path, folder / path, still))
+        found = self._each(paths, lambda path: self._save(path, folder / path, still))
+        return {path: digest for path, digest in found.items() if digest is not None}
 
     def fill(self, folder: Path) -> None:
         """Copy all files of a folder here."""
@@ -97,16 +98,22 @@ class Tree:
             except OSError as error:
                 raise ServiceUnavailable(f"{self.uri}: {error}. Start it again.") from error
 
-    def _save(self, path: str, target: Path, still: bool) -> Digest:
+    def _save(self, path: str, target: Path, still: bool) -> Digest | None:
         source = f"{self._root}/{path}"
         end = time.monotonic() + _STILL_WITHIN_S
         while True:
+            target.unlink(missing_ok=True)  # of the round before, when it changed meanwhile
             before = self._files.get_file_info(source)
+            if before.type == fs.FileType.NotFound:  # renamed or removed since it was listed
+                return None
             resting = not still or time.time() - before.mtime_ns / 1e9 >= STILL_S
             if resting:
                 target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-                with self._files.open_input_stream(source) as reading:
-                    digest = _written(reading, target)
+                try:
+                    with self._files.open_input_stream(source) as reading:
+                        digest = _written(reading, target)
+                except FileNotFoundError:
+                    continue
                 after = self._files.get_file_info(source)
                 if not still or (before.size, before.mtime_ns) == (after.size, after.mtime_ns):
                     # Landed rows that contradict each other are ordered by these times.

@@ -17,6 +17,7 @@ from scripts.stack import secret_files
 VARIABLE = "FLYWHEEL_CLUSTER_ENV"
 _VERIFY_KEY = ClusterSettings.variable("verify_key_base64")
 _LINE = re.compile(r"([A-Z][A-Z0-9_]*)=([^'\"#$\\]*)")
+_NAME = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)\s*=")
 _HEAD = """\
 # Settings of the cluster, for `make cluster-up` and docker-compose. It holds every secret.
 # Other settings: scripts/cluster/settings.py. A line is NAME=value, without quotes, # or $.
@@ -47,11 +48,12 @@ def read(file: Path) -> dict[str, str]:
             continue
         match = _LINE.fullmatch(text)
         if match is None:
-            name = text.partition("=")[0]  # never the value: it may be a secret
+            # Never more than a name: a pasted PEM continues in lines without one.
+            name = _NAME.match(text)
             raise ConfigError(
-                f"{file}, line {number} ({name!r}): must be NAME=value, the value without quotes, "
-                "#, $ and backslash. docker-compose reads the file too, and would read "
-                "such a value differently."
+                f"{file}, line {number}{f' ({name[1]})' if name else ''}: must be NAME=value, the "
+                "value without quotes, #, $ and backslash. docker-compose reads the file too, and "
+                "would read such a value differently."
             )
         if match[1] in found:
             raise ConfigError(f"{file}, line {number}: {match[1]} is set twice. Remove one.")
@@ -93,8 +95,11 @@ def ensure(file: Path, more: Mapping[str, str] | None = None) -> list[str]:
     if not both.get(_VERIFY_KEY):
         new[_VERIFY_KEY] = verify_key
     text = _HEAD if known is None else file.read_text()
-    if text and not text.endswith("\n"):
-        text += "\n"
+    empty = {(name, "") for name in new}
+    # A line without a value counts as missing; its name must not be in the file twice.
+    text = "".join(
+        f"{line}\n" for line in text.splitlines() if line.strip().partition("=")[::2] not in empty
+    )
     text += "".join(f"{name}={value}\n" for name, value in new.items())
     if new:
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -118,7 +123,10 @@ def _begins(verify_keys: str | None, key: str) -> bool:
     """Say whether a signing key's public half is the first of several, all PEM in base64."""
     if not verify_keys:
         return True  # it is written now
-    return base64.b64decode(verify_keys).startswith(base64.b64decode(key))
+    try:
+        return base64.b64decode(verify_keys).startswith(base64.b64decode(key))
+    except ValueError:
+        return False
 
 
 def load(file: Path | None = None) -> ClusterSettings:

@@ -236,8 +236,8 @@ def files(role: str, settings: ClusterSettings) -> dict[str, bytes]:
     SettingsError
         A secret that the role needs is not set, or the verifying key.
     """
-    settings.check([*NEEDS[role], "verify_key_base64"])
-    found = {_VERIFY_KEY: base64.b64decode(settings.verify_key_base64)}
+    settings.check(NEEDS[role])
+    found = {_VERIFY_KEY: settings.verify_keys()}
     if role == "trusted":
         found[_SIGNING_KEY] = base64.b64decode(settings.secret("signing_key_base64"))
     return found

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,9 +63,9 @@ def _prepare_balancer(settings: ClusterSettings, folder: Path) -> None:
             (settings.tls_key, tls.key),
         ):
             # nginx's user may not be allowed to read the original.
-            services.write_owned(own, _text_of(source), "balancer")
+            users.write_private(own, _text_of(source).encode())
     text = balancer.configuration([inside if tls else public], replicas, folder, tls)
-    services.write_owned(folder / "nginx.conf", text, "balancer")
+    users.write_private(folder / "nginx.conf", text.encode())
 
 
 def _text_of(file: Path) -> str:
@@ -82,9 +81,7 @@ def _text_of(file: Path) -> str:
 def write_files(found: Mapping[str, bytes], home: Path) -> None:
     """Write the files of a role into its home; only its owner reads them."""
     for name, content in found.items():
-        descriptor = os.open(home / name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "wb") as output:
-            output.write(content)
+        users.write_private(home / name, content)
 
 
 def parts(settings: ClusterSettings, place: WheelPlace) -> list[Part]:

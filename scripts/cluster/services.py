@@ -11,13 +11,12 @@ import pwd
 import shutil
 import subprocess
 import sys
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 from include.errors import ConfigError
 from scripts.cluster.settings import ClusterSettings
-from scripts.cluster.users import switched
+from scripts.cluster.users import switched, write_private
 from scripts.stack.environment import process_environment
 from scripts.stack.parts import Part
 from scripts.stack.settings import HOST, MARKER
@@ -72,7 +71,7 @@ def prepare(settings: ClusterSettings, place: ServicesPlace) -> None:
     if not (data / "PG_VERSION").exists():
         _initialise(data, settings.secret("postgres_password"))
     redis = owned_folder(place, "redis")
-    write_owned(redis / "redis.conf", _redis(settings, redis), "redis")
+    write_private(redis / "redis.conf", _redis(settings, redis).encode())
 
 
 def owned_folder(place: ServicesPlace, name: str) -> Path:
@@ -81,14 +80,6 @@ def owned_folder(place: ServicesPlace, name: str) -> Path:
     folder.mkdir(mode=0o700, exist_ok=True)
     _give(folder, name)
     return folder
-
-
-def write_owned(file: Path, text: str, name: str) -> None:
-    """Write a configuration that only the service's user can read."""
-    descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w") as output:
-        output.write(text)
-    _give(file, name)
 
 
 def as_account(name: str, command: tuple[str, ...]) -> tuple[str, ...]:
@@ -121,15 +112,16 @@ def parts(settings: ClusterSettings, place: ServicesPlace) -> list[Part]:
 
 def _initialise(data: Path, password: str) -> None:
     initdb = tool("initdb")
-    with tempfile.NamedTemporaryFile("w", dir=data.parent) as file:
-        file.write(password)
-        file.flush()
-        _give(Path(file.name), "postgres")
-        command = (initdb, "-D", str(data), "-U", "postgres", "-E", "UTF8", "--locale=C.UTF-8")
-        command += ("--auth=scram-sha-256", f"--pwfile={file.name}")
+    file = data.parent / "password"
+    write_private(file, password.encode())
+    command = (initdb, "-D", str(data), "-U", "postgres", "-E", "UTF8", "--locale=C.UTF-8")
+    command += ("--auth=scram-sha-256", f"--pwfile={file}")
+    try:
         done = subprocess.run(
             as_account("postgres", command), capture_output=True, text=True, cwd="/", check=False
         )
+    finally:
+        file.unlink()
     if done.returncode != 0:
         shutil.rmtree(data, ignore_errors=True)  # half a data directory would be believed
         raise ConfigError(f"{initdb} made no database in {data}: {done.stderr.strip()}")
@@ -163,4 +155,5 @@ def _account(name: str) -> pwd.struct_passwd:
 
 def _give(path: Path, name: str) -> None:
     if os.geteuid() == 0 and name in _ACCOUNTS:
-        os.chown(path, _account(name).pw_uid, _account(name).pw_gid)
+        account = _account(name)
+        os.chown(path, account.pw_uid, account.pw_gid, follow_symlinks=False)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import base64
+import re
 import secrets
 import socket
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
+from itertools import permutations
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -21,6 +23,7 @@ from cryptography.hazmat.primitives.serialization import (
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 
 from include.errors import SettingsError
+from include.registry.signing import public_keys
 from include.settings import REPO, EnvironmentSettings, LogFormat, Port
 from scripts.stack.settings import HOST
 
@@ -45,11 +48,25 @@ def _signing_key() -> str:
 
 
 def verify_key_of(signing_key: str) -> str:
-    """Return the public half of a signing key; both are PEM in base64."""
-    key = load_pem_private_key(base64.b64decode(signing_key), password=None).public_key()
-    return base64.b64encode(
-        key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
-    ).decode()
+    """Return the public half of a signing key; both are PEM in base64.
+
+    Raises
+    ------
+    SettingsError
+        It is no Ed25519 private key.
+    """
+    try:
+        key = load_pem_private_key(base64.b64decode(signing_key), password=None)
+    except ValueError:
+        key = None
+    if not isinstance(key, Ed25519PrivateKey):
+        raise SettingsError(  # without the value, which is a secret
+            "FLYWHEEL_SIGNING_KEY_BASE64 must be an Ed25519 private key, PEM in base64, and is "
+            "not. Bring back the former line from your backup of the keys; or remove it and that "
+            "of FLYWHEEL_VERIFY_KEY_BASE64, and `make secrets` makes a new pair."
+        )
+    public = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    return base64.b64encode(public).decode()
 
 
 def _fernet() -> str:
@@ -221,6 +238,25 @@ class ClusterSettings(EnvironmentSettings):
             )
         return self
 
+    @model_validator(mode="after")
+    def _places_are_apart(self) -> Self:
+        """Refuse a folder, which parts do not share, and prefixes that a restore would mix up."""
+        fields = ("lake_uri", "landing_uri", "artifacts_uri", "logs_uri")
+        places = {self.variable(field): getattr(self, field).rstrip("/") for field in fields}
+        for name, uri in places.items():
+            if not re.fullmatch(r"s3://[^/]+(/[^/]+)*", uri):
+                raise ValueError(
+                    f"environment variable {name}: must be s3://bucket/prefix, because no part "
+                    f"shares a disk with another, got {uri!r}. Correct it."
+                )
+        for (name, uri), (other, within) in permutations(places.items(), 2):
+            if f"{within}/".startswith(f"{uri}/"):
+                raise ValueError(
+                    f"{other} ({within}) must not lie in {name} ({uri}): what one of them removes "
+                    "or lists would be the other's too. Give each a prefix of its own."
+                )
+        return self
+
     @property
     def public_serving_url(self) -> str:
         """How a person on this machine reaches serving."""
@@ -250,6 +286,18 @@ class ClusterSettings(EnvironmentSettings):
                 f"These secrets are not set, and none has a default: {', '.join(missing)}. "
                 "`make secrets` adds what is missing to cluster.env."
             )
+
+    def verify_keys(self) -> bytes:
+        """Return the public keys that are believed, PEM; ConfigError when they are none."""
+        variable = self.variable("verify_key_base64")
+        if not self.verify_key_base64:
+            raise SettingsError(f"{variable} is not set. `make secrets` adds it to cluster.env.")
+        try:
+            found = base64.b64decode(self.verify_key_base64, validate=True)
+        except ValueError:
+            found = b""
+        public_keys(found, variable)
+        return found
 
     def database(self, name: str) -> str:
         """Return the SQLAlchemy address of a database of `airflow` or `mlflow`."""

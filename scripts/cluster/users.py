@@ -10,6 +10,7 @@ import compileall
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
@@ -80,6 +81,21 @@ def give(folder: Path, uid: int) -> None:
     for here, folders, files in os.walk(folder):
         for name in (*folders, *files):
             os.chown(Path(here) / name, uid, uid, follow_symlinks=False)
+
+
+def write_private(file: Path, content: bytes) -> None:
+    """Write a whole file that only the owner of its folder reads.
+
+    By a draft that takes the file's place: the owner of the folder may have put a link there, which
+    root must not follow; and a part that runs reads the former file or this one, never half of it.
+    """
+    owner = file.parent.stat()
+    descriptor, draft = tempfile.mkstemp(dir=file.parent)  # its mode is 0600
+    with os.fdopen(descriptor, "wb") as output:
+        output.write(content)
+        if os.geteuid() == 0:
+            os.fchown(descriptor, owner.st_uid, owner.st_gid)
+    Path(draft).replace(file)
 
 
 def compile_code() -> None:

@@ -90,6 +90,8 @@ def test_every_other_setting_of_cluster_env_reaches_the_containers():
     for field in ClusterSettings.model_fields.keys() - FIXED - OF_PLAIN_PROCESSES:
         name = ClusterSettings.variable(field)
         assert name in referenced, f"{name}: pass it to the services that read it"
+    hosts = COMPOSE["x-addresses"]["FLYWHEEL_MLFLOW_ALLOWED_HOSTS"]
+    assert hosts.startswith("mlflow:5000,"), "what a person adds does not shut the parts out"
 
 
 @each_service

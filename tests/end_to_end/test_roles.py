@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import httpx
@@ -108,6 +109,36 @@ def test_a_viewer_reads_everything_and_changes_nothing(airflow, question):
     assert mark_success(airflow, "viewer", path) == 403
     assert pause(airflow, "viewer") == 403
     assert answer(viewer, path).status_code == 403
+
+
+@pytest.mark.parametrize("user", ["viewer", "approver", "labeller"])
+def test_no_route_that_writes_does_anything_for_who_may_only_read_and_answer(
+    airflow, question, user
+):
+    """Every route of Airflow's own description is tried, also those that nobody thinks of."""
+    path = question(DEPLOY)
+    _, _, dag_id, _, run_id, _, task_id = path.split("/")
+    given = {"dag_id": dag_id, "dag_run_id": run_id, "task_id": task_id, "map_index": "-1"}
+    told = httpx.get(f"{airflow.url}/openapi.json", timeout=60, trust_env=False).json()["paths"]
+    routes = [
+        (method, re.sub(r"{(\w+)}", lambda found: given.get(found[1], "1"), route))
+        for route, methods in told.items()
+        for method in {*methods} - {"get"}
+        if route.startswith("/api/v2/") and not route.endswith("favorite")  # a mark of one's own
+    ]
+    assert len(routes) > 40
+    headers = dict(airflow.as_(user).headers)
+    done = {
+        (method, route): answer.status_code
+        for method, route in routes
+        for answer in [
+            httpx.request(
+                method, airflow.url + route, json={}, headers=headers, timeout=60, trust_env=False
+            )
+        ]
+        if answer.is_success
+    }
+    assert done == {}
 
 
 def test_an_operator_starts_and_clears_and_answers_no_approval(airflow, question):

@@ -565,3 +565,12 @@ def test_a_listing_of_nothing_is_nothing_landed(home: Home) -> None:
     found = Inventory("raw", "p/{partition}/*.csv", {}, ignored=Listing().sentences("p"))
     with pytest.raises(DataContractError, match=r"churn: nothing landed for .* '2024-05-09'"):
         found.of("2024-05-09", "churn")
+
+
+def test_a_second_look_of_one_attempt_is_kept_in_the_ledger(home):
+    """An attempt that looks twice would otherwise find its first look, and take it for this one."""
+    attempt = home.writer
+    for name in ("a.csv", "b.csv"):
+        home.land(name, (1, 2))
+        take(home.use_case, "raw", home.landing, home.lake, attempt)
+    assert sorted(Path(path).name for path in home.ledger()) == ["a.csv", "b.csv"]

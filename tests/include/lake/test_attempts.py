@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import shutil
 import threading
 import time
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 from deltalake.exceptions import CommitFailedError
 
-from include.errors import ServiceUnavailable
+from include.errors import DataContractError, ServiceUnavailable
 from include.lake import attempts
 from include.lake.attempts import ATTEMPTS, FIRST, next_token
 from include.lake.table import Lake, StaleAttempt
@@ -77,6 +78,23 @@ def test_a_lake_that_was_written_by_the_clock_is_written_on(lake, table, publish
     with pytest.raises(StaleAttempt):
         publish(table, "p", time.time_ns(), [3])
     assert table.read(["p"], ["a"]).to_pylist() == [{"a": 2}]
+
+
+@pytest.mark.parametrize("begun_again", [True, False])
+def test_an_attempt_that_a_lost_count_puts_behind_is_told_and_not_skipped(
+    lake, table, publish, begun_again
+) -> None:
+    """Without a word each later run would count as overtaken."""
+    for _ in range(5):
+        token = next_token(lake, "flight_delays")
+    publish(table, "p", token, [1])
+    with pytest.raises(StaleAttempt):
+        publish(table, "p", token - 1, [2])
+    shutil.rmtree(Path(lake.uri) / "flight_delays" / ATTEMPTS)
+    behind = next_token(lake, "flight_delays") if begun_again else token - 1
+    with pytest.raises(DataContractError, match=r"attempt 4 .*flight_delays\.attempts has counted"):
+        publish(table, "p", behind, [2])
+    assert table.read(["p"], ["a"]).to_pylist() == [{"a": 1}]
 
 
 def test_a_store_that_does_not_answer_is_worth_a_retry(

@@ -144,3 +144,16 @@ def test_a_key_of_another_kind_is_refused(tmp_path):
     (tmp_path / "rsa.pem").write_bytes(pem)
     with pytest.raises(ConfigError, match="must be Ed25519, got RSAPrivateKey"):
         signing.sign(b"x", tmp_path / "rsa.pem")
+
+
+@pytest.mark.parametrize("where", ["before", "between", "behind"])
+def test_text_beside_the_keys_is_refused(tmp_path, where):
+    """A block that was damaged would otherwise be left out without a word."""
+    found = []
+    for name in ("first", "second"):
+        signing.ensure_keys(tmp_path / name, tmp_path / f"{name}.pub")
+        found.append((tmp_path / f"{name}.pub").read_bytes())
+    assert len(signing.public_keys(b"".join(found), "verify.pem")) == 2
+    found.insert(["before", "between", "behind"].index(where), b"-----BEGIN PUBLIC KEY\n")
+    with pytest.raises(ConfigError, match=r"verify\.pem: the verifying key must be"):
+        signing.public_keys(b"".join(found), "verify.pem")

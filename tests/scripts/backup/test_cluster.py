@@ -15,6 +15,7 @@ import psycopg
 import pyarrow as pa
 import pytest
 from deltalake import DeltaTable, write_deltalake
+from pydantic import SecretStr
 
 from include.errors import ConfigError, ServiceUnavailable
 from scripts.backup import cluster as backup
@@ -132,8 +133,13 @@ def test_with_a_word_it_is_what_it_was_when_it_was_saved(saved):
     execute(settings, "airflow", "CREATE TABLE later ()")
     client(settings).put_object(Bucket="flywheel", Key="lake/daily/later/a", Body=b"x")
     made = manifest.read(folder, "cluster")
+    home = settings.cluster_home / "wheel" / "homes" / "serving-1"
+    for kept in ("serving/packages/daily/2", "models/daily/2", "trainings/daily"):
+        (home / kept).mkdir(parents=True)
+    (home / "verify.pem").write_text("a key")
     backup.fill(settings, folder, made, replace="s3://flywheel/lake")
     check(settings)
+    assert [each.name for each in home.iterdir()] == ["verify.pem"], "no package of a later 2"
     tables = "SELECT tablename FROM pg_tables WHERE schemaname = 'public'"
     assert execute(settings, "airflow", tables) == [("kept",)]
 
@@ -159,6 +165,35 @@ def check(settings: ClusterSettings) -> None:
     }
     keys -= {"lake/", "landing/", "mlflow/"}  # empty objects that stand for the folders
     assert keys == {"mlflow/1/a/model.skops", "landing/parts/2024-01-01/a.csv"}
+
+
+@pytest.mark.parametrize(
+    ("role", "name"), [("airflow", "mlflow"), ("airflow", "mlflow_users"), ("mlflow", "airflow")]
+)
+def test_a_role_reaches_its_own_databases_alone(saved, role, name):
+    settings, _ = saved
+    initialise.databases(settings)
+    with pytest.raises(psycopg.OperationalError, match="permission denied for database"):
+        psycopg.connect(
+            host=settings.postgres_host, port=settings.postgres_port, user=role, dbname=name,
+            password=settings.secret(f"{role}_database_password"),
+        )  # fmt: skip
+
+
+def test_the_store_is_reached_as_the_parts_reach_it():
+    settings = ClusterSettings.with_secrets(aws_endpoint_url="aws", aws_region="eu-central-1")
+    itself = backup._trees(settings)["lake"]._files
+    assert itself.region == "eu-central-1"
+    assert "'aws'" not in str(itself.__reduce__()), "which stands for AWS's own addresses"
+
+    role = settings.model_copy(
+        update={
+            "aws_connection": SecretStr("aws://?role_arn=a"),
+            "aws_access_key_id": None,
+            "aws_secret_access_key": None,
+        }
+    )
+    assert sorted(backup._trees(role)) == ["artifacts", "lake", "landing"], "no key pair is needed"
 
 
 def test_a_client_of_another_major_version_is_refused(saved, tmp_path, monkeypatch):

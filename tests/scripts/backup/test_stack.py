@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import sqlite3
 import stat
+import subprocess
 import threading
 from contextlib import closing
+from dataclasses import asdict
 from pathlib import Path
 
 import pyarrow as pa
@@ -18,10 +21,12 @@ from include.lake.table import Lake
 from include.registry import signing
 from include.registry.ledger import Ledger
 from include.settings import Settings
+from scripts.backup import manifest
 from scripts.backup import stack as backup
+from scripts.backup.trees import digest_of
 from scripts.stack import layout, secret_files
 from scripts.stack.environment import base_environment
-from scripts.stack.settings import StackSettings
+from scripts.stack.settings import MARKER, StackSettings
 
 
 def library_of(settings: StackSettings) -> Settings:
@@ -163,6 +168,31 @@ def test_without_its_keys_a_backup_gets_a_new_pair_that_believes_the_former_one(
     assert [entry.version for entry in entries] == ["1", "2"]
 
 
+def test_who_writes_into_a_backup_adds_no_key_that_is_believed(settings, tmp_path):
+    """Neither does a manifest that fits: the keys' own folder says which are believed."""
+    saved, keys = tmp_path / "saved", tmp_path / "keys"
+    backup.save(settings, saved, keys)
+    signing.ensure_keys(tmp_path / "other.pem", tmp_path / "other-public.pem")
+    file = saved / "verify.pem"
+    file.write_bytes(file.read_bytes() + (tmp_path / "other-public.pem").read_bytes())
+    described = manifest.FILE
+    facts = json.loads((saved / described).read_text())
+    facts["files"]["verify.pem"] = asdict(digest_of(file))
+    (saved / described).write_text(json.dumps(facts))
+
+    new = StackSettings.on_free_ports(tmp_path / "new")
+    with pytest.raises(ConfigError, match=r"believes the signing keys .*verify\.pem does not hold"):
+        backup.restore(new, saved, keys)
+    assert not new.home.exists()
+
+
+def test_a_folder_of_keys_without_the_public_ones_is_refused(settings, tmp_path):
+    backup.save(settings, tmp_path / "saved", tmp_path / "keys")
+    (tmp_path / "keys" / "verify.pem").unlink()
+    with pytest.raises(ConfigError, match=r"holds no verify\.pem"):
+        backup.restore(settings, tmp_path / "saved", tmp_path / "keys")
+
+
 def test_a_home_is_replaced_only_by_its_name_and_then_kept_aside(settings, tmp_path):
     backup.save(settings, tmp_path / "saved")
     (settings.home / "landing" / "parts" / "later.csv").write_text("x")
@@ -173,6 +203,18 @@ def test_a_home_is_replaced_only_by_its_name_and_then_kept_aside(settings, tmp_p
     (aside,) = tmp_path.glob("home.before-*")
     assert (aside / "landing" / "parts" / "later.csv").exists()
     assert not (settings.home / "landing" / "parts" / "later.csv").exists()
+
+
+def test_a_home_that_is_in_use_is_not_moved_away(settings, tmp_path):
+    backup.save(settings, tmp_path / "saved")
+    part = subprocess.Popen(["sleep", "60"], env={MARKER: str(settings.home)})
+    try:
+        with pytest.raises(ConfigError, match=r"The stack of .* runs\. Stop it"):
+            backup.restore(settings, tmp_path / "saved", replace=str(settings.home))
+    finally:
+        part.kill()
+        part.wait()
+    assert (settings.home / "landing" / "parts" / "a.csv").exists()
 
 
 def test_a_changed_backup_leaves_everything_as_it_was(settings, tmp_path):

@@ -12,13 +12,22 @@ from deltalake import DeltaTable, write_deltalake
 
 from include.due.stages import STAGES
 from include.errors import DataContractError
+from include.lake import attempts
+from include.lake.attempts import next_token
+from include.lake.table import Lake
 from scripts.backup import tables
-from scripts.backup.trees import Tree
+from scripts.backup.trees import Digests, Tree, digests_below
 from tests.support.object_stores import object_store
 
 
 def write(lake: Path, table: str, value: int) -> None:
     write_deltalake(str(lake / table), pa.table({"value": [value]}), mode="append")
+
+
+def save(lake: Tree, names: list[str], copy: Path) -> tuple[Digests, Digests]:
+    """Note tables and copy them; return the digests of their logs, and of their rows."""
+    versions, logs = tables.note(lake, names, copy)
+    return logs, tables.save(lake, versions, copy)
 
 
 def values(lake: Path, table: str) -> list[int]:
@@ -45,7 +54,7 @@ def test_what_is_committed_after_the_versions_were_noted_is_not_in_the_copy(tmp_
         write(lake, "daily/raw", value)
     write(lake, "daily/landed", 0)
     tree = Tree(str(lake))
-    versions = tables.versions_of(tree, tables.tables_in(tree.paths()))
+    versions, _ = tables.note(tree, tables.tables_in(tree.paths()), copy)
     write(lake, "daily/raw", 3)
     DeltaTable(str(lake / "daily/raw")).create_checkpoint()
     write(lake, "daily/begun_later", 9)
@@ -66,8 +75,33 @@ def test_a_table_whose_log_begins_with_a_checkpoint_is_copied(tmp_path):
     for number in (0, 1):
         (lake / "daily/requests/_delta_log" / f"{number:020}.json").unlink()
     tree = Tree(str(lake))
-    tables.save(tree, tables.versions_of(tree, ["daily/requests"]), copy)
+    save(tree, ["daily/requests"], copy)
     assert values(copy, "daily/requests") == [0, 1, 2]
+
+
+def test_a_log_that_is_shortened_before_the_rows_are_copied_does_no_harm(tmp_path, monkeypatch):
+    """It is kept for two minutes, here for none; artifacts may take longer."""
+    monkeypatch.setitem(attempts.APPENDED, "delta.logRetentionDuration", "interval 0 seconds")
+    lake, copy = Lake(str(tmp_path / "lake")), tmp_path / "copy"
+    for _ in range(30):
+        newest = next_token(lake, "daily")
+    tree = Tree(lake.uri)
+    versions, _ = tables.note(tree, ["daily/attempts"], copy)
+    for _ in range(30):
+        next_token(lake, "daily")
+    entry = f"daily/attempts/_delta_log/{versions['daily/attempts']:020}.json"
+    assert entry not in tree.paths(), "it is shortened"
+    tables.save(tree, versions, copy)
+    assert next_token(Lake(str(copy)), "daily") == newest + 1
+
+
+def test_a_log_that_cannot_be_read_in_the_copy_ends_the_backup_with_words(tmp_path):
+    lake, copy = tmp_path / "lake", tmp_path / "copy"
+    for value in range(2):
+        write(lake, "daily/raw", value)
+    (lake / "daily/raw/_delta_log" / f"{0:020}.json").unlink()
+    with pytest.raises(DataContractError, match=r"raw: version 1 cannot be opened in the copy"):
+        save(Tree(str(lake)), ["daily/raw"], copy)
 
 
 def test_a_file_that_is_gone_ends_the_backup(tmp_path):
@@ -76,7 +110,7 @@ def test_a_file_that_is_gone_ends_the_backup(tmp_path):
     next((lake / "daily/raw").glob("*.parquet")).unlink()
     tree = Tree(str(lake))
     with pytest.raises(DataContractError, match="version 0 names 1 files that are not in the copy"):
-        tables.save(tree, tables.versions_of(tree, ["daily/raw"]), tmp_path / "copy")
+        save(tree, ["daily/raw"], tmp_path / "copy")
 
 
 @pytest.fixture(scope="module")
@@ -105,7 +139,8 @@ def test_a_lake_in_a_bucket_is_copied_to_a_folder_and_back(bucket, tmp_path):
             storage_options=bucket,
         )
     tree = Tree(here, bucket)
-    tables.save(tree, tables.versions_of(tree, tables.tables_in(tree.paths())), copy)
+    logs, rows = save(tree, tables.tables_in(tree.paths()), copy)
+    assert {**logs, **rows} == digests_below(copy)
     assert values(copy, "daily/raw") == [0, 1]
 
     there = Tree("s3://flywheel/other/lake", bucket)

@@ -145,6 +145,54 @@ def test_a_file_that_is_written_for_ever_ends_the_backup(tmp_path, monkeypatch):
         Tree(str(tmp_path)).save(["rows.csv"], tmp_path / "copy", still=True)
 
 
+def test_a_file_that_changes_while_it_is_copied_is_copied_again(tmp_path, monkeypatch):
+    source, file = tmp_path / "source", tmp_path / "source" / "rows.csv"
+    source.mkdir()
+    file.write_text("old")
+    monkeypatch.setattr(trees, "STILL_S", 0.0)
+    written = trees._written
+
+    def slow(reading, target):
+        digest = written(reading, target)
+        if file.read_text() == "old":
+            file.write_text("newer")
+        return digest
+
+    monkeypatch.setattr(trees, "_written", slow)
+    saved = Tree(str(source)).save(["rows.csv"], tmp_path / "copy", still=True)
+    assert saved == {"rows.csv": Digest(5, hashlib.sha256(b"newer").hexdigest())}
+    assert (tmp_path / "copy" / "rows.csv").read_text() == "newer"
+
+
+@pytest.mark.parametrize("still", [True, False])
+def test_a_file_that_is_renamed_after_the_listing_is_left_out(tmp_path, still):
+    """As programs do that write `rows.csv.part` first."""
+    source = tmp_path / "source"
+    source.mkdir()
+    (source / "rows.csv.part").write_text("0")
+    tree = Tree(str(source))
+    listed = tree.paths()
+    (source / "rows.csv.part").rename(source / "rows.csv")
+    assert tree.save(listed, tmp_path / "copy", still=still) == {}
+    assert not (tmp_path / "copy").exists()
+
+
+def test_a_file_that_is_removed_while_it_is_copied_leaves_nothing(tmp_path, monkeypatch):
+    """What the manifest does not name would make the backup count as damaged."""
+    (tmp_path / "rows.csv").write_text("0")
+    monkeypatch.setattr(trees, "STILL_S", 0.0)
+    written = trees._written
+
+    def remove(reading, target):
+        digest = written(reading, target)
+        (tmp_path / "rows.csv").unlink()
+        return digest
+
+    monkeypatch.setattr(trees, "_written", remove)
+    assert Tree(str(tmp_path)).save(["rows.csv"], tmp_path / "copy", still=True) == {}
+    assert list((tmp_path / "copy").iterdir()) == []
+
+
 def test_a_link_is_no_file_of_a_backup(tmp_path):
     (tmp_path / "link").symlink_to("/etc/passwd")
     with pytest.raises(ConfigError, match="must hold no symbolic links"):

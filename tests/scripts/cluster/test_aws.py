@@ -15,7 +15,7 @@ from include.settings import Settings
 from scripts.cluster import env_file
 from scripts.cluster.environment import NEEDS, environment
 from scripts.cluster.part import prepared
-from scripts.cluster.settings import KEY_PAIR, MADE, ClusterSettings
+from scripts.cluster.settings import KEY_PAIR, MADE, ClusterSettings, verify_key_of
 from tests.support.object_stores import object_store
 
 ROLE = "arn:aws:iam::123456789012:role/flywheel"
@@ -27,7 +27,8 @@ SERVERS = ["api-server", "dag-processor", "scheduler", "triggerer"]
 def with_a_connection(**more):
     """Make settings whose parts log in by a connection, with or without a key pair."""
     secrets = {field: make() for field, make in MADE.items() if field not in KEY_PAIR}
-    return ClusterSettings(aws_connection=BY_ROLE, **secrets, **more)
+    verify_key = verify_key_of(secrets["signing_key_base64"])
+    return ClusterSettings(aws_connection=BY_ROLE, verify_key_base64=verify_key, **secrets, **more)
 
 
 @pytest.mark.parametrize("role", AIRFLOW)

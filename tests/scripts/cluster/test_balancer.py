@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from include.serving.protocol import MAX_BODY_BYTES
-from scripts.cluster import balancer, services
+from scripts.cluster import balancer, services, users
 from scripts.cluster.settings import ClusterSettings
 from scripts.stack import processes
 from tests.support.certificates import self_made
@@ -72,7 +72,7 @@ def nginx(replicas, tls=None):
         place = services.ServicesPlace(home)
         folder = services.owned_folder(place, "balancer")
         text = balancer.configuration([listen], addresses, folder, tls)
-        services.write_owned(folder / "nginx.conf", text, "balancer")
+        users.write_private(folder / "nginx.conf", text.encode())
         command = (program, "-c", str(folder / "nginx.conf"))
         command = services.as_account("balancer", command)
         process = subprocess.Popen(command, start_new_session=True)

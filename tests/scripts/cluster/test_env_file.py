@@ -1,3 +1,4 @@
+import base64
 import re
 import stat
 
@@ -76,6 +77,78 @@ def test_what_is_missing_is_added_and_what_is_there_is_kept(made):
     assert stat.S_IMODE(made.stat().st_mode) == 0o600
 
 
+def test_a_secret_without_a_value_is_made_and_its_line_is_replaced(made):
+    """A name that is in the file twice would be refused from then on."""
+    before = env_file.read(made)
+    for name in ("FLYWHEEL_REDIS_PASSWORD", "FLYWHEEL_VERIFY_KEY_BASE64"):
+        made.write_text(made.read_text().replace(f"{name}={before[name]}", f"{name}="))
+
+    assert sorted(env_file.ensure(made)) == [
+        "FLYWHEEL_REDIS_PASSWORD",
+        "FLYWHEEL_VERIFY_KEY_BASE64",
+    ]
+    after = env_file.read(made)
+    assert len(after["FLYWHEEL_REDIS_PASSWORD"]) == 48
+    assert after | {"FLYWHEEL_REDIS_PASSWORD": before["FLYWHEEL_REDIS_PASSWORD"]} == before
+
+
+@pytest.mark.parametrize("name", ["FLYWHEEL_SIGNING_KEY_BASE64", "FLYWHEEL_VERIFY_KEY_BASE64"])
+@pytest.mark.parametrize("value", ["secret1", "c2VjcmV0MQ=="])
+def test_a_key_that_is_none_is_refused_without_its_value(made, name, value):
+    known = env_file.read(made)
+    made.write_text(made.read_text().replace(known[name], value))
+
+    with pytest.raises(ConfigError, match=f"{name} must be") as refused:
+        env_file.ensure(made)
+    assert "secret1" not in str(refused.value)
+
+
+def test_public_keys_that_are_none_reach_no_part(made):
+    """Behind the present key too: every verification would end in an error."""
+    known = env_file.read(made)["FLYWHEEL_VERIFY_KEY_BASE64"]
+    damaged = base64.b64encode(base64.b64decode(known) + b"garbage").decode()
+    for value in ("no base64", damaged, f"{known}=AAAA"):
+        made.write_text(made.read_text().replace(known, value))
+        with pytest.raises(ConfigError, match="FLYWHEEL_VERIFY_KEY_BASE64: the verifying key must"):
+            files("worker", env_file.load(made))
+        made.write_text(made.read_text().replace(value, known))
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("FLYWHEEL_LAKE_URI=/data/lake", "FLYWHEEL_LAKE_URI: must be s3://bucket/prefix"),
+        ("FLYWHEEL_LOGS_URI=s3:/logs", "FLYWHEEL_LOGS_URI: must be s3://bucket/prefix"),
+        ("FLYWHEEL_LANDING_URI=s3://", "FLYWHEEL_LANDING_URI: must be s3://bucket/prefix"),
+        ("FLYWHEEL_LANDING_URI=s3://flywheel/lake/in", r"must not lie in FLYWHEEL_LAKE_URI"),
+        ("FLYWHEEL_LANDING_URI=s3://flywheel/lake", r"must not lie in"),
+        ("FLYWHEEL_ARTIFACTS_URI=s3://flywheel", r"must not lie in FLYWHEEL_ARTIFACTS_URI"),
+    ],
+)
+def test_places_that_parts_do_not_share_or_that_overlap_are_refused(made, line, words):
+    """A restore empties each of them: one in the other would be gone."""
+    with made.open("a") as file:
+        file.write(f"{line}\n")
+    with pytest.raises(ConfigError, match=words):
+        env_file.load(made)
+
+
+def test_places_may_have_names_that_begin_alike(made):
+    with made.open("a") as file:
+        file.write(
+            "FLYWHEEL_LANDING_URI=s3://flywheel/lake-landing/\nFLYWHEEL_LOGS_URI=s3://logs\n"
+        )
+    assert env_file.load(made).logs_uri == "s3://logs"
+
+
+def test_without_a_public_key_nothing_starts(made):
+    """An empty one would let every signature be refused."""
+    lines = [line for line in made.read_text().splitlines() if "VERIFY_KEY" not in line]
+    made.write_text("\n".join(lines))
+    with pytest.raises(ConfigError, match="VERIFY_KEY_BASE64 is not set"):
+        files("serving", env_file.load(made))
+
+
 def test_without_a_file_make_secrets_is_named(file):
     with pytest.raises(ConfigError, match=r"does not exist\. Make it with `make secrets`\."):
         env_file.load(file)
@@ -98,6 +171,8 @@ def test_a_file_that_others_may_read_is_refused(made):
         "A",
         "A=secret1 # note",
         "A=$secret1",
+        "secret1",
+        "secret1/=",
     ],
 )
 def test_a_line_that_compose_would_read_differently_is_refused_without_its_value(file, line):

@@ -9,7 +9,7 @@ from airflow.configuration import conf
 from include.errors import SettingsError
 from include.settings import Settings
 from plugins.phases import PHASES, TRAIN, TRUSTED
-from scripts.cluster.environment import AUTH_MANAGER, NEEDS, QUEUES, environment, files
+from scripts.cluster.environment import AUTH_MANAGER, NEEDS, QUEUES, command, environment, files
 from scripts.cluster.settings import MADE, ClusterSettings
 
 WORKERS = ("worker", "trusted")
@@ -162,3 +162,8 @@ def test_the_cookie_of_a_login_goes_over_tls_where_browsers_do(tmp_path, url, se
     settings = ClusterSettings.with_secrets(cluster_home=tmp_path, **more)
 
     assert environment("api-server", settings, tmp_path)["AIRFLOW__FAB__COOKIE_SECURE"] == secure
+
+
+@pytest.mark.parametrize("role", ["scheduler", "triggerer", *QUEUES])
+def test_no_log_server_is_started_it_would_listen_on_every_interface(role):
+    assert "--skip-serve-logs" in command(role, "a-name")

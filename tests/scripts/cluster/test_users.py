@@ -57,6 +57,29 @@ def test_a_part_reads_its_own_home_and_no_other(settings, monkeypatch, anywhere)
         assert not read_by(users.uid_of("worker-1", parts.ROLES), signing_key)
 
 
+def test_a_link_that_a_part_put_in_the_place_of_its_file_is_not_followed(tmp_path):
+    other, home = tmp_path / "other", tmp_path / "home"
+    other.write_text("of somebody else")
+    home.mkdir()
+    (home / "verify.pem").symlink_to(other)
+
+    parts.write_files({"verify.pem": b"key"}, home)
+
+    assert other.read_text() == "of somebody else"
+    written = home / "verify.pem"
+    assert not written.is_symlink()
+    assert (written.read_bytes(), written.stat().st_mode & 0o777) == (b"key", 0o600)
+    assert [each.name for each in home.iterdir()] == ["verify.pem"]
+
+
+@AS_ROOT
+def test_what_root_writes_is_of_the_owner_of_the_folder(tmp_path):
+    os.chown(tmp_path, users.FIRST, users.FIRST)
+    users.write_private(tmp_path / "redis.conf", b"port 1")
+    written = (tmp_path / "redis.conf").stat()
+    assert (written.st_uid, written.st_gid) == (users.FIRST, users.FIRST)
+
+
 @AS_ROOT
 def test_a_user_of_its_own_is_in_no_group_of_roots():
     shown = subprocess.run(users.switched(users.FIRST, ("id",)), capture_output=True, text=True)
