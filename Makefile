@@ -115,7 +115,7 @@ cluster-restore: venv  ## Start a cluster with what BACKUP=<folder> holds (REPLA
 	@$(BIN)/python -m scripts.backup restore-cluster "$(BACKUP)" $(if $(REPLACE),--replace "$(REPLACE)")
 
 check: lint  ## Lint, types, architecture and the fast tests: before each commit
-	$(BIN)/python -m pytest -q -m "not end_to_end and not cluster and not compose" --ignore tests/dags
+	$(BIN)/python -m pytest -q -m "not end_to_end and not cluster and not compose and not slow" --ignore tests/dags
 
 lint: venv  ## Lint, format, types and architecture, without tests
 	@! git grep -nE '^(<<<<<<<|>>>>>>>) ' || { echo 'A merge was not finished.'; exit 1; }
@@ -125,10 +125,10 @@ lint: venv  ## Lint, format, types and architecture, without tests
 	$(BIN)/lint-imports
 
 test: venv  ## Unit tests, Dags, and the real stack end to end; the other test targets have the rest
-	$(BIN)/python -m pytest -m "not cluster and not compose and not operations"
+	$(BIN)/python -m pytest -m "not cluster and not compose and not slow"
 
-test-operations: venv  ## A real stack is backed up while it works, restored elsewhere, and watched (10 minutes)
-	$(BIN)/python -m pytest -m operations
+test-slow: venv  ## What CI leaves out: backups, monitoring and approvals on a real stack, a store that fails (15 minutes)
+	$(BIN)/python -m pytest -m slow
 
 test-cluster: venv  ## A use case on a cluster of plain processes, compared with one machine (6 minutes)
 	@$(BIN)/python -m scripts.cluster.install

@@ -17,7 +17,7 @@ from scripts.stack.secret_files import HOUSEKEEPING, airflow_password
 from tests.support import daily
 from tests.support.stacks import ENDED, House, Run, daily_house
 
-pytestmark = pytest.mark.end_to_end
+pytestmark = [pytest.mark.end_to_end, pytest.mark.slow]
 
 DAYS = daily.days("2024-01-01", 4)
 JUDGED, REFIT = "1", "2"

@@ -24,7 +24,7 @@ from scripts.stack.stack import Stack
 from tests.support import daily
 from tests.support.stacks import House, daily_house
 
-pytestmark = [pytest.mark.end_to_end, pytest.mark.operations]
+pytestmark = [pytest.mark.end_to_end, pytest.mark.slow]
 
 DAYS = daily.days("2024-01-01", 8)
 REQUEST = {

@@ -22,7 +22,7 @@ from tests.support.expressions import MONITORING, NAME, expressions
 from tests.support.stacks import House, daily_house
 from tests.support.waiting import until
 
-pytestmark = [pytest.mark.end_to_end, pytest.mark.operations]
+pytestmark = [pytest.mark.end_to_end, pytest.mark.slow]
 DAYS = daily.days("2024-01-01", 4)
 ROW = {"at": f"{DAYS[0]}T01:00:00Z", "heat": 0.5, "line": "a"}
 PROMETHEUS = shutil.which("prometheus")

@@ -20,6 +20,7 @@ from scripts.cluster.settings import ClusterSettings
 from tests.support.object_stores import object_store
 from tests.support.s3_faults import BUSY, LATE, RESET, S3Faults, s3_faults
 
+pytestmark = pytest.mark.slow
 SCHEMA = pa.schema([("a", pa.int64())])
 WRITERS, EACH, ROWS = 3, 5, 20
 ATTEMPTS = 4
