@@ -307,8 +307,9 @@ def by_hand(value: Any, kind: str) -> Any:
     """Oracle: one value in another type, or None, in plain Python."""
     if isinstance(value, datetime):
         return value.strftime("%Y-%m-%dT%H:%M:%S.%fZ") if kind == "string" else None
-    if kind == "timestamp":
-        return None  # no text of these letters is a time
+    if kind == "timestamp":  # of these letters no text is a time, but one may have been a time
+        was_time = isinstance(value, str) and value.endswith("Z")
+        return datetime.fromisoformat(value) if was_time else None
     if kind == "string":
         if isinstance(value, bool):
             return str(value).lower()
@@ -319,5 +320,5 @@ def by_hand(value: Any, kind: str) -> Any:
     try:
         number = float(value)
         return number if kind == "float64" else (int(value) if number == int(value) else None)
-    except ValueError:
+    except (ValueError, OverflowError):  # of a text, and of infinity
         return None
