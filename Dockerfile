@@ -37,6 +37,8 @@ RUN awk '/^# Development/ {below = 1} below && /^[a-z]/ {sub(/[^a-z0-9-].*/, "")
     done \
  && /opt/flywheel/.venv/bin/python -m compileall -q -j 0 -x '/plotly/(validators|graph_objs)/' \
       /opt/flywheel/.venv/lib
+# LightGBM needs the system's OpenMP (libgomp1), which a slim image lacks: scikit-learn brings the same library along.
+RUN ln -s /opt/flywheel/.venv/lib/python3*/site-packages/scikit_learn.libs/libgomp-*.so.* /opt/flywheel/.venv/lib/libgomp.so.1
 
 FROM ${PYTHON_IMAGE}
 # 10001: no user of a host's own. The group is root's, as platforms that choose the user themselves expect.
@@ -57,6 +59,7 @@ ARG CODE_VERSION
 RUN test -n "${CODE_VERSION}" || { echo "Give --build-arg CODE_VERSION=\$(git rev-parse --short=12 HEAD)" >&2; exit 1; }
 ENV FLYWHEEL_CODE_VERSION=${CODE_VERSION} \
     FLYWHEEL_HOME=/home/flywheel \
+    LD_LIBRARY_PATH=/opt/flywheel/.venv/lib \
     PATH=/opt/flywheel/.venv/bin:$PATH \
     PYTHONPATH=/opt/flywheel \
     PYTHONDONTWRITEBYTECODE=1

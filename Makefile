@@ -32,6 +32,7 @@ $(INSTALLED): requirements.txt
 
 lock: venv  ## Resolve requirements.in into requirements.txt, with hashes, for every platform
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 requirements.in -o requirements.txt
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 scripts/labelling/requirements.in -o scripts/labelling/requirements.txt
 
 up: venv  ## Start Airflow, MLflow and serving on this machine
 	@$(BIN)/python -m scripts.stack up
@@ -42,8 +43,8 @@ down: venv  ## Stop them, and whatever a crash left behind
 status: venv  ## Say how each part is (exit code 1 when not all are healthy)
 	@$(BIN)/python -m scripts.stack status
 
-new: venv  ## Make USE_CASE=customers of DATA=customers.csv, and land it (LABEL=left, KEY=customer, TIME=none answer questions)
-	@$(BIN)/python -m scripts.new --use-case "$(USE_CASE)" --data "$(DATA)" $(if $(LABEL),--label "$(LABEL)") $(if $(KEY),--key "$(KEY)") $(if $(TIME),--time "$(TIME)")
+new: venv  ## Make USE_CASE=customers from DATA=customers.csv, and land it (OUTCOMES=left.csv LABEL=left KEY=customer TIME=none)
+	@$(BIN)/python -m scripts.new --use-case "$(USE_CASE)" --data "$(DATA)" $(if $(OUTCOMES),--outcomes "$(OUTCOMES)") $(if $(LABEL),--label "$(LABEL)") $(if $(KEY),--key "$(KEY)") $(if $(TIME),--time "$(TIME)")
 
 validate: venv  ## Check use cases and landed files without Airflow (USE_CASE=customers, DATA=folder, ALL=1)
 	@$(BIN)/python -m scripts.validate $(if $(USE_CASE),--use-case "$(USE_CASE)") $(if $(DATA),--data "$(DATA)") $(if $(ALL),--all)
@@ -51,11 +52,17 @@ validate: venv  ## Check use cases and landed files without Airflow (USE_CASE=cu
 explain: venv  ## Print the effective configuration of USE_CASE=flight_delays, and where each value comes from
 	@$(BIN)/python -m scripts.explain "$(USE_CASE)"
 
-experiment: venv  ## Tune and judge USE_CASE=flight_delays in this terminal (SET="train.tuning.trials=5 train.max_rows=20000")
+experiment: venv  ## Tune and evaluate USE_CASE=flight_delays in this terminal (SET="train.tuning.trials=5 train.max_rows=20000")
 	@$(BIN)/python -m scripts.experiment "$(USE_CASE)" $(foreach change,$(SET),--set "$(change)")
 
-outdated: venv  ## List what another definition than today's has made, and how to rebuild it
+outdated: venv  ## List what an earlier definition has made, and how to rebuild it
 	@$(BIN)/python -m scripts.outdated
+
+labelling-up: venv  ## Start Label Studio on this machine, in an environment of its own (1 GB)
+	@$(BIN)/python -m scripts.labelling up
+
+labelling-down: venv  ## Stop Label Studio
+	@$(BIN)/python -m scripts.labelling down
 
 logs: venv  ## Follow the logs of all parts
 	@$(BIN)/python -m scripts.stack logs --follow
@@ -65,6 +72,9 @@ demo: venv  ## Run all phases on real flights, from landed files to a retrained 
 
 lineage: venv  ## Print where MODEL=flight_delays/2 or PARTITION=flight_delays/2013-05 came from (JSON=1)
 	@$(BIN)/python -m scripts.lineage $(if $(MODEL),--model "$(MODEL)") $(if $(PARTITION),--partition "$(PARTITION)") $(if $(JSON),--json)
+
+export-boxes: venv  ## Write the boxes that people drew for USE_CASE=letters into TO=<a new folder>, as a COCO data set
+	@$(BIN)/python -m scripts.export_boxes "$(USE_CASE)" --to "$(TO)"
 
 reproduce: venv  ## Fit MODEL=flight_delays/2 again from its pins, and compare the two (JSON=1)
 	@$(BIN)/python -m scripts.reproduce $(if $(MODEL),--model "$(MODEL)") $(if $(JSON),--json)
@@ -114,8 +124,13 @@ cluster-backup: venv  ## Copy databases and object store of the cluster into BAC
 cluster-restore: venv  ## Start a cluster with what BACKUP=<folder> holds (REPLACE=<lake>: give up what is there)
 	@$(BIN)/python -m scripts.backup restore-cluster "$(BACKUP)" $(if $(REPLACE),--replace "$(REPLACE)")
 
+USUAL = not cluster and not compose and not labelling and not slow $(if $(BROWSER),,and not browser)
+ALONE = tests/faults tests/end_to_end tests/scripts/stack
+# Each process imports Airflow and MLflow: half a GiB.
+AT_ONCE = --numprocesses logical --maxprocesses 4 --dist loadfile
+
 check: lint  ## Lint, types, architecture and the fast tests: before each commit
-	$(BIN)/python -m pytest -q -m "not end_to_end and not cluster and not compose and not slow" --ignore tests/dags
+	$(BIN)/python -m pytest -q $(AT_ONCE) -m "$(USUAL) and not end_to_end" --ignore tests/dags
 
 lint: venv  ## Lint, format, types and architecture, without tests
 	@! git grep -nE '^(<<<<<<<|>>>>>>>) ' || { echo 'A merge was not finished.'; exit 1; }
@@ -124,11 +139,20 @@ lint: venv  ## Lint, format, types and architecture, without tests
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-test: venv  ## Unit tests, Dags, and the real stack end to end; the other test targets have the rest
-	$(BIN)/python -m pytest -m "not cluster and not compose and not slow"
+# Test files that start servers or measure time run alone, the others in parallel.
+test: venv  ## Unit tests, Dags, and the real stack end to end (BROWSER=1: also its pages); other targets have the rest
+	@failed=0; set -x; \
+	$(if $(BROWSER),$(BIN)/python -m scripts.browser || failed=1;) \
+	$(BIN)/python -m pytest $(AT_ONCE) -m "$(USUAL)" $(ALONE:%=--ignore %) || failed=1; \
+	$(BIN)/python -m pytest -m "$(USUAL)" $(ALONE) || failed=1; \
+	exit $$failed
+
+test-browser: venv  ## Use Airflow's real pages with a headless browser (installs Debian's Chromium; 10 minutes)
+	@$(BIN)/python -m scripts.browser
+	$(BIN)/python -m pytest -m browser
 
 test-slow: venv  ## What CI leaves out: backups, monitoring and approvals on a real stack, a store that fails (15 minutes)
-	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest -m "slow and not browser"
 
 test-cluster: venv  ## A use case on a cluster of plain processes, compared with one machine (6 minutes)
 	@$(BIN)/python -m scripts.cluster.install
@@ -142,6 +166,10 @@ test-faults-cluster: venv  ## Parts of a cluster lost, its store failing, a full
 	@$(BIN)/python -m scripts.cluster.install
 	$(BIN)/python -m pytest -s -m cluster tests/cluster/test_*faults.py
 
+test-labelling: venv  ## A round in the real Label Studio, answered in its pages by a browser (3 minutes)
+	@$(BIN)/python -m scripts.browser
+	$(BIN)/python -m pytest -m labelling tests/labelling
+
 test-compose: image  ## Run docker-compose.yaml with a Docker engine: a model is trained and serves, restrictions hold (minutes)
 	$(BIN)/python -m pytest -s -m compose tests/compose
 
@@ -153,6 +181,20 @@ bench: venv  ## Measure the figures of README.md
 
 bench-decisions: venv  ## Measure how often the gate and the monitor are wrong, where the truth is known (15 minutes)
 	@$(BIN)/python -m benchmarks.decisions
+
+# FLAML is installed beside the locked packages, without theirs: nothing else ever imports it.
+bench-models: venv  ## Compare the models that a search finds with those of FLAML in the same time (15 minutes)
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --target $(VENV)/flaml flaml==2.8.0 xgboost==2.1.4
+	@PYTHONPATH=$(VENV)/flaml:. $(BIN)/python -m benchmarks.models
+
+bench-active-learning: venv  ## Compare labels chosen by uncertainty with labels chosen by chance, on digits (3 minutes)
+	@$(BIN)/python -m benchmarks.active_learning
+
+bench-first-model: venv  ## Measure the time from a file to a served model, on five tables (8 minutes)
+	@$(BIN)/python -m benchmarks --only first_model
+
+bench-serving: venv  ## Measure the scoring server under load, beside mlflow models serve (5 minutes; apt-get install wrk nghttp2-client)
+	@$(BIN)/python -m benchmarks.serving_load
 
 bench-memory: venv  ## Measure memory and time of 10 million rows, and 10,000 appends (10 minutes, 8 GiB of disk)
 	@$(BIN)/python -m benchmarks.memory
@@ -171,8 +213,12 @@ licences: venv  ## List the licences of the locked packages; fails on one that i
 sbom: venv  ## Write the installed packages as a CycloneDX bill of materials, sbom.json
 	@$(BIN)/cyclonedx-py environment --output-reproducible --no-validate --of JSON -o sbom.json $(BIN)/python
 
-schema: venv  ## Write the JSON Schema of use_case.yaml, for editors
+schema: venv  ## Write the JSON Schema of use_case.yaml, for editors, and the documented table of algorithms
 	@$(BIN)/python -m include.use_cases.publish_schema
+	@$(BIN)/python -m scripts.algorithm_table
+
+page:  ## Build Flywheel's page in Airflow from web/ (needs Node 20)
+	cd web && npm ci --no-audit --no-fund && npm run build
 
 clean:  ## Remove caches (keeps .venv and the stack's state in .flywheel)
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage

@@ -23,6 +23,7 @@ from benchmarks import (
     cluster_workers,
     dag_parsing,
     demo_wall_time,
+    first_model,
     house,
     lake_publish,
     machine,
@@ -45,7 +46,7 @@ NAMES = (
     "at_once",
     "demo",
 )
-ON_REQUEST = ("backlog", "requests_append", "cluster_workers", "cluster_use_cases")
+ON_REQUEST = ("backlog", "requests_append", "first_model", "cluster_workers", "cluster_use_cases")
 """Measured only when they are named: five minutes to half an hour each. Those of the cluster need
 what `make cluster-install` installs."""
 
@@ -102,6 +103,7 @@ class Bench:
         self.add("requests_append", requests_append.measure, folder)
         self.add("at_once", backlog.measure, folder / "at_once", self.say)
         self.add("backlog", backlog.measure_backlog, folder / "backlog", self.say)
+        self.add("first_model", first_model.measure, folder / "first_model", self.say)
         self.add("cluster_workers", cluster_workers.measure, self.say)
         self.add("cluster_use_cases", cluster_use_cases.measure, self.say)
         if with_demo:

@@ -25,9 +25,14 @@ PARSE_LIMIT_S = 60.0
 START_LIMIT_S = 5.0
 EVERY_S, ROUNDS = 240.0, 2
 """Each of the use cases that turn lands a day so often: 20 of them, 5 a minute together."""
-LANDING_POLL_S = 15.0
-"""A hundred use cases that look every 2 s would be 50 lists a second for moto's server, which
-answers one at a time."""
+SETTINGS = {
+    "FLYWHEEL_LANDING_POLL_S": "15",
+    "FLYWHEEL_SERVING_POLL_S": "15",
+    "FLYWHEEL_DAG_PARSE_INTERVAL_S": "300",
+    "FLYWHEEL_WORKER_CONCURRENCY": "4",
+}
+"""What docs/scaling.md advises for many use cases. With the defaults two processors were busy for
+two thirds at rest, and tasks waited for a slot of a worker."""
 NEXT = {"raw": "validate_clean", "clean": "feature", "features": "batch_predict"}
 """The Dag that an event of each asset starts."""
 WITHIN_S = 1800.0
@@ -75,7 +80,7 @@ def _settings(folder: Path) -> Path:
             "FLYWHEEL_CLUSTER_HOME": str(folder / "home"),
             "FLYWHEEL_USE_CASES": str(folder / "use_cases"),
             "FLYWHEEL_HOUSEKEEPING_CRON": "0 0 1 1 *",
-            "FLYWHEEL_LANDING_POLL_S": str(LANDING_POLL_S),
+            **SETTINGS,
         },
     )
     return file

@@ -7,7 +7,8 @@ new to learn from, and others. Every decision is recorded with its reasons in th
 `decisions`.
 
 **Runs** for each partition of `<use case>.drift`; before there is a champion, for each partition of
-`<use case>.unscored` and of labels that come after their features; by hand with a form or by REST
+`<use case>.unscored` and of labels that come after their features, also after one where
+`retrain.when` has `new_labels`: each round of people is considered; by hand with a form or by REST
 with a partition key. **Produces** `<use case>.training_request`, keyed by the as-of partition.
 
 **On failure**: the log says which service did not answer. Bring it back (`make status`) and clear

@@ -13,6 +13,9 @@ from airflow.sdk import BaseOperatorLink
 
 from plugins.hooks.mlflow import MlflowHook
 
+PAGES = "/flywheel"
+"""Where Airflow's API server answers for Flywheel's pages; paths of pictures in the lake follow."""
+
 
 class MlflowRunLink(BaseOperatorLink):
     """To the MLflow run of a training."""
@@ -42,11 +45,47 @@ class ValidationResultLink(BaseOperatorLink):
 
     def get_link(self, operator: Any, *, ti_key: Any) -> str:
         """Give the address of the task's XCom page."""
-        from airflow.sdk.configuration import conf
-
-        base = conf.get("api", "base_url", fallback="").rstrip("/")
-        run = quote(ti_key.run_id, safe="")
-        return f"{base}/dags/{ti_key.dag_id}/runs/{run}/tasks/{ti_key.task_id}/xcom"
+        return f"{_run_page(ti_key)}/tasks/{ti_key.task_id}/xcom"
 
 
-LINKS = (MlflowRunLink(), DriftReportLink(), ValidationResultLink())
+class LabelsReportLink(ValidationResultLink):
+    """To what rules or people said of a partition: what the task returned."""
+
+    name = "Labels report"
+
+
+class LabelStudioLink(BaseOperatorLink):
+    """To the project in Label Studio where a round is answered."""
+
+    name = "Label Studio"
+
+    def get_link(self, operator: Any, *, ti_key: Any) -> str:
+        """Give the project's address, '' before it is known."""
+        return str(getattr(operator, "labelling_page", ""))
+
+
+class RequiredActionsLink(BaseOperatorLink):
+    """To the questions that a run asks people."""
+
+    name = "Questions"
+
+    def get_link(self, operator: Any, *, ti_key: Any) -> str:
+        """Give the address of the run's list of required actions."""
+        return f"{_run_page(ti_key)}/required_actions"
+
+
+def _run_page(ti_key: Any) -> str:
+    from airflow.sdk.configuration import conf
+
+    base = conf.get("api", "base_url", fallback="").rstrip("/")
+    return f"{base}/dags/{ti_key.dag_id}/runs/{quote(ti_key.run_id, safe='')}"
+
+
+LINKS = (
+    MlflowRunLink(),
+    DriftReportLink(),
+    ValidationResultLink(),
+    LabelsReportLink(),
+    RequiredActionsLink(),
+    LabelStudioLink(),
+)

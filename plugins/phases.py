@@ -42,6 +42,10 @@ PHASES = {
     "retract": Phase(1, 10 * MINUTE, HOUR),
     # A partition is one task, seconds of work for 300,000 rows.
     "validate_clean": Phase(4, 10 * MINUTE, HOUR),
+    "label": Phase(4, 10 * MINUTE, HOUR),
+    # Four tasks of a minute each, and days of waiting (`labels.people.within` is added to the run's
+    # time): many rounds may be open, so that none keeps another partition from being asked about.
+    "annotate": Phase(16, 10 * MINUTE, 4 * HOUR, slots=16),
     "feature": Phase(4, 10 * MINUTE, HOUR),
     "batch_predict": Phase(4, 10 * MINUTE, 2 * HOUR),
     "drift_monitor": Phase(4, 10 * MINUTE, HOUR),

@@ -18,7 +18,7 @@ ADMIN = "Admin"
 Permission = tuple[str, str]
 """An action and what it is done to, in FAB's words."""
 
-LABEL = "label"
+ANNOTATE = "annotate"
 """The phase whose Dags ask people for labels."""
 
 _READ, _EDIT, _CREATE, _MENU = "can_read", "can_edit", "can_create", "menu_access"
@@ -80,9 +80,9 @@ ROLES = {
         ),
     ),
     "labeller": Role(
-        "answers the questions of label Dags, and sees no others",
+        "answers the questions of annotate Dags, and sees no others",
         (*_OWN_ACCOUNT, *_READ_RUNS, *_READ_ANSWERS, (_EDIT, "HITL Detail")),
-        {LABEL: frozenset({_READ, _EDIT})},
+        {ANNOTATE: frozenset({_READ, _EDIT})},
     ),
     "approver": Role(
         "reads everything, and answers the approvals of deploy Dags",
@@ -93,6 +93,7 @@ ROLES = {
         "the account of tasks: sends events, starts what is rebuilt, reads answers",
         (
             *((_READ, what) for what in ("DAGs", "DAG Runs", "HITL Detail", "Website")),
+            (_READ, "Task Instances"),  # how often a question was asked: earlier answers are kept
             *((_READ, what) for what in ("Assets", "Asset Aliases")),  # Airflow asks for both
             (_CREATE, "Assets"),
             (_CREATE, "DAG Runs"),

@@ -21,7 +21,7 @@ from airflow.sdk import (
 from include.use_cases.loader import load_all
 from include.use_cases.schema import UseCase
 from plugins.phases import PHASES
-from plugins.roles import access_control
+from plugins.roles import ANNOTATE, access_control
 from plugins.triggers.landed_files import LandedFilesTrigger
 
 MAPPERS = {
@@ -119,5 +119,9 @@ def dag_arguments(use_case: UseCase, phase: str, doc: str | None) -> dict[str, A
 
 
 def _waits_for_a_person(use_case: UseCase, phase: str) -> timedelta:
-    approval = use_case.deploy.approval if phase == "deploy" else None
-    return approval.within if approval else timedelta()
+    approval, labels = use_case.deploy.approval, use_case.labels
+    if phase == "deploy" and approval is not None:
+        return approval.within
+    if phase == ANNOTATE and labels is not None and labels.people is not None:
+        return labels.people.within
+    return timedelta()

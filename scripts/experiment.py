@@ -144,7 +144,7 @@ def log(found: Experiment, changes: Mapping[str, str], registry: Registry) -> st
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Read the command line, try, print; exit code 1 with words when it cannot be done."""
+    """Run an experiment and print it; exit code 1 with a message when it fails."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

@@ -13,7 +13,7 @@ from include.use_cases.explain import explained
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Print it; exit code 1 with words when the configuration is broken."""
+    """Print it; exit code 1 with a message when the configuration is broken."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("use_case")
     try:

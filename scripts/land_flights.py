@@ -20,6 +20,8 @@ import pandas as pd
 
 from include.errors import ConfigError
 
+USE_CASES = ("air_time", "flight_delays", "weather_regimes")
+"""Those that these files are for."""
 OUTCOME_COLUMNS = ["dep_time", "dep_delay", "arr_time", "arr_delay", "air_time"]
 KEY = ["year", "month", "day", "carrier", "flight", "origin"]
 

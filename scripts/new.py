@@ -3,8 +3,8 @@
 python -m scripts.new --use-case customers --data customers.csv
 python -m scripts.new --use-case customers --data customers.csv --label left --key customer
 
-What is decided can be answered beforehand (`--label`, `--key`, `--time`); in a terminal the rest is
-asked, at most three questions. What was written is then checked as `make validate` does.
+Options (`--label`, `--key`, `--time`) answer its questions beforehand; in a terminal it asks the
+rest, at most three. It then checks what it wrote, as `make validate` does.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _ALL_CHECKED = 12  # partitions; of more, only the newest, as `make validate` do
 
 def show(plan: Plan, console: Console) -> None:
     """Print what was decided about each column, and why."""
-    decisions = Shown("column", "type", "is", "why")
+    decisions = Shown("column", "type", "role", "why")
     for row in plan.decisions():
         decisions.add_row(*(escape(cell) for cell in row))
     console.print(decisions)
@@ -58,22 +58,28 @@ def report(placed: Placed, plan: Plan, console: Console) -> bool:
     for name in ("use_case.yaml", "columns.yaml", "expectations.yaml"):
         console.print(f"wrote {shown(placed.folder / name)}", markup=False, soft_wrap=True)
     added = f", with a column {plan.key.columns[0]} that counts the rows"
-    changed = added if plan.key.numbered else "" if plan.cut else " as it is"
+    changed = added if plan.key.numbered else "" if plan.cut else " unchanged"
     cut = f" as {len(placed.landed)} files, one for each {plan.time.grain}" if plan.cut else ""
     console.print(f"landed{cut}{changed}:", markup=False)
     for path in placed.landed[:_SHOWN_FILES]:
         console.print(f"  {path}", markup=False, soft_wrap=True)
     if len(placed.landed) > _SHOWN_FILES:
         console.print(f"  and {len(placed.landed) - _SHOWN_FILES} more")
+    if plan.outcomes is not None:
+        told = f"landed {len(placed.outcomes)} files of outcomes in the partitions of their rows"
+        if placed.rowless:
+            told += f"; {placed.rowless:,} outcomes belong to no row, and were left out"
+        console.print(told, markup=False)
     lines = _checked(plan)
     newest = placed.landed[-1].parent.name
+    labels = f"labels of {placed.outcomes[-1].parent.name if placed.outcomes else newest}"
     for line in lines:
-        if not line.fine or line.what.endswith(newest):
+        if not line.fine or line.what == labels or line.what.endswith(newest):
             mark = "ok  " if line.fine else "FAIL"
             console.print(f"{mark} {line.what}: {line.found}", markup=False, soft_wrap=True)
     fine = all(line.fine for line in lines)
     if fine and 1 < len(placed.landed) <= _ALL_CHECKED:
-        console.print(f"ok   the same for the {len(placed.landed) - 1} {plan.time.grain}s before")
+        console.print(f"ok   the {len(placed.landed) - 1} {plan.time.grain}s before pass, too")
     return fine
 
 
@@ -87,7 +93,7 @@ def _checked(plan: Plan) -> list[Line]:
 
 
 def asker(console: Console) -> Ask:
-    """Return what asks in this terminal."""
+    """Return a function that asks in this terminal."""
 
     def ask(variable: str, default: str, why: str) -> str:
         console.print(f"{variable}: {default} ({why})", markup=False)
@@ -98,20 +104,21 @@ def asker(console: Console) -> Ask:
 
 _QUESTIONS = {
     "LABEL": "Which column is to be predicted?",
-    "KEY": "Which columns name a row (separated by commas)?",
+    "KEY": "Which columns identify a row (separated by commas)?",
     "TIME": "Which column says when a row was ('none': a snapshot)?",
 }
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Make a use case; exit code 1 with words when it cannot be, or when its check fails."""
+    """Make a use case; exit code 1 with a message when that fails, or when its check does."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--use-case", required=True, help="name: lower-case letters, digits, '_'")
     parser.add_argument("--data", required=True, type=Path, help="CSV, TSV, JSON lines or Parquet")
+    parser.add_argument("--outcomes", type=Path, help="the label's file, if it is another one")
     parser.add_argument("--label", help="the column to predict")
-    parser.add_argument("--key", help="columns that name a row, by commas; or row_number")
+    parser.add_argument("--key", help="columns that identify a row, as a,b; or row_number")
     parser.add_argument("--time", help="the column that says when a row was; or none")
     options = parser.parse_args(arguments)
     logging.disable(logging.WARNING)
@@ -122,9 +129,13 @@ def main(arguments: list[str] | None = None) -> int:
         check_new(options.use_case, settings.use_cases, settings.landing_uri)
         path = options.data.expanduser()
         table = table_of(path, read(path))
+        outcomes = None
+        if options.outcomes is not None:
+            other = options.outcomes.expanduser()
+            outcomes = table_of(other, read(other, sample=False))
         answers = Answers(options.label, options.key, options.time)
         ask = asker(console) if sys.stdin.isatty() and sys.stdout.isatty() else None
-        plan = plan_of(options.use_case, table, answers, ask)
+        plan = plan_of(options.use_case, table, answers, ask, outcomes)
         show(plan, console)
         today = datetime.now(UTC).date()
         placed = place(plan, settings.use_cases, settings.landing_uri, today)
@@ -136,9 +147,7 @@ def main(arguments: list[str] | None = None) -> int:
     if not fine:
         print(f"Correct what failed, then: make validate USE_CASE={name}")
         return 1
-    print(
-        f"Next: look at {shown(placed.folder)}; then make up, and make experiment USE_CASE={name}"
-    )
+    print(f"Next: review {shown(placed.folder)}; then `make up`, `make experiment USE_CASE={name}`")
     return 0
 
 

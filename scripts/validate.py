@@ -3,8 +3,8 @@
 python -m scripts.validate
 python -m scripts.validate --use-case customers --data ~/exports
 
-The functions are those of the Dags, into a lake that is thrown away: what passes here is taken in
-there. Of each use case the newest partition is checked, or all of them with `--all`.
+The functions are those of the Dags, run on a lake that is thrown away: what passes here passes
+there. The newest partition of each use case is checked, or all of them with `--all`.
 """
 
 from __future__ import annotations
@@ -18,14 +18,18 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from include.annotate.choosing import choose_round
 from include.due.stages import ALL
 from include.errors import ConfigError, FlywheelError
 from include.feature.build import build_partition
 from include.ingest_label.ingest import ingest_labels, ingest_reference, ingest_rows
 from include.ingest_label.landing import Landing
 from include.lake.table import Lake, Writer
+from include.registry.own_code import problems_of_own_code
 from include.settings import Settings
-from include.use_cases.loader import load_all, root, shown
+from include.use_cases.gold import read_gold
+from include.use_cases.loader import folder_of, load_all, place_of_key, root, shown
+from include.use_cases.own_code import named_in
 from include.use_cases.schema import UseCase
 from include.validate_clean.validate import validate_and_clean
 
@@ -78,18 +82,22 @@ class Check:
         for name, reference in ingest.references.items():
             for partition in self._landed(reference.landing):
                 yield _tried(f"reference {name}, {partition}", self._reference, name, partition)
-        for partition in self._landed(labels.landing) if labels else []:
+        for partition in self._landed(labels.landing) if labels and labels.landed else []:
             yield _tried(f"labels of {partition}", self._labels, partition)
         for partition in self._landed(ingest.landing):
-            for what, step in (
+            steps = [
                 ("rows", self._rows),
                 ("expectations", self._expectations),
                 ("features", self._features),
-            ):
+            ]
+            if labels and labels.people:
+                steps.append(("questions", self._questions))
+            for what, step in steps:
                 line = _tried(f"{what} of {partition}", step, partition)
                 yield line
                 if not line.fine:
                     break  # the next step needs this one
+        yield from self._unknown_gold()
         yield from self._nothing_landed()
 
     def _landed(self, pattern: str) -> list[str]:
@@ -104,8 +112,27 @@ class Check:
         for pattern in dict.fromkeys(patterns):
             if not self._landed(pattern):
                 ignored = self.landing.ignored(pattern, ingest.partition.grain)
-                why = f" Not taken: {'; '.join(ignored[:5])}." if ignored else ""
-                yield Line(pattern, f"nothing is there in {self.landing.uri}.{why}", fine=False)
+                why = f" Ignored: {'; '.join(ignored[:5])}." if ignored else ""
+                yield Line(pattern, f"no file in {self.landing.uri}.{why}", fine=False)
+
+    def _unknown_gold(self) -> Iterator[Line]:
+        """Tell which gold items are no rows, where all partitions were looked at."""
+        clean = self.lake.table(self.use_case.name, "clean")
+        gold = read_gold(self.use_case, folder_of(self.use_case.name))
+        ingest = self.use_case.ingest
+        landed = self.landing.partitions(ingest.landing, ingest.partition.grain)
+        if not gold or not clean.partitions() or len(clean.partitions()) < len(landed):
+            return
+        key = list(self.use_case.ingest.key)
+        rows = {tuple(row.values()) for row in clean.read(None, key).to_pylist()}
+        if unknown := [one for one, _ in gold if tuple(one.values()) not in rows]:
+            found = (
+                f"{len(unknown):,} of {len(gold):,} are no rows that landed and are clean, such as "
+                f"{unknown[0]}. Correct the keys, or remove the lines."
+            )
+            yield Line("gold items", found, fine=False)
+        else:
+            yield Line("gold items", f"{len(gold):,}, all of them rows that landed")
 
     def _reference(self, name: str, partition: str) -> str:
         made = ingest_reference(self.use_case, name, partition, self.landing, self.lake, _WRITER)
@@ -114,6 +141,12 @@ class Check:
     def _labels(self, partition: str) -> str:
         made = ingest_labels(self.use_case, partition, self.landing, self.lake, _WRITER)
         share = "" if made.positive_share is None else f", {made.positive_share:.1%} of class 1"
+        if made.class_shares:
+            rarest = min(made.class_shares, key=lambda name: made.class_shares[name])
+            share = (
+                f" of {len(made.class_shares)} classes, {made.class_shares[rarest]:.1%} of "
+                f"{rarest!r}, the rarest"
+            )
         return f"{made.rows:,} labels{share}, {made.without_outcome:,} rows without an outcome"
 
     def _rows(self, partition: str) -> str:
@@ -129,6 +162,13 @@ class Check:
     def _features(self, partition: str) -> str:
         made = build_partition(self.use_case, partition, self.lake, _WRITER)
         return f"{len(made.columns)} columns"
+
+    def _questions(self, partition: str) -> str:
+        read = self.landing.read_path
+        made = choose_round(self.use_case, partition, self.lake, _WRITER, read=read)
+        shown = sum(one.picture is not None for one in made.items)
+        pictures = f", {shown:,} with a picture" if shown else ""
+        return made.why_not or f"{len(made.items):,} items would be asked about{pictures}"
 
 
 def _tried(what: str, step: Callable[..., str], *about: str) -> Line:
@@ -158,6 +198,8 @@ def main(arguments: list[str] | None = None) -> int:
     except FlywheelError as error:
         print(error, file=sys.stderr)
         return 1
+    finally:
+        logging.disable(logging.NOTSET)
     return 0 if fine else 1
 
 
@@ -173,11 +215,24 @@ def _lines(only: str | None, data: str | None, *, every: bool) -> Iterator[tuple
     for name, use_case in loaded.use_cases.items():
         if only not in (None, name):
             continue
-        yield name, Line("configuration", "as it may be")
+        yield name, Line("configuration", "valid")
+        for line in _own_code(use_case):
+            yield name, line
         with tempfile.TemporaryDirectory(prefix="flywheel-validate-") as folder:
             lake = Lake(str(Path(folder) / "lake"))
             for line in Check(use_case, landing, lake, every).lines():
                 yield name, line
+
+
+def _own_code(use_case: UseCase) -> Iterator[Line]:
+    """Run its own estimators and its own metric on a sample."""
+    wrong = dict(problems_of_own_code(use_case))
+    for key, name in named_in(use_case).items():
+        if key in wrong:
+            place = place_of_key(root() / use_case.name, key)
+            yield Line("own code", f"{place}: {key}: {wrong[key]}", fine=False)
+        else:
+            yield Line("own code", f"{name} passes its checks on a sample")
 
 
 if __name__ == "__main__":

@@ -20,9 +20,16 @@ from include.errors import DataContractError
 from include.lake.frames import arrow_schema, to_arrow
 from include.lake.table import Lake, Writer
 from include.model_features import features_for
+from include.modelling.scoring import (
+    check_classes,
+    predictions,
+    score_columns,
+    scores_in,
+)
 from include.registry.client import Registry
 from include.registry.package import ServableModel
-from include.use_cases.schema import UseCase
+from include.use_cases.naming import PREDICTED_CLASS
+from include.use_cases.schema import Columns, UseCase
 
 log = logging.getLogger(__name__)
 
@@ -38,7 +45,8 @@ VOLATILE = ("predicted_at",)
 class Predicted:
     """What was predicted for one partition.
 
-    `mean_score` is the mean probability of class 1, or the mean value; None for clusters.
+    `mean_score` is the mean probability of class 1, or the mean value; None for clusters and for
+    three classes or more.
     `changed` is False where the same model had predicted the same.
     """
 
@@ -55,13 +63,18 @@ def predictions_schema(use_case: UseCase) -> pa.Schema:
     """Return the columns of the `predictions` table.
 
     The key, `prediction` (class, value or number of the cluster), `score` (probability of class 1;
-    null unless classification), `model_version` and `predicted_at`.
+    null unless there are two classes), `model_version` and `predicted_at`. Of three classes or more
+    also `predicted_class`, the name, and `probability_<name>` of each.
     """
+    named: Columns = {}
+    if use_case.class_names:
+        named = {PREDICTED_CLASS: "string", **dict.fromkeys(score_columns(use_case), "float64")}
     return arrow_schema(
         {name: use_case.ingest.columns[name] for name in use_case.ingest.key}
         | {
             "prediction": "float64",
             "score": "float64",
+            **named,
             MODEL_VERSION: "string",
             "predicted_at": "timestamp",
         }
@@ -103,6 +116,7 @@ def predict_partition(
         If the registry or the lake does not answer.
     """
     model = registry.load(use_case.name, champion)
+    check_classes(use_case, model.use_case)
     _refuse_what_it_knows(model, partition)
     features = features_for(model, partition, lake, named_by=use_case)
     scored = _score(model, features.frame, use_case, champion)
@@ -149,17 +163,19 @@ def _refuse_what_it_knows(model: ServableModel, partition: str) -> None:
 def _score(
     model: ServableModel, frame: pd.DataFrame, use_case: UseCase, champion: str
 ) -> pd.DataFrame:
-    predicted = model.predict_features(frame)
-    return frame[use_case.ingest.key].assign(
-        prediction=predicted["prediction"].astype("float64"),
-        score=predicted.get("score", float("nan")),
+    own = model.score_features(frame)
+    scores = scores_in(use_case, own, model.use_case)
+    predicted = predictions(scores, use_case, frame.index)
+    if "score" not in predicted:
+        predicted = predicted.assign(score=float("nan"))
+    named = frame[use_case.ingest.key].join(predicted.astype({"prediction": "float64"}))
+    return named.assign(
         model_version=champion,
         predicted_at=pd.Timestamp(datetime.now(UTC)).as_unit("us"),
     )
 
 
 def _mean_score(data: pa.Table, use_case: UseCase) -> float | None:
-    if use_case.task == "clustering":
-        return None  # the numbers of clusters are names
-    column = "score" if use_case.task == "classification" else "prediction"
-    return float(pc.mean(data[column]).as_py())
+    if use_case.task == "clustering" or use_case.class_names:
+        return None  # the numbers of clusters and classes are names
+    return float(pc.mean(data[score_columns(use_case)[0]]).as_py())

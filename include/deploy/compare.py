@@ -20,6 +20,7 @@ from include.lake.pins import pinned_versions
 from include.lake.table import Lake
 from include.modelling.labelled_rows import LabelledRows
 from include.modelling.metrics import metric_of
+from include.modelling.scoring import check_classes
 from include.modelling.training_set import (
     TrainingSet,
     holdout_rows,
@@ -55,6 +56,7 @@ def compare(
     """
     challenger = registry.load(use_case.name, version)
     _check_judgeable(challenger)
+    check_classes(use_case, challenger.use_case)
     champion = None
     if champion_version is not None:
         champion = registry.load(use_case.name, champion_version)
@@ -102,15 +104,17 @@ class _Named:
         self, champion: ServableModel, ours: Contender, notes: list[str]
     ) -> Contender | None:
         """Give the champion its features, or None; note what a reader of the verdict must know."""
+        try:
+            check_classes(self._challenger.use_case, champion.use_case)
+        except DataContractError as error:
+            notes.append(_cannot_score(champion, error))
+            return None
         if _features(champion) == _features(self._challenger):
             return _contender(champion, ours.train_X, ours.holdout_X)
         try:
             holdout_X = self.holdout.features_of(champion, self._lake)
         except DataContractError as error:
-            notes.append(
-                f"champion {champion.version} cannot score these rows, so the challenger is judged "
-                f"as if nothing served: {error}"
-            )
+            notes.append(_cannot_score(champion, error))
             return None
         try:
             train_X = self._named(training_rows).features_of(champion, self._lake)
@@ -120,6 +124,13 @@ class _Named:
             )
             return _contender(champion, None, holdout_X)
         return _contender(champion, train_X, holdout_X)
+
+
+def _cannot_score(champion: ServableModel, error: DataContractError) -> str:
+    return (
+        f"champion {champion.version} cannot score these rows, so the challenger is judged as if "
+        f"nothing served: {error}"
+    )
 
 
 def _contender(

@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
+from include.algorithms import Params
 from include.modelling.blocks import Blocks
-from include.modelling.estimators import Params
 from include.modelling.training_set import TrainingSet
 from include.use_cases.schema import UseCase
 
@@ -27,6 +29,8 @@ class Rows:
         Which rows of the holdout are not independent: see `deploy.resample_by`.
     holdout_partition : str
         The newest partition of the holdout.
+    train_weight, holdout_weight : ndarray or None
+        How much each row counts; None where all count alike.
     """
 
     train_y: pd.Series[Any] | None
@@ -34,6 +38,8 @@ class Rows:
     times: pd.Series[Any] | None
     blocks: Blocks
     holdout_partition: str
+    train_weight: npt.NDArray[np.float64] | None = None
+    holdout_weight: npt.NDArray[np.float64] | None = None
 
     @classmethod
     def of(cls, training: TrainingSet) -> Rows:
@@ -44,6 +50,8 @@ class Rows:
             times=training.holdout_times,
             blocks=training.holdout_blocks,
             holdout_partition=training.holdout_partition,
+            train_weight=training.train_weight,
+            holdout_weight=training.holdout_weight,
         )
 
 

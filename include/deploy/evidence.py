@@ -6,21 +6,18 @@ It works in memory, without registry or lake, so that a replay calls it as the g
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from include.deploy.contenders import Contender, Rows
 from include.deploy.origins import origins, scores_at_origins
 from include.modelling.blocks import Blocks
-from include.modelling.estimators import dummy, linear
-from include.modelling.fit import fit, threads
+from include.modelling.fit import fit, fit_baselines
 from include.modelling.metrics import Judged, Metric, judged, metric_of
-from include.modelling.scoring import score_rows
-from include.modelling.training_set import wide
+from include.modelling.scoring import score_rows, scores_in
 from include.modelling.uncertainty import Estimate, estimate_gain
 from include.use_cases.schema import UseCase
 
@@ -129,12 +126,13 @@ def evidence_of(
         Passed on to the verdict.
     """
     metric, said, nothing_serves = metric_of(use_case), list(notes), champion is None
-    seen = judged(challenger.use_case, challenger.holdout_X.reset_index(drop=True), rows.holdout_y)
+    X = challenger.holdout_X.reset_index(drop=True)
+    seen = judged(challenger.use_case, X, rows.holdout_y, rows.holdout_weight)
     at = seen.X.index.to_numpy()  # a clustering is judged on some of the rows
     blocks = rows.blocks[at]
 
     def question(ours: Floats, theirs: Floats) -> Question:
-        return _question(metric, seen.truth, ours[at], theirs[at], blocks)
+        return _question(metric, seen, ours[at], theirs[at], blocks)
 
     own = score_rows(challenger.estimator, challenger.holdout_X, challenger.use_case)
     with_dummy, with_linear = (question(own, score) for score in _baseline_scores(challenger, rows))
@@ -142,6 +140,7 @@ def evidence_of(
     fixed = None
     if champion is not None and not knows_holdout:
         fixed = score_rows(champion.estimator, champion.holdout_X, champion.use_case)
+        fixed = scores_in(challenger.use_case, fixed, champion.use_case)
         if question(own, fixed).theirs is None:
             # A clustering may find one cluster only in rows it has never seen.
             said.append(f"{metric.name} of champion {champion.version} is not defined here")
@@ -150,13 +149,18 @@ def evidence_of(
     if champion is not None and not nothing_differs:
         again = not same_configuration and champion.train_X is not None
         ours = _at_origins(use_case, challenger, rows) if fixed is not None or again else own
-        theirs = _at_origins(use_case, champion, rows, fitted=False) if again else None
+        theirs = None
+        if again:
+            # Fitted anew it learns the challenger's labels, and so the numbers of its classes.
+            labels = {"labels": challenger.use_case.labels}
+            anew = replace(champion, use_case=champion.use_case.model_copy(update=labels))
+            theirs = _at_origins(use_case, anew, rows, fitted=False)
         found["freshness"] = None if fixed is None else question(ours, fixed)
         found["configuration"] = None if theirs is None else question(ours, theirs)
         against = theirs if fixed is None else fixed
         if against is not None and use_case.deploy.slices is not None:
             found["slices"] = {
-                name: _question(metric, seen.truth[i], ours[at][i], against[at][i], blocks[i])
+                name: _question(metric, seen.at(i), ours[at][i], against[at][i], blocks[i])
                 for name, i in _slices(use_case, seen)
             }
     return Evidence(
@@ -178,11 +182,9 @@ def evidence_of(
 def _baseline_scores(challenger: Contender, rows: Rows) -> Iterator[Floats]:
     """Fit dummy and linear on what the challenger has learned from, and score the holdout."""
     assert challenger.train_X is not None  # noqa: S101  for mypy: a challenger's are always there
-    X, y = wide(challenger.train_X), rows.train_y
-    for baseline in (dummy, linear):
-        with threadpool_limits(threads()):
-            model = baseline(challenger.use_case).fit(X, y)
-        yield score_rows(model, challenger.holdout_X, challenger.use_case)
+    use_case, learned = challenger.use_case, (challenger.train_X, rows.train_y, rows.train_weight)
+    for model in fit_baselines(use_case, *learned).values():
+        yield score_rows(model, challenger.holdout_X, use_case)
 
 
 def _at_origins(use_case: UseCase, one: Contender, rows: Rows, *, fitted: bool = True) -> Floats:
@@ -206,17 +208,19 @@ def _at_origins(use_case: UseCase, one: Contender, rows: Rows, *, fitted: bool =
         (one.holdout_X, rows.holdout_y),
         origins(rows.times, use_case.deploy.origins),
         one.estimator if fitted else None,
+        (rows.train_weight, rows.holdout_weight),
     )
 
 
 def _question(
-    metric: Metric, truth: Floats, ours: Floats, theirs: Floats, blocks: Blocks
+    metric: Metric, seen: Judged, ours: Floats, theirs: Floats, blocks: Blocks
 ) -> Question:
     here, there = (
-        value if np.isfinite(value := metric.compute(truth, score)) else None
+        value if np.isfinite(value := metric.compute(seen.truth, score, seen.weight)) else None
         for score in (ours, theirs)
     )
-    return Question(here, there, estimate_gain(metric, truth, ours, theirs, blocks))
+    gain = estimate_gain(metric, seen.truth, ours, theirs, blocks, seen.weight)
+    return Question(here, there, gain)
 
 
 def _slices(use_case: UseCase, seen: Judged) -> Iterator[tuple[str, npt.NDArray[np.intp]]]:

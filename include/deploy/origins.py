@@ -14,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from include.algorithms import Params
 from include.modelling.blocks import days
-from include.modelling.estimators import Params
 from include.modelling.fit import fit
 from include.modelling.scoring import score_rows
 from include.use_cases.schema import UseCase
@@ -63,6 +63,7 @@ def scores_at_origins(
     holdout: tuple[pd.DataFrame, pd.Series[Any]],
     starts: list[int],
     first: Any | None = None,
+    weights: tuple[Floats | None, Floats | None] = (None, None),
 ) -> Floats:
     """Score the holdout by models that were fitted at each origin.
 
@@ -78,17 +79,21 @@ def scores_at_origins(
         What `origins` gives.
     first : fitted estimator, optional
         The configuration fitted on the training rows alone; made here by default.
+    weights : tuple of (ndarray or None, ndarray or None)
+        How much each row counts, of `train` and `holdout`; None where all count alike.
 
     Returns
     -------
-    ndarray of shape (n_holdout_rows,)
+    ndarray of shape (n_holdout_rows,) or (n_holdout_rows, n_classes)
     """
     X, _ = holdout
     parts = []
     for start, stop in zip(starts, [*starts[1:], len(X)], strict=True):
         model = first if start == 0 else None
         if model is None:
-            model = fit(use_case, candidate, params, *known_at(train, holdout, start, use_case))
+            learned = known_at(train, holdout, start, use_case)
+            weight = _weight_at(weights, len(train[0]), start, use_case)
+            model = fit(use_case, candidate, params, *learned, weight=weight)
         parts.append(score_rows(model, X.iloc[start:stop], use_case))
     return np.concatenate(parts)
 
@@ -106,6 +111,17 @@ def known_at(
     labels = [train_y.iloc[begin:], y.iloc[max(0, begin - len(train_X)) : start]]
     columns = {name: _joined(older[name], newer[name]) for name in older}
     return pd.DataFrame(columns, copy=False), pd.concat(labels, ignore_index=True)
+
+
+def _weight_at(
+    weights: tuple[Floats | None, Floats | None], rows: int, start: int, use_case: UseCase
+) -> Floats | None:
+    """Return the weights of the rows that `known_at` returns."""
+    older, newer = weights
+    if older is None or newer is None:
+        return None
+    begin = max(0, rows + start - use_case.train.max_rows)
+    return np.concatenate([older, newer[:start]])[begin:]
 
 
 def _joined(older: pd.Series[Any], newer: pd.Series[Any]) -> Any:

@@ -22,7 +22,7 @@ from include.lake.table import Lake
 from include.modelling.fit import fit
 from include.modelling.known_rows import KnownRows, load_known_rows
 from include.modelling.metrics import judged
-from include.modelling.scoring import score_rows
+from include.modelling.scoring import monitored, score_rows
 from include.modelling.training_set import wide
 from include.provenance import environment
 from include.registry.client import Registry
@@ -82,7 +82,8 @@ def refit(use_case: UseCase, version: str, lake: Lake, registry: Registry, work_
     facts = evaluated.facts
     versions = pinned_versions(lake, facts["inputs"])
     rows = load_known_rows(evaluated.use_case, lake, versions, facts["partitions"])
-    estimator = fit(evaluated.use_case, facts["candidate"], facts["params"], rows.X, rows.y)
+    settings = facts["candidate"], facts["params"]
+    estimator = fit(evaluated.use_case, *settings, rows.X, rows.y, weight=rows.learning_weight)
     checked = _checked(use_case, evaluated, estimator, rows)
     if checked.reasons_against:
         return Refit(None, [f"refit: {each}" for each in checked.reasons_against])
@@ -128,8 +129,8 @@ def _checked(
     Of a holdout with more than `train.max_rows` rows the newest are compared.
     """
     trained, facts = evaluated.use_case, evaluated.facts
-    holdout = known.of(facts.get("holdout_partitions") or facts["partitions"][-1:])
-    rows = judged(trained, wide(holdout.X), holdout.y)
+    holdout = known.to_judge(facts.get("holdout_partitions") or facts["partitions"][-1:])
+    rows = judged(trained, wide(holdout.X), holdout.y, holdout.weight)
     scores = [score_rows(each, rows.X, trained) for each in (evaluated.estimator, estimator)]
     return check_refit(use_case, rows, holdout.blocks[rows.X.index], *scores)
 
@@ -152,7 +153,8 @@ def _reference(evaluated: ServableModel, estimator: Any) -> pd.DataFrame:
     if evaluated.use_case.task != "clustering":
         return reference
     X = reference.drop(columns="prediction")
-    return reference.assign(prediction=score_rows(estimator, X, evaluated.use_case))
+    scores = score_rows(estimator, X, evaluated.use_case)
+    return reference.assign(prediction=monitored(scores, evaluated.use_case))
 
 
 def _run(registry: Registry, evaluated: ServableModel) -> str:

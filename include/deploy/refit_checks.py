@@ -36,8 +36,8 @@ class Checked:
     Attributes
     ----------
     agreement : float or None
-        Spearman correlation of both models' scores, or the adjusted Rand index of both clusterings;
-        None where it is not defined.
+        Spearman correlation of both models' scores (of several classes the mean), or the adjusted
+        Rand index of both clusterings; None where it is not defined.
     reasons_against : list of str
         Why the refit must not serve; empty where it may.
     """
@@ -59,10 +59,10 @@ def check_refit(
         Rows of the holdout.
     blocks : ndarray of int, shape (n_rows,)
         Which of them belong together.
-    evaluated, refit : ndarray of shape (n_rows,)
+    evaluated, refit : ndarray of shape (n_rows,) or (n_rows, n_classes)
         What `score_rows` gives for each model.
     """
-    if wrong := int(np.sum(~np.isfinite(refit))):
+    if wrong := int(np.sum(~np.isfinite(refit.reshape(len(refit), -1)).all(axis=1))):
         return Checked(None, [f"{wrong} of {len(refit)} scores of the holdout are not finite"])
     agreement, needed, measure = _agreement(use_case, evaluated, refit)
     found = "is not defined" if agreement is None else f"is {agreement:.2f}"
@@ -86,8 +86,14 @@ def _agreement(
         return index, MIN_ADJUSTED_RAND, "adjusted Rand index"
     from scipy.stats import spearmanr
 
-    constant = min(np.ptp(evaluated), np.ptp(refit)) == 0
-    correlation = None if constant else float(spearmanr(evaluated, refit).statistic)
+    # Of several classes the mean; one whose probability is the same in all rows has no ranks.
+    pairs = [each.reshape(len(each), -1).T for each in (evaluated, refit)]
+    found = [
+        float(spearmanr(ours, theirs).statistic)
+        for ours, theirs in zip(*pairs, strict=True)
+        if min(np.ptp(ours), np.ptp(theirs)) > 0
+    ]
+    correlation = float(np.mean(found)) if found else None
     return correlation, MIN_RANK_CORRELATION, "rank correlation of scores"
 
 
@@ -99,10 +105,11 @@ def _surely_worse(
     Without a bound, as with too few blocks, nothing is sure and nothing is said.
     """
     metric, confidence = metric_of(use_case), use_case.deploy.confidence
-    ours, theirs = (metric.compute(rows.truth, score) for score in (refit, evaluated))
+    ours, theirs = (metric.compute(rows.truth, score, rows.weight) for score in (refit, evaluated))
     if not np.isfinite(ours):
         return f"{metric.name} of the holdout is not defined"
-    high = estimate_gain(metric, rows.truth, refit, evaluated, blocks).high(1 - confidence)
+    gain = estimate_gain(metric, rows.truth, refit, evaluated, blocks, rows.weight)
+    high = gain.high(1 - confidence)
     if high is None or high >= 0:
         return None
     return (

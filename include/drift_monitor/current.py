@@ -7,11 +7,20 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from include.drift_monitor.outcomes import MODEL_VERSION, Outcomes, measured, outcomes_of
+from include.drift_monitor.outcomes import (
+    MODEL_VERSION,
+    Outcomes,
+    fair_labels,
+    labels_schema,
+    measured,
+    outcomes_of,
+    predicted_schema,
+)
 from include.errors import DataContractError
-from include.lake.frames import arrow_schema, to_pandas
+from include.lake.frames import to_pandas
 from include.lake.table import Input, Lake
 from include.model_features import features_for
+from include.modelling.scoring import check_classes
 from include.registry.client import Registry
 from include.registry.package import ServableModel
 from include.use_cases.schema import UseCase
@@ -28,7 +37,7 @@ class Current:
     model : ServableModel
         Which made the predictions.
     scored : DataFrame
-        Its features with the column `prediction`: probability of class 1, value, or cluster.
+        Its features with the column `prediction`, as the model's reference has it.
     outcomes : Outcomes or None
         With the predictions made for them; None when no outcomes have come.
     inputs : sequence of Input
@@ -58,22 +67,22 @@ def read_current(use_case: UseCase, partition: str, lake: Lake, registry: Regist
     ServiceUnavailable
         If the registry or the lake does not answer.
     """
-    # In the types of today: of two tables one may have been published since a key was retyped.
-    key = {name: use_case.ingest.columns[name] for name in use_case.ingest.key}
-    made = {"prediction": "float64", "score": "float64", MODEL_VERSION: "string"}
     rows, predicted = lake.table(use_case.name, "predictions").read_current(
-        partition, MODEL_VERSION, arrow_schema(key | made)
+        partition, MODEL_VERSION, predicted_schema(use_case)
     )
     predictions = to_pandas(rows)
     model = registry.load(use_case.name, _model_version(use_case, partition, predictions))
+    check_classes(use_case, model.use_case)
     features = features_for(model, partition, lake, named_by=use_case)
     inputs = [*features.inputs, predicted]
     outcomes, labels = None, lake.table(use_case.name, "labels")
     if partition in labels.partitions():
-        landed, read = labels.read_input(partition, arrow_schema(key | {"label": "float64"}))
+        landed, read = labels.read_input(partition, labels_schema(use_case))
         inputs.append(read)
-        own = _outcomes(use_case, predictions, to_pandas(landed))
-        outcomes = outcomes_of(use_case, partition, own, model.version, lake)
+        fair = fair_labels(use_case, landed)
+        if len(fair):  # of rows that a policy chose for people nothing follows
+            own = _outcomes(use_case, predictions, fair)
+            outcomes = outcomes_of(use_case, partition, own, model.version, lake)
     return Current(
         rows=len(features.frame),
         model=model,

@@ -9,7 +9,7 @@ from include.drift_monitor import drift
 from include.drift_monitor.current import Current
 from include.drift_monitor.performance import Performance, measure
 from include.drift_monitor.rows import Findings
-from include.modelling.metrics import METRICS_BY_TASK
+from include.modelling.metrics import metric_of
 from include.modelling.uncertainty import Estimate, estimate
 from include.registry.package import ServableModel
 from include.use_cases.schema import Monitor, UseCase
@@ -67,7 +67,8 @@ def examine(use_case: UseCase, current: Current) -> tuple[Findings, Any | None]:
 def _columns(trained: UseCase) -> tuple[list[str], list[str]]:
     """Return the columns the model was trained with, its predictions among them, by kind."""
     numeric, categorical = list(trained.features.numeric), list(trained.features.categorical)
-    (categorical if trained.task == "clustering" else numeric).append(drift.PREDICTION)
+    named = trained.task == "clustering" or bool(trained.class_names)
+    (categorical if named else numeric).append(drift.PREDICTION)
     return numeric, categorical
 
 
@@ -88,8 +89,8 @@ def _performance(
     if len(outcomes.y) < limits.min_rows:
         words = f"too few outcomes: {len(outcomes.y)}, {limits.min_rows} needed"
         return None, "too_few_rows", words
-    metric = METRICS_BY_TASK[use_case.task][name]
-    now = estimate(metric, outcomes.y, outcomes.score, outcomes.blocks)
+    metric = metric_of(use_case)
+    now = estimate(metric, outcomes.y, outcomes.score, outcomes.blocks, outcomes.weight)
     holdout = _holdout(model, name)
     performance = measure(
         metric,
@@ -128,7 +129,7 @@ def _worst_allowed(
 ) -> float | None:
     if performance is None:
         return None
-    better_up = METRICS_BY_TASK[use_case.task][use_case.train.metric].greater_is_better
+    better_up = metric_of(use_case).greater_is_better
     allowed = _allowed_drop(use_case, model)
     return performance.reference - allowed if better_up else performance.reference + allowed
 

@@ -14,8 +14,9 @@ from typing import Any
 
 from include.due.stages import REFERENCE, stage_of
 from include.lake.records import digest_63
-from include.use_cases.loader import load_suite, python_of
-from include.use_cases.python_package import OwnPython
+from include.use_cases.loader import labels_python_of, load_suite, python_of
+from include.use_cases.own_code import is_own, modules_of, split
+from include.use_cases.python_package import FEATURES, OwnPython
 from include.use_cases.schema import UseCase
 
 DEFINITION = "definition"
@@ -88,14 +89,45 @@ def _labels(use_case: UseCase) -> Parts:
     if use_case.labels is None:
         return {}
     labels = _plain(use_case.labels)
-    for name in ("landing", "mature_after", "min_coverage"):
-        del labels[name]  # none of them changes a value
+    # None of these changes what landed files say; the rules are the definition of `votes`.
+    for name in ("landing", "mature_after", "min_coverage", "rules", "people", "precedence"):
+        del labels[name]
     return {
         "labels": labels,
         "ingest.key": use_case.ingest.key,
         "timestamps": _times(use_case),
         "ingest.corrections": use_case.ingest.corrections.by,
+        **_label_confidence(use_case),
     }
+
+
+def _votes(use_case: UseCase) -> Parts:
+    if use_case.labels is None or use_case.labels.rules is None:
+        return {}
+    return {
+        "labels.rules": _plain(use_case.labels.rules),
+        "labels.precedence": use_case.labels.precedence,
+        "labels.py": labels_python_of(use_case).digest,
+        "ingest.columns": use_case.ingest.columns,
+        "ingest.key": use_case.ingest.key,
+        "timestamps": _times(use_case),
+        **_class_names(use_case),
+        **_label_confidence(use_case),
+    }
+
+
+def _label_rounds(use_case: UseCase) -> Parts:
+    if use_case.labels is None or use_case.labels.people is None:
+        return {}
+    return {
+        "labels.people": _plain(use_case.labels.people),
+        "labels.classes": use_case.labels.answers,
+        "ingest.key": use_case.ingest.key,
+    }
+
+
+def _label_quality(use_case: UseCase) -> Parts:
+    return {"features": use_case.features.columns, "ingest.key": use_case.ingest.key}
 
 
 def _reference(use_case: UseCase, name: str) -> Parts:
@@ -118,11 +150,12 @@ def _clean(use_case: UseCase) -> Parts:
 def _features(use_case: UseCase, python: OwnPython) -> Parts:
     parts: Parts = {
         "features": _plain(use_case.features),
-        "python": python.digest,
+        "python": python.part(FEATURES).digest,
         "ingest.columns": use_case.ingest.columns,
         "ingest.key": use_case.ingest.key,
         "timestamps": _times(use_case),
     }
+    parts |= _sample_weight(use_case)
     for name in use_case.features.references:
         parts |= _reference(use_case, name)
     return parts
@@ -130,14 +163,17 @@ def _features(use_case: UseCase, python: OwnPython) -> Parts:
 
 def _predictions(use_case: UseCase) -> Parts:
     # The model is no part of it: a new champion does not make earlier predictions due.
-    return {"ingest.key": use_case.ingest.key}
+    return {"ingest.key": use_case.ingest.key, **_class_names(use_case)}
 
 
 def _monitoring(use_case: UseCase) -> Parts:
     return {
         "monitor": _plain(use_case.monitor),
         "train.metric": use_case.train.metric,
+        **_own_metric(use_case),
         "ingest.key": use_case.ingest.key,
+        **_class_names(use_case),
+        **_sample_weight(use_case),
     }
 
 
@@ -148,9 +184,19 @@ def _decisions(use_case: UseCase) -> Parts:
     }
 
 
+def _own_metric(use_case: UseCase) -> Parts:
+    name = use_case.train.metric
+    if not is_own(name) or use_case.python is None:
+        return {}
+    return {"own metric": use_case.python.part(split(name)[0]).digest}
+
+
 def _training(use_case: UseCase) -> Parts:
+    python = use_case.python
+    own = {} if python is None else {"own code": python.part(*modules_of(use_case)).digest}
     return {
         "train": _plain(use_case.train),
+        **own,
         "features": use_case.features.columns,
         "ingest.key": use_case.ingest.key,
     }
@@ -160,11 +206,30 @@ _PARTS: Mapping[str, Callable[[UseCase], Parts]] = {
     "raw": _raw,
     "labels": _labels,
     "clean": _clean,
+    "votes": _votes,
+    "label_rounds": _label_rounds,
+    "label_quality": _label_quality,
     "predictions": _predictions,
     "monitoring": _monitoring,
     "decisions": _decisions,
     "training": _training,
 }
+
+
+def _class_names(use_case: UseCase) -> Parts:
+    """Several classes name columns of predictions; of two there is nothing to name."""
+    return {"labels.classes": use_case.class_names} if use_case.class_names else {}
+
+
+def _sample_weight(use_case: UseCase) -> Parts:
+    weight = use_case.train.sample_weight
+    return {} if weight is None else {"train.sample_weight": weight}
+
+
+def _label_confidence(use_case: UseCase) -> Parts:
+    """Where trainings weigh by it, the confidence is a column of the labels."""
+    given = use_case.train.label_confidence
+    return {} if given == "ignore" else {"train.label_confidence": given}
 
 
 def _times(use_case: UseCase) -> list[str]:

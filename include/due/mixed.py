@@ -40,8 +40,16 @@ class MadeBefore:
     def told(self, use_case: UseCase, lake: Lake) -> str:
         """Say which partitions, what has changed since, and how to make them again."""
         since = changes_since(use_case, self.stage, self.made_by, lake)
-        again = remedy(use_case.name, self.stage, self.keys[0], self.keys[-1])
+        again = remedy(use_case.name, _made_by(use_case, self.stage), self.keys[0], self.keys[-1])
         return f"{self.stage} of {listed(self.keys)} ({since}). {again}"
+
+
+def _made_by(use_case: UseCase, stage: str) -> str:
+    """Return the stage whose phase makes a table: labels that do not land come with another one."""
+    labels = use_case.labels
+    if stage != "labels" or labels is None or labels.landed:
+        return stage
+    return "votes" if labels.rules is not None else "label_rounds"
 
 
 def check_definitions(use_case: UseCase, lake: Lake, partitions: Sequence[str]) -> list[str]:
@@ -132,7 +140,7 @@ def _made(
     use_case: UseCase, lake: Lake, partitions: Sequence[str]
 ) -> Iterator[tuple[str, Mapping[str, int | None]]]:
     """Give the definition of each partition, for each table that the training set rests on."""
-    for stage in upstream("features", "labels"):
+    for stage in upstream("features", "labels", "votes"):
         for name in tables_of(stage, use_case.features.references):
             keys = [*partitions, ALL] if stage == REFERENCE else partitions
             table = lake.table(use_case.name, name)

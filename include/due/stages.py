@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 REFERENCE = "reference"
 """Stands for the tables `reference_<name>`: one for each reference of a use case."""
@@ -75,23 +76,27 @@ _FILES = (
     "include.ingest_label.written_cells",
     "include.lake.corrections",
 )
+_RESOLVED = (
+    "include.labelling.contract",
+    "include.labelling.history",
+    "include.labelling.publishing",
+)
+_ALGORITHMS = tuple(
+    f"include.algorithms.{file.stem}"
+    for file in sorted((Path(__file__).parents[1] / "algorithms").glob("*.py"))
+    if file.stem != "__init__"
+)
 _JUDGED = (
+    "include.modelling.class_formulas",
     "include.modelling.clusters",
     "include.modelling.formulas",
     "include.modelling.metrics",
     "include.modelling.scoring",
+    "include.modelling.weights",
 )
 
 _DECLARED = (
     Stage("raw", "ingest_label", "landing", (), code_version=1, modules=_FILES),
-    Stage(
-        "labels",
-        "ingest_label",
-        "landing",
-        (),
-        code_version=1,
-        modules=(*_FILES, "include.ingest_label.outcomes"),
-    ),
     Stage(
         REFERENCE,
         "ingest_label",
@@ -118,6 +123,34 @@ _DECLARED = (
         beside=("quarantine",),
     ),
     Stage(
+        "votes",
+        "label",
+        "features",
+        ("clean",),
+        code_version=1,
+        modules=(
+            "include.label.functions",
+            "include.label.predicates",
+            "include.label.rule_labels",
+            "include.label.summary",
+            "include.labelling.label_model",
+            *_RESOLVED,
+        ),
+    ),
+    Stage(
+        "labels",
+        "ingest_label",
+        "landing",
+        (),
+        code_version=1,
+        modules=(
+            *_FILES,
+            "include.ingest_label.landed_labels",
+            "include.ingest_label.outcomes",
+            *_RESOLVED,
+        ),
+    ),
+    Stage(
         "features",
         "feature",
         "clean",
@@ -129,6 +162,56 @@ _DECLARED = (
             "include.modelling.features",
             "include.modelling.references",
         ),
+    ),
+    Stage(
+        "label_rounds",
+        "annotate",
+        "features",
+        ("features",),
+        code_version=1,
+        modules=(
+            "include.annotate.choosing",
+            "include.annotate.guesses",
+            "include.annotate.pictures",
+            "include.annotate.publish",
+            "include.annotate.state",
+            "include.labelling.answer_model",
+            "include.labelling.answers",
+            "include.labelling.asking",
+            "include.labelling.boxes",
+            "include.labelling.ends",
+            "include.labelling.label_model",
+            "include.labelling.people",
+            "include.labelling.policies",
+            "include.labelling.rounds",
+            "include.labelling.seen",
+            "include.labelling.verdicts",
+            *_RESOLVED,
+        ),
+        beside=("label_answers", "label_boxes", "label_ends"),
+        rebuilt=False,  # people would be asked again
+    ),
+    Stage(
+        "label_quality",
+        "label",
+        "labels",
+        ("labels", "features"),
+        code_version=1,
+        modules=(
+            "include.label.report",
+            "include.labelling.agreement",
+            "include.labelling.annotators",
+            "include.labelling.answer_model",
+            "include.labelling.answers",
+            "include.labelling.box_agreement",
+            "include.labelling.drawings",
+            "include.labelling.people",
+            "include.labelling.quality",
+            "include.labelling.verdicts",
+            "include.modelling.estimators",
+            "include.modelling.labelled_rows",
+        ),
+        rebuilt=False,  # it is about the labels of then
     ),
     Stage(
         "predictions",
@@ -169,7 +252,7 @@ _DECLARED = (
         ("monitoring",),
         code_version=1,
         modules=(
-            "include.retrain_trigger.corrected",
+            "include.retrain_trigger.changed_labels",
             "include.retrain_trigger.decide",
             "include.retrain_trigger.facts",
             "include.retrain_trigger.gather",
@@ -187,9 +270,11 @@ _DECLARED = (
         ("features", "labels"),
         code_version=2,
         modules=(
+            *_ALGORITHMS,
             "include.modelling.blocks",
             "include.modelling.choice",
             "include.modelling.estimators",
+            "include.modelling.fit",
             "include.modelling.folds",
             "include.modelling.label_coverage",
             "include.modelling.labelled_rows",

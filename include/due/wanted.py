@@ -35,6 +35,13 @@ def wanted_clean(use_case: UseCase, lake: Lake, keys: Keys = None) -> Wanted:
     return _made_from(use_case, "clean", _versions(use_case, lake, "raw", keys))
 
 
+def wanted_votes(use_case: UseCase, lake: Lake, keys: Keys = None) -> Wanted:
+    """Return the sources of `votes`: each clean partition, where rules label rows."""
+    if use_case.labels is None or use_case.labels.rules is None:
+        return {}
+    return _made_from(use_case, "votes", _versions(use_case, lake, "clean", keys))
+
+
 def wanted_features(use_case: UseCase, lake: Lake, keys: Keys = None) -> Wanted:
     """Return the sources of `features`: each clean partition, and its partition of each reference.
 
@@ -48,6 +55,15 @@ def wanted_features(use_case: UseCase, lake: Lake, keys: Keys = None) -> Wanted:
         if use_case.ingest.references[name].partitioned or not table.partitions():
             _add(sources, use_case, lake, stage)
     return _made_from(use_case, "features", sources)
+
+
+def wanted_label_quality(use_case: UseCase, lake: Lake, keys: Keys = None) -> Wanted:
+    """Return the sources of `label_quality`: labels, and the features of the same partition."""
+    if use_case.labels is None:
+        return {}
+    sources = _versions(use_case, lake, "labels", keys)
+    _add(sources, use_case, lake, "features")
+    return _made_from(use_case, "label_quality", sources)
 
 
 def wanted_predictions(

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 
@@ -15,6 +16,7 @@ from include.lake.frames import arrow_schema, to_arrow, to_pandas
 from include.lake.table import Lake, Writer
 from include.modelling.features import References, build_features
 from include.modelling.references import load_references
+from include.modelling.weights import check_weight
 from include.use_cases.loader import python_of
 from include.use_cases.python_package import OwnPython
 from include.use_cases.schema import Columns, UseCase
@@ -38,12 +40,14 @@ class FeaturesBuilt:
 
 
 def kept_columns(use_case: UseCase) -> list[str]:
-    """Name what the table has beside features: the key and the timestamps that order rows."""
-    return list(dict.fromkeys([*use_case.ingest.key, *use_case.times]))
+    """Name what the table has beside features: the key, the timestamps that order rows, weights."""
+    weight = use_case.train.sample_weight
+    named = [*use_case.ingest.key, *use_case.times, *([] if weight is None else [weight])]
+    return list(dict.fromkeys(named))
 
 
 def features_schema(use_case: UseCase) -> pa.Schema:
-    """Describe the table: key, timestamps, then the features that are not among these."""
+    """Describe the table: key, timestamps, weight, then the features that are not among these."""
     columns: Columns = {name: use_case.ingest.columns[name] for name in kept_columns(use_case)}
     columns |= dict.fromkeys(use_case.features.numeric, "float64")
     columns |= dict.fromkeys(use_case.features.categorical, "string")
@@ -98,6 +102,8 @@ def _features(
     for start in range(0, rows.num_rows, ROWS_AT_ONCE):
         frame = to_pandas(rows.slice(start, ROWS_AT_ONCE))
         frame.index = pd.RangeIndex(start, start + len(frame))  # messages name rows by it
+        if (weight := use_case.train.sample_weight) is not None:
+            check_weight(frame[weight].to_numpy("float64", na_value=np.nan), use_case, start)
         built = _built(use_case, partition, frame, references, python)
         # A key column that is also a categorical feature is there once, as the feature.
         kept = {name: frame[name] for name in kept_columns(use_case) if name not in built}

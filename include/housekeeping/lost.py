@@ -55,7 +55,7 @@ def find_lost(survey: Survey, registry: Registry) -> Iterator[Lost]:
     """
     use_case, lake = survey.use_case, survey.lake
     yield from _named("raw", _landed(survey))
-    for table in ("clean", "features", "predictions", "monitoring"):
+    for table in ("clean", "votes", "features", "predictions", "monitoring"):
         yield from _named(table, _due(survey, table))
     if survey.champion is not None:
         yield from _named("decisions", _due(survey, "decisions"))

@@ -16,6 +16,7 @@ from include.due.wanted import (
     wanted_features,
     wanted_monitoring,
     wanted_predictions,
+    wanted_votes,
 )
 from include.ingest_label.ingest import wanted_landed
 from include.ingest_label.landing import Landing
@@ -56,7 +57,10 @@ class Survey:
         return [table for stage in stages for table in self._tables_of(stage.name)]
 
     def _tables_of(self, stage: str) -> list[str]:
-        if stage == "labels" and self.use_case.labels is None:
+        labels = self.use_case.labels
+        if stage == "labels" and (labels is None or not labels.landed):
+            return []  # where rules alone give labels, they come with `votes`
+        if stage == "votes" and (labels is None or labels.rules is None):
             return []
         return tables_of(stage, self.use_case.ingest.references)
 
@@ -86,6 +90,7 @@ class Survey:
         known_up_to = self.champion.known_up_to if self.champion else None
         of_stage: dict[str, Callable[[], Wanted]] = {
             "clean": lambda: wanted_clean(use_case, lake),
+            "votes": lambda: wanted_votes(use_case, lake),
             "features": lambda: wanted_features(use_case, lake),
             "predictions": lambda: wanted_predictions(use_case, lake, known_up_to),
             "monitoring": lambda: wanted_monitoring(use_case, lake),

@@ -18,6 +18,7 @@ from include.ingest_label.listing import (
     check_size,
 )
 from include.ingest_label.patterns import WHOLE, Pattern
+from include.lake.s3 import s3_client
 from include.settings import StorageOptions, current
 
 
@@ -41,7 +42,7 @@ class Bucket:
         """The way to the objects; another one when the login was renewed."""
         options = {key.upper(): value for key, value in current(self._options).items()}
         if self._made is None or self._made[0] != options:
-            self._made = options, _client(options)
+            self._made = options, s3_client(options)
         return self._made[1]
 
     def list(self, pattern: Pattern) -> Listing:
@@ -156,28 +157,6 @@ class Bucket:
         listing.files[key].append(
             LandedFile(f"{self._root}/{path}", path, item["Size"], identity, modified_ns, 0)
         )
-
-
-def _client(options: Mapping[str, str]) -> Any:
-    import boto3  # type: ignore[import-untyped]  # a third of a second that folders need not pay
-    from botocore.config import Config  # type: ignore[import-untyped]
-
-    endpoint = options.get("AWS_ENDPOINT_URL")
-    return boto3.client(
-        "s3",
-        aws_access_key_id=options.get("AWS_ACCESS_KEY_ID"),
-        aws_secret_access_key=options.get("AWS_SECRET_ACCESS_KEY"),
-        aws_session_token=options.get("AWS_SESSION_TOKEN"),
-        region_name=options.get("AWS_REGION") or options.get("AWS_DEFAULT_REGION"),
-        endpoint_url=endpoint,
-        config=Config(
-            connect_timeout=5,
-            read_timeout=30,
-            retries={"max_attempts": 3, "mode": "standard"},
-            # An endpoint of one's own seldom has a host name for each bucket.
-            s3={"addressing_style": "path" if endpoint else "auto"},
-        ),
-    )
 
 
 def _trouble() -> tuple[type[Exception], ...]:

@@ -60,7 +60,7 @@ AS_TEXT: tuple[ColumnType, ...] = ("int64", "float64")
 TRUE, FALSE = ("true", "True"), ("false", "False")
 _EXACT: Mapping[ColumnType, str] = {"int64": r"^-?[0-9]+$", "float64": r"^[^ \t]+$"}
 _UNPARSED = re.compile(r"Failed to parse string: '(.*)' as a scalar of type", re.S)
-_CONTROL = r"[\x00-\x1f\x7f-\x{9f}]"
+CONTROL = r"[\x00-\x1f\x7f-\x{9f}]"
 # What pyarrow and the codecs below it raise for malformed bytes. Their only input is the file's
 # content, so that each of these is an error of the data; a retry would meet it again.
 MALFORMED = (pa.ArrowException, ArithmeticError, LookupError, OSError, TypeError, ValueError)
@@ -186,7 +186,7 @@ def normalised(column: pa.ChunkedArray, name: str, path: str) -> pa.ChunkedArray
     if _is_visible_ascii(column) and pc.min(sizes).as_py() != 0:
         return column  # nothing to remove and nothing to refuse
     column = pc.utf8_trim_whitespace(column)
-    control = pc.fill_null(pc.match_substring_regex(column, _CONTROL), False)
+    control = pc.fill_null(pc.match_substring_regex(column, CONTROL), False)
     if pc.any(control, min_count=0).as_py():
         row = pc.index(control, True).as_py()
         raise DataContractError(

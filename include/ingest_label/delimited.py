@@ -23,10 +23,8 @@ from include.ingest_label.cells import (
 from include.ingest_label.checks import MAX_ROW_BYTES, MAX_ROWS, check_columns, within
 from include.ingest_label.source import Source
 from include.use_cases.schema import Columns, ColumnType
-from include.use_cases.sections.format import CellRules
 
 MAX_HEADER_BYTES = 2**20  # 10,000 names of 100 bytes
-_EXACT = CellRules()
 
 _CONVERSION = re.compile(
     r"In CSV column #(\d+): (?:Row #(\d+): )?.*?(?:invalid value '(.*)'|in '(.*)')", re.S
@@ -95,8 +93,7 @@ def _parse(
 
 def _is_text(name: str, kind: ColumnType, source: Source, inexact: bool) -> bool:
     """Whether a column is read as text first, because its cells are not pyarrow's to convert."""
-    ruled = source.rules(name) != _EXACT
-    return ruled or kind == "date" or (inexact and kind in AS_TEXT)
+    return source.rules(name).given or kind == "date" or (inexact and kind in AS_TEXT)
 
 
 def _utf8(content: bytes, source: Source) -> bytes:

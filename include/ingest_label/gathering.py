@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,10 +13,11 @@ import pyarrow.compute as pc
 from include.errors import DataContractError, bounded
 from include.ingest_label.files import parse
 from include.ingest_label.intake import Intake
-from include.ingest_label.inventory import FILE, Inventory
+from include.ingest_label.inventory import Inventory
 from include.ingest_label.landed import Content, fingerprint
 from include.ingest_label.landing import Landing
 from include.ingest_label.source import Source
+from include.lake.schemas import FILE
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +44,12 @@ class Gathered:
     gone: list[str]
 
 
-def gather(intake: Intake, inventory: Inventory, landing: Landing) -> Gathered:
+def gather(
+    intake: Intake,
+    inventory: Inventory,
+    landing: Landing,
+    kept: Callable[[], pa.Table] | None = None,
+) -> Gathered:
     """Read the files that are there; take the rows of those that are gone from the table.
 
     Only a retraction removes rows: a file that a lifecycle rule deletes, or that somebody clears
@@ -56,6 +62,8 @@ def gather(intake: Intake, inventory: Inventory, landing: Landing) -> Gathered:
         Which partition of which table, and what is made of a file.
     inventory, landing : Inventory, Landing
         What has landed, and where.
+    kept : callable, optional
+        Gives what landed before, where that is not what stands in the table.
 
     Raises
     ------
@@ -66,7 +74,7 @@ def gather(intake: Intake, inventory: Inventory, landing: Landing) -> Gathered:
     """
     table, partition = intake.table, intake.partition
     contents = inventory.of(intake.landed, f"{table.name} from {landing.uri}")
-    held = _held(intake, contents)
+    held = _held(intake, contents, kept)
     pieces = [
         _read(content, landing, intake)
         if content.file is not None
@@ -99,17 +107,21 @@ def _read(content: Content, landing: Landing, intake: Intake) -> pa.Table:
     return rows.append_column(FILE, files).cast(intake.schema)
 
 
-def _held(intake: Intake, contents: Sequence[Content]) -> pa.Table:
+def _held(
+    intake: Intake, contents: Sequence[Content], kept: Callable[[], pa.Table] | None
+) -> pa.Table:
     """Rows of the table whose file is gone or unknown, in the schema of today."""
     table, partition, schema = intake.table, intake.partition, intake.schema
     if partition not in table.partitions():
         return schema.empty_table()
     gone = pa.array([one.file_id for one in contents if one.file is None], pa.string())
-    if FILE in table.schema().names:
+    if kept is None and FILE in table.schema().names:
         files = table.read([partition], [FILE])[FILE]
         if not files.null_count and not pc.any(pc.is_in(files, gone), min_count=0).as_py():
             return schema.empty_table()
     try:
+        if kept is not None:
+            return kept()
         # What was dropped from the table, and is declared again, is what the rows hold of it.
         return table.read([partition], schema, migrations=intake.use_case.migrations)
     except DataContractError as error:

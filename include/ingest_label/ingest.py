@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -15,11 +16,16 @@ from include.due.wanted import Wanted
 from include.errors import DataContractError, bounded
 from include.ingest_label.gathering import Gathered, gather
 from include.ingest_label.intake import Intake, labels_intake, reference_intake, rows_intake
-from include.ingest_label.inventory import FILE, Inventory, look, take
+from include.ingest_label.inventory import Inventory, look, take
+from include.ingest_label.landed_labels import LandedLabels, kept_labels
 from include.ingest_label.landing import Landing
-from include.ingest_label.outcomes import check_classes, is_class, with_outcome
+from include.ingest_label.outcomes import check_classes, with_outcome
+from include.labelling.contract import is_class
+from include.labelling.history import LabelHistory
+from include.labelling.publishing import publish_labels
 from include.lake.corrections import standing
 from include.lake.records import Fact
+from include.lake.schemas import FILE
 from include.lake.table import Lake, Published, Writer
 from include.use_cases.schema import UseCase
 
@@ -43,7 +49,11 @@ class RowsIngested:
 
 @dataclass(frozen=True)
 class LabelsIngested:
-    """What `ingest_labels` published; `positive_share` is None for regression."""
+    """What `ingest_labels` published.
+
+    `positive_share` is that of class 1, where there are two; `class_shares` has those of three
+    classes or more, by name.
+    """
 
     partition: str
     rows: int
@@ -53,6 +63,7 @@ class LabelsIngested:
     version: int
     partition_version: int
     changed: bool
+    class_shares: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -80,7 +91,8 @@ def wanted_of(use_case: UseCase, inventory: Inventory) -> Wanted:
 def landed_stages(use_case: UseCase) -> list[str]:
     """List the tables that files are taken into."""
     references = tables_of(REFERENCE, use_case.ingest.references)
-    return ["raw", *(["labels"] if use_case.labels else []), *references]
+    labels = ["labels"] if use_case.labels is not None and use_case.labels.landed else []
+    return ["raw", *labels, *references]
 
 
 def wanted_landed(use_case: UseCase, landing: Landing, lake: Lake) -> dict[str, Wanted]:
@@ -144,7 +156,10 @@ def ingest_labels(
     """
     intake, labels = labels_intake(use_case, partition, lake), use_case.labels
     assert labels is not None  # noqa: S101  for mypy: the intake refuses it
-    gathered = _gathered(intake, landing, lake, writer, inventory)
+    history = LabelHistory(use_case, lake)
+    several = len(labels.strategies) > 1
+    kept = partial(kept_labels, intake, history) if several else None
+    gathered = _gathered(intake, landing, lake, writer, inventory, kept)
     if gathered.gone:
         _check_rule(intake, gathered.gone)
     by = use_case.ingest.corrections.column
@@ -154,8 +169,16 @@ def ingest_labels(
     made = with_outcome(rows, labels, intake.subject).combine_chunks()
     check_classes(made, labels, intake.subject)
     without = rows.num_rows - made.num_rows
-    published = _publish(intake, gathered, made, writer, {"without_outcome": without})
-    share = float(pc.mean(made["label"]).as_py()) if is_class(labels) else None
+    published = publish_labels(
+        LandedLabels(use_case, labels, made),
+        history,
+        partition,
+        writer,
+        consumed=_consumed(intake, gathered),
+        facts={**_facts(gathered), "without_outcome": without},
+    )
+    two = is_class(labels) and not use_case.class_names
+    share = float(pc.mean(made["label"]).as_py()) if two else None
     log.info("%s: %d labels, %d rows without outcome", intake.subject, made.num_rows, without)
     return LabelsIngested(
         partition,
@@ -166,6 +189,10 @@ def ingest_labels(
         published.version,
         published.partition_version,
         published.changed,
+        {
+            name: float(pc.mean(pc.equal(made["label"], number).cast(pa.float64())).as_py())
+            for number, name in enumerate(use_case.class_names)
+        },
     )
 
 
@@ -201,27 +228,34 @@ def ingest_reference(
 
 
 def _gathered(
-    intake: Intake, landing: Landing, lake: Lake, writer: Writer, inventory: Inventory | None
+    intake: Intake,
+    landing: Landing,
+    lake: Lake,
+    writer: Writer,
+    inventory: Inventory | None,
+    kept: Callable[[], pa.Table] | None = None,
 ) -> Gathered:
     looked = (intake.use_case, intake.stage, landing, lake, writer, intake.landed)
-    return gather(intake, inventory or take(*looked), landing)
+    return gather(intake, inventory or take(*looked), landing, kept)
 
 
-def _publish(
-    intake: Intake,
-    gathered: Gathered,
-    rows: pa.Table,
-    writer: Writer,
-    facts: Mapping[str, Fact] | None = None,
-) -> Published:
+def _consumed(intake: Intake, gathered: Gathered) -> dict[str, int]:
     definition = definition_of(intake.use_case, intake.stage)
+    return {LANDING: gathered.fingerprint, DEFINITION: definition}
+
+
+def _facts(gathered: Gathered) -> dict[str, Fact]:
+    return {"files": gathered.files, "files_gone": len(gathered.gone)}
+
+
+def _publish(intake: Intake, gathered: Gathered, rows: pa.Table, writer: Writer) -> Published:
     return intake.table.publish(
         rows,
         partition=intake.partition,
         schema=rows.schema,
         writer=writer,
-        consumed={LANDING: gathered.fingerprint, DEFINITION: definition},
-        facts={"files": gathered.files, "files_gone": len(gathered.gone), **(facts or {})},
+        consumed=_consumed(intake, gathered),
+        facts=_facts(gathered),
         origin=[FILE],
         migrations=intake.use_case.migrations,
     )

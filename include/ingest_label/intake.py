@@ -11,9 +11,10 @@ import pyarrow.compute as pc
 from include.due.stages import ALL
 from include.errors import ConfigError, DataContractError
 from include.ingest_label.cells import ARROW_TYPES
-from include.ingest_label.inventory import FILE
 from include.ingest_label.landing import WHOLE
-from include.ingest_label.outcomes import check_keys, labels_schema, make_labels
+from include.ingest_label.outcomes import check_keys, make_labels
+from include.labelling.contract import labels_schema
+from include.lake.schemas import FILE
 from include.lake.table import Lake, LakeTable
 from include.partitions import end_of, start_of
 from include.use_cases.schema import Columns, Labels, Partition, UseCase

@@ -30,14 +30,13 @@ from include.ingest_label.landing import Landing, as_seen
 from include.ingest_label.listing import LandedFile, Listing, StillChanging
 from include.ingest_label.stillness import STILL_S, Stillness
 from include.lake.attempts import next_token
+from include.lake.schemas import FILE
 from include.lake.table import Lake, LakeTable, Writer
 from include.use_cases.schema import UseCase
 
 log = logging.getLogger(__name__)
 
 _EPOCH = datetime.fromtimestamp(0, UTC)
-FILE = "_file"
-"""Column of `raw`, `labels` and references: the `file_id` of the content that a row came from."""
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,6 @@ from include.ingest_label.cells import ARROW_TYPES, MALFORMED, from_text
 from include.ingest_label.checks import MAX_ROW_BYTES, MAX_ROWS, check_columns, within
 from include.ingest_label.source import Source
 from include.use_cases.schema import Columns
-from include.use_cases.sections.format import CellRules
 
 _AS_JSON = ("int64", "float64", "bool")
 
@@ -30,9 +29,10 @@ def parse_json_lines(
     names = _names(content, path)
     there = [*names, *(name for name in columns if name not in names and _occurs(name, content))]
     check_columns(there, source, columns, elsewhere)
-    exact = CellRules()
     kinds = {
-        name: ARROW_TYPES[kind] if kind in _AS_JSON and source.rules(name) == exact else pa.string()
+        name: ARROW_TYPES[kind]
+        if kind in _AS_JSON and not source.rules(name).given
+        else pa.string()
         for name, kind in columns.items()
     }
     try:

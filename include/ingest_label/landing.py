@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Sequence
 
+from include.errors import DataContractError, bounded
 from include.ingest_label.bucket import Bucket
 from include.ingest_label.folder import Folder
 from include.ingest_label.listing import LandedFile, Listing, Store, changed_since
@@ -14,6 +16,12 @@ from include.settings import StorageOptions
 from include.use_cases.schema import Grain
 
 __all__ = ["WHOLE", "Landing"]
+
+# No step up, nothing hidden, and nothing that a pattern would take for more than one name.
+_STEP = r"[^/.*?\[\]{}\\\x00-\x1f][^/*?\[\]{}\\\x00-\x1f]*"
+_PLAIN = re.compile(rf"{_STEP}(/{_STEP})*")
+_MOST_BYTES, _MOST_OF_A_STEP = 1024, 255
+"""What S3 takes for a key ("Naming Amazon S3 objects"), and Linux for a name (NAME_MAX)."""
 
 
 class Landing:
@@ -112,6 +120,39 @@ class Landing:
         if hashlib.sha256(content).hexdigest() != sha256:
             raise changed_since(file.path)
         return content
+
+    def read_path(self, name: str) -> bytes:
+        """Read a file that a row names, such as its picture.
+
+        Parameters
+        ----------
+        name : str
+            Its path below the root.
+
+        Raises
+        ------
+        DataContractError
+            It is no such path, there is no such file, or it is too large.
+        FileUnavailable
+            It cannot be read, or is being written.
+        """
+        if not _PLAIN.fullmatch(name):
+            got = bounded(repr(name), 300)
+            raise DataContractError(
+                f"{self.uri}: a file must be named by its path below the landing, like "
+                f"'scans/2024-05/one.png', got {got}. Correct the column."
+            )
+        longest = max(len(step.encode()) for step in name.split("/"))
+        if len(name.encode()) > _MOST_BYTES or longest > _MOST_OF_A_STEP:
+            raise DataContractError(
+                f"{self.uri}: the path of a file may have {_MOST_BYTES} bytes, and each name in it "
+                f"{_MOST_OF_A_STEP}, got {bounded(repr(name), 300)}. Correct the column."
+            )
+        listing = self._store.list(Pattern(name, "month"))
+        if not (found := listing.files.get(WHOLE)):
+            reasons = ["there is no such file.", *listing.sentences(name), "Land it."]
+            raise DataContractError(f"{self.uri}/{name}: {' '.join(reasons)}")
+        return b"".join(self._store.read(found[0]))
 
     def set_aside(self, files: Sequence[str]) -> None:
         """Move files below `.retracted/` of the root, where no pattern finds them.

@@ -9,9 +9,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from include.errors import DataContractError, bounded
-from include.ingest_label.cells import ARROW_TYPES
 from include.ingest_label.checks import listed
 from include.ingest_label.written_cells import NotRead
+from include.labelling.contract import is_class, label_type, labels_schema
 from include.use_cases.schema import Labels, UseCase
 from include.use_cases.sections.labels import RULE
 
@@ -28,16 +28,6 @@ MANY = 200
 twenty has none of it."""
 
 
-def labels_schema(use_case: UseCase, labels: Labels) -> pa.Schema:
-    """Describe the labels table: the key, what landed to order it by, and `label`."""
-    orders = [*use_case.times, use_case.ingest.corrections.column]
-    kept = dict.fromkeys(
-        [*use_case.ingest.key, *(name for name in orders if name in labels.columns)]
-    )
-    fields = [pa.field(name, ARROW_TYPES[labels.columns[name]]) for name in kept]
-    return pa.schema([*fields, pa.field("label", _kind(labels))])
-
-
 def label_of(outcome: pa.ChunkedArray, labels: Labels) -> pa.ChunkedArray:
     """Read labels off outcomes.
 
@@ -51,19 +41,20 @@ def label_of(outcome: pa.ChunkedArray, labels: Labels) -> pa.ChunkedArray:
     Returns
     -------
     ChunkedArray
-        int64, 1 where the rule holds and 0 elsewhere, or the class; float64 without either.
+        int64, 1 where the rule holds and 0 elsewhere, or the number of the class; float64 without
+        either.
 
     Raises
     ------
     NotRead
         For the first value that has no class.
     """
-    if labels.classes is not None:
-        return _class_of(outcome, labels.classes)
+    if (classes := labels.numbers) is not None:
+        return _class_of(outcome, classes)
     boolean = pa.types.is_boolean(outcome.type)
     numbers = outcome.cast(pa.int64()) if boolean else outcome
     if labels.rule is None:
-        return numbers.cast(_kind(labels))
+        return numbers.cast(label_type(labels))
     found = RULE.fullmatch(labels.rule)
     assert found is not None  # noqa: S101  for mypy: the schema refuses another
     sign, number, *texts = found.groups()
@@ -72,24 +63,14 @@ def label_of(outcome: pa.ChunkedArray, labels: Labels) -> pa.ChunkedArray:
 
 
 def _class_of(outcome: pa.ChunkedArray, classes: Mapping[str, int]) -> pa.ChunkedArray:
-    values = outcome.cast(pa.string())
-    if pa.types.is_floating(outcome.type):  # 1.0 is written 1 in the YAML
-        values = pc.replace_substring_regex(values, r"\.0$", "")
-    place = pc.index_in(values, pa.array(list(classes), pa.string()))
+    values, names = outcome.cast(pa.string()), pa.array(list(classes), pa.string())
+    if pa.types.is_floating(outcome.type):  # 1.0 may be written 1 in the YAML
+        values, names = (pc.replace_substring_regex(each, r"\.0$", "") for each in (values, names))
+    place = pc.index_in(values, names)
     known = pc.or_(pc.is_valid(place), pc.is_null(values))
     if not pc.all(known, min_count=0).as_py():
         raise NotRead(pc.index(known, False).as_py())
     return pa.chunked_array([pa.array(list(classes.values()), pa.int64())]).take(place)
-
-
-def _kind(labels: Labels) -> pa.DataType:
-    return pa.int64() if is_class(labels) else pa.float64()
-
-
-def is_class(labels: Labels) -> bool:
-    """Whether a label is a class, and not a number."""
-    read_off_bool = labels.columns[labels.from_] == "bool"
-    return labels.rule is not None or labels.classes is not None or read_off_bool
 
 
 def make_labels(outcomes: pa.Table, use_case: UseCase, labels: Labels, subject: str) -> pa.Table:
@@ -110,7 +91,8 @@ def make_labels(outcomes: pa.Table, use_case: UseCase, labels: Labels, subject: 
         value = outcome[error.row].as_py()
         raise DataContractError(
             f"{subject}: {labels.from_!r} must be one of {listed(list(labels.classes or ()))}, got "
-            f"{bounded(repr(value), 200)} in data row {error.row + 1}. Add its class to "
+            f"{bounded(repr(value), 200)} in data row {error.row + 1}. Add "
+            f"{'it' if isinstance(labels.classes, list) else 'its class'} to "
             "labels.classes in use_case.yaml, or name it in 'null_values' of "
             f"format.columns.{labels.from_} where it means that there is no outcome."
         ) from None
@@ -146,9 +128,10 @@ def check_classes(rows: pa.Table, labels: Labels, subject: str) -> None:
         return
     found = pc.unique(rows["label"])
     if len(found) == 1:
+        needed = "several" if isinstance(labels.classes, list) else "both"
         how = f"rule {labels.rule!r}" if labels.rule else f"classes {labels.classes}"
         raise DataContractError(
-            f"{subject}: labels must be of both classes, but all {rows.num_rows:,} are "
+            f"{subject}: labels must be of {needed} classes, but all {rows.num_rows:,} are "
             f"{found[0].as_py()} by the {how} of {labels.from_!r}. Compare them with the values in "
             "the file, and correct 'labels' in use_case.yaml."
         )

@@ -14,7 +14,6 @@ from include.ingest_label.checks import MAX_COLUMNS, MAX_ROWS, check_columns, wi
 from include.ingest_label.source import Source
 from include.ingest_label.written_cells import in_zone, without_nulls
 from include.use_cases.schema import Columns, ColumnType
-from include.use_cases.sections.format import CellRules
 
 
 def parse_parquet(
@@ -47,7 +46,7 @@ def _widened(
     if pa.types.is_dictionary(got):
         got = got.value_type
     text = pa.types.is_string(got) or pa.types.is_large_string(got) or pa.types.is_string_view(got)
-    if text and kind != "string" and rules != CellRules():
+    if text and kind != "string" and rules.given:
         return from_text(column.cast(pa.string()), name, source, kind)
     local = pa.types.is_timestamp(got) and got.tz is None
     alike = {

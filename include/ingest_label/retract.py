@@ -13,6 +13,9 @@ from include.due.stages import RETRACTED
 from include.errors import DataContractError
 from include.ingest_label.landed import LANDED, read_entries
 from include.ingest_label.landing import Landing
+from include.labelling.history import LabelHistory
+from include.labelling.rounds import pictures_of
+from include.lake.files import LakeFiles
 from include.lake.frames import arrow_schema
 from include.lake.table import Lake, LakeTable, Writer
 from include.use_cases.schema import UseCase
@@ -104,9 +107,14 @@ def retract(
     _record(retracted, reason, who, earlier, record, writer, at)
     landing.set_aside(files)
     # Also where there is nothing: a phase that has begun must not publish the rows afterwards.
+    now = writer
     for table in tables.values():
         now = writer if token is None else replace(writer, token=max(writer.token, token()))
         table.clear(partition, now, facts={"retracted": reason})
+    LakeFiles(lake).remove(pictures_of(use_case, partition))
+    if use_case.labels is not None:
+        # Not cleared: the history says until when these labels were known.
+        LabelHistory(use_case, lake).withdraw(partition, now)
     return retracted
 
 

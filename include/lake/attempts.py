@@ -33,6 +33,8 @@ FIRST = 2**62
 """The first number. Earlier releases took milliseconds and nanoseconds of a clock, which are below
 it until the year 2116; a lake that they wrote is written on."""
 _TRIES = 30
+_UNCONFIRMED = 4
+"""Commits without an answer that are repeated, for 3 s; a longer outage is for Airflow to retry."""
 _NO_ROWS = pa.table({"attempt": pa.array([], pa.int64())})
 
 
@@ -45,15 +47,24 @@ def next_token(lake: Lake, use_case: str) -> int:
         The store fails, or too many attempts begin at once.
     """
     log = Log(f"{use_case}.{ATTEMPTS}", f"{lake.uri}/{use_case}/{ATTEMPTS}", lake.storage_options)
+    unconfirmed = 0
     for tried in range(_TRIES):
         table = log.open()
         try:
             return FIRST + _commit(log, table)
         except STORE_ERRORS as error:
             faster = table is None and "already exists" in str(error)
-            if not (faster or isinstance(error, CommitFailedError)):
-                raise store_trouble(log.name, log.uri, "written", error) from error
-            logger.info("%s: another attempt was faster, counting again: %s", log.name, error)
+            if faster or isinstance(error, CommitFailedError):
+                logger.info("%s: another attempt was faster, counting again: %s", log.name, error)
+            else:
+                trouble = store_trouble(log.name, log.uri, "written", error)
+                unconfirmed += 1
+                if not isinstance(trouble, ServiceUnavailable) or unconfirmed > _UNCONFIRMED:
+                    raise trouble from error
+                # The store's client does not repeat a commit, which may have been applied. Here it
+                # may be repeated: a number that nobody uses does no harm.
+                logger.info("%s: not confirmed, counting again: %s", log.name, error)
+                time.sleep(0.1 * 2**unconfirmed)
         time.sleep(random.uniform(0, 0.02 * (tried + 1)))  # noqa: S311 - no secret
     raise ServiceUnavailable(
         f"table {log.name}: other attempts were faster {_TRIES} times. Try again when fewer begin "

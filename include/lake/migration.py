@@ -22,13 +22,14 @@ def whole_table(
     table: DeltaTable,
     rows: pa.Table,
     evolution: Evolution,
-    within: Mapping[str, str],
+    within: Mapping[str, str] | None,
 ) -> Iterator[pa.Table | pa.RecordBatchReader]:
     """Give what a publish writes: its own rows and, where a type changes, all other rows.
 
     The other rows are converted into a temporary file first: Delta cannot read a table while it
     writes a stream. Memory holds one partition at a time, and a value that does not fit is found
-    before anything is written.
+    before anything is written. Of the partition that is published, the rows outside the slice
+    `within` stay; None, for an append, keeps all of them.
 
     Raises
     ------
@@ -44,9 +45,9 @@ def whole_table(
         path = str(Path(folder) / "converted.arrow")
         with pa.ipc.new_file(path, evolution.schema) as file:
             for partition in partitions_of(table):
-                if partition not in own or within:
+                if partition not in own or within != {}:
                     stored = stored_rows(table, [partition], columns)
-                    if partition in own:
+                    if partition in own and within is not None:
                         stored = stored.filter(~slice_filter(within))
                     where = f"table {name}, partition {partition}"
                     # In one batch: several are not written in their order.

@@ -15,6 +15,7 @@ from typing import Any
 
 from include.errors import ServiceUnavailable, SettingsError
 from include.lake.errors import is_remote
+from include.lake.s3 import s3_client
 
 WRITERS = 8
 """Conditional PUTs of one key at once. A store that checks first and writes later lets several win
@@ -48,7 +49,12 @@ def prove(lake_uri: str, options: Mapping[str, str]) -> None:
     if not is_remote(lake_uri):
         return
     bucket, _, prefix = lake_uri.removeprefix("s3://").rstrip("/").partition("/")
-    client = _client(options)
+    client = s3_client(
+        options,
+        # A PUT that is sent again after an answer was lost would fail its own condition.
+        retries={"total_max_attempts": 1},
+        max_pool_connections=WRITERS,
+    )
     folder = "/".join(filter(None, (prefix, _FOLDER, uuid.uuid4().hex)))
     keys = [f"{folder}/{number}" for number in range(ROUNDS)]
     try:
@@ -138,28 +144,4 @@ def _unavailable(bucket: str, error: Exception) -> ServiceUnavailable:
     return ServiceUnavailable(
         f"s3://{bucket}: the store did not answer as it must when it was asked to prove itself "
         f"({error}). Check AWS_ENDPOINT_URL, the login and the bucket."
-    )
-
-
-def _client(options: Mapping[str, str]) -> Any:
-    import boto3  # type: ignore[import-untyped]  # a third of a second that folders need not pay
-    from botocore.config import Config  # type: ignore[import-untyped]
-
-    given = {name.upper(): value for name, value in options.items()}
-    endpoint = given.get("AWS_ENDPOINT_URL")
-    return boto3.client(
-        "s3",
-        aws_access_key_id=given.get("AWS_ACCESS_KEY_ID"),
-        aws_secret_access_key=given.get("AWS_SECRET_ACCESS_KEY"),
-        aws_session_token=given.get("AWS_SESSION_TOKEN"),
-        region_name=given.get("AWS_REGION") or given.get("AWS_DEFAULT_REGION"),
-        endpoint_url=endpoint,
-        config=Config(
-            connect_timeout=5,
-            read_timeout=30,
-            # A PUT that is sent again after an answer was lost would fail its own condition.
-            retries={"total_max_attempts": 1},
-            max_pool_connections=WRITERS,
-            s3={"addressing_style": "path" if endpoint else "auto"},
-        ),
     )

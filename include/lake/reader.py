@@ -48,6 +48,10 @@ class TableReader:
         schema = published_schema(schema_of(self._opened(version)))
         return schema.remove(schema.get_field_index(PARTITION))
 
+    def holds(self, column: str, version: int | None = None) -> bool:
+        """Whether a partition may hold a column, also one that is not published any more."""
+        return column in schema_of(self._opened(version)).names
+
     def partitions(self, version: int | None = None) -> list[str]:
         """Partitions that hold rows, sorted; none when there is no table."""
         table = self._store.open(version)

@@ -9,6 +9,13 @@ import pyarrow as pa
 from include.errors import DataContractError
 
 PARTITION = "partition"
+FILE = "_file"
+"""The column that says which landed file a row is from: the first 16 digits of its sha256."""
+CHOSEN = "_chosen"
+"""The column of labels that says by which policy a row was chosen that people labelled; null where
+they did not give its label."""
+CONFIDENCE = "_confidence"
+"""The column of labels that says how sure a label is, from 0 to 1, where trainings weigh by it."""
 TYPES: dict[str, pa.DataType] = {
     "string": pa.string(),
     "int64": pa.int64(),

@@ -235,11 +235,12 @@ class Store(Log):
             )
             return 0
         rows = fitted(change.rows, evolution.schema)
-        if change.mode == "append":
+        if change.mode == "append" and not evolution.retypes:
             merge: Literal["merge"] | None = "merge" if evolution.changed else None
             write_deltalake(table, rows, mode="append", schema_mode=merge, commit_properties=commit)
         else:
-            with whole_table(self.name, table, rows, evolution, change.within) as written:
+            kept = change.within if change.mode == "overwrite" else None
+            with whole_table(self.name, table, rows, evolution, kept) as written:
                 write_deltalake(
                     table,
                     written,

@@ -187,12 +187,13 @@ class LakeTable(TableReader):
         sequence: int,
         run_id: str | None = None,
         kept: bool = False,
+        migrations: Sequence[Migration] = (),
     ) -> int | None:
         """Add rows, exactly once for each sequence of an `app_id`.
 
         With a `run_id` it is a compare-and-set: of two runs that append the same sequence, one gets
         None. A `kept` table keeps its log for years, others for two minutes: have these
-        compacted.
+        compacted. `migrations` are as for `publish`.
 
         Returns
         -------
@@ -207,7 +208,14 @@ class LakeTable(TableReader):
         try:
             done = self._store.commit(
                 fence,
-                Change(partition, rows, "append", metadata, properties=KEPT if kept else APPENDED),
+                Change(
+                    partition,
+                    rows,
+                    "append",
+                    metadata,
+                    properties=KEPT if kept else APPENDED,
+                    migrations=migrations,
+                ),
             )
         except StaleAttempt:
             return None

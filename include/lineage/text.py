@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
+from include.labelling.publishing import LABELLED_BY
 from include.lineage.commits import Gap, Step
 from include.lineage.trace import MADE_IN_ORDER, ModelLineage, PartitionLineage
 from include.registry.ledger import REFIT_OF
@@ -30,6 +31,7 @@ def model_text(lineage: ModelLineage) -> str:
         ],
         ["Learned from (version of each table)", *_table(lineage.sources, partitions)],
         ["Made by", *_makers(lineage.sources)],
+        _labelled_by(lineage.sources),
         _references(lineage.sources),
         _gaps(lineage.gaps),
         [
@@ -66,6 +68,7 @@ def partition_text(lineage: PartitionLineage) -> str:
     blocks = [
         [f"{lineage.use_case}, partition {lineage.partition}"],
         ["Made, in this order", *(line for step in lineage.steps for line in _whole(step))],
+        _labelled_by(lineage.steps),
         _references(lineage.references),
         _gaps(lineage.gaps),
         [
@@ -117,6 +120,16 @@ def _makers(steps: Sequence[Step]) -> list[str]:
 
 def _by(step: Step) -> str:
     return f"{_moment(step.at)} by {step.run_id}"
+
+
+def _labelled_by(steps: Sequence[Step]) -> list[str]:
+    """Write which people labelled how many rows of each partition."""
+    lines = _bounded(
+        f"  {step.partition}: {step.facts[LABELLED_BY]}"
+        for step in steps
+        if LABELLED_BY in step.facts
+    )
+    return ["Labelled by people", *lines] if lines else []
 
 
 def _references(steps: Sequence[Step]) -> list[str]:

@@ -47,6 +47,7 @@ def choose(
     scores_of: Callable[[TrialDone], Floats],
     truth: Floats,
     blocks: npt.NDArray[np.intp],
+    weight: Floats | None = None,
 ) -> Choice:
     """Choose among the trials of a search.
 
@@ -68,6 +69,8 @@ def choose(
         What `judged_rows` returns for these scores.
     blocks : ndarray of int, shape (rows,)
         Independent unit of each judged row, as `include.modelling.blocks` numbers them.
+    weight : ndarray of shape (rows,), optional
+        How much each judged row counts.
 
     Raises
     ------
@@ -92,7 +95,7 @@ def choose(
         return Choice(best, best, [])
     over_rows, of_best, reasons = _over_rows(use_case), scores_of(best), []
     for simpler in simpler_ones:
-        gain = estimate_gain(over_rows, truth, of_best, scores_of(simpler), blocks)
+        gain = estimate_gain(over_rows, truth, of_best, scores_of(simpler), blocks, weight)
         first, other = (f"{one.candidate} {one.number}" for one in (best, simpler))
         if gain.value is None or gain.standard_error is None:
             reasons.append(f"{first} is kept before {other} on its mean alone: {gain.problem}")

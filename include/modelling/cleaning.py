@@ -30,7 +30,9 @@ def without_noise(rows: pa.Table, rules: Clean) -> tuple[pa.Table, int]:
         if name not in rows.column_names:
             continue
         column = rows[name]
-        impossible = pc.fill_null(pc.or_(pc.less(column, low), pc.greater(column, high)), False)
+        # Unsafe: of whole numbers beyond 2**53 a float is near enough to be compared.
+        number = column.cast(pa.float64(), safe=False)
+        impossible = pc.fill_null(pc.or_(pc.less(number, low), pc.greater(number, high)), False)
         count += int(pc.sum(impossible, min_count=0).as_py())
         rows = _with(rows, name, pc.if_else(impossible, pa.scalar(None, column.type), column))
     return rows, count

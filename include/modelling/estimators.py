@@ -1,13 +1,12 @@
-"""The estimators a use case can choose from, each behind the preprocessing it needs.
+"""Makes the algorithms of `include.algorithms`, each behind the preprocessing it needs.
 
 Every pipeline takes the frame `build_features` gives: float64 columns (NaN where missing), then
-strings. Only scikit-learn classes are used, so a saved model loads with the constant list of
-`include.registry.trusted`. Nothing here starts workers of its own: parallel trials are the
-parallelism.
+strings.
 """
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Mapping
 from itertools import product
@@ -15,31 +14,23 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClusterMixin
-from sklearn.cluster import KMeans
 from sklearn.compose import ColumnTransformer
 from sklearn.dummy import DummyClassifier, DummyRegressor
-from sklearn.ensemble import (
-    HistGradientBoostingClassifier,
-    HistGradientBoostingRegressor,
-    RandomForestClassifier,
-    RandomForestRegressor,
-)
 from sklearn.impute import SimpleImputer
-from sklearn.linear_model import LogisticRegression, Ridge
-from sklearn.mixture import GaussianMixture
 from sklearn.model_selection import KFold, StratifiedKFold
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler, TargetEncoder
 
-from include.errors import ConfigError
-from include.use_cases.schema import Candidate, Span, Task, UseCase
+from include.algorithms import ALGORITHMS, Algorithm, Params, Preparation, Span, Task, WholeSpan
+from include.algorithms._empty_columns import EmptyColumns
+from include.errors import ConfigError, DataContractError
+from include.use_cases.own_code import is_own, load_own
+from include.use_cases.schema import Candidate, UseCase
 
 if TYPE_CHECKING:
     import numpy.typing as npt
     import optuna
     import pandas as pd
-
-Params = dict[str, float | int]
 
 MAX_CATEGORIES = 250
 """Columns a category is one-hot encoded to; rarer values share the last one."""
@@ -50,9 +41,6 @@ LINEAR: dict[Task, tuple[str, Params]] = {
     "clustering": ("kmeans", {"n_clusters": 2}),
 }
 """The linear baseline of each task, as scikit-learn has it: estimator and parameters."""
-
-_INTEGERS = frozenset({"max_leaf_nodes", "min_samples_leaf", "n_clusters", "n_components"})
-_TREES = frozenset({"hist_gradient_boosting", "random_forest"})
 
 
 class RandomClusters(ClusterMixin, BaseEstimator):  # type: ignore[misc]
@@ -79,8 +67,8 @@ class RandomClusters(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         return np.random.default_rng(self.random_state).integers(0, self.n_clusters, len(X))
 
 
-def _distances(use_case: UseCase, *, sparse: bool) -> ColumnTransformer:
-    """Impute and scale numbers, one-hot encode categories: for what sees distances or weights."""
+def _scaled(use_case: UseCase, *, sparse: bool) -> ColumnTransformer:
+    """Impute and scale numbers, one-hot encode categories: for linear models and distances."""
     numbers = Pipeline(
         [
             ("impute", SimpleImputer(strategy="median", keep_empty_features=True)),
@@ -98,58 +86,61 @@ def _distances(use_case: UseCase, *, sparse: bool) -> ColumnTransformer:
     )
 
 
-def _rates(use_case: UseCase, random_state: int) -> ColumnTransformer:
+def _preparation(kind: Preparation, use_case: UseCase, random_state: int) -> Any:
+    if kind == "target_encoded":
+        return _target_encoded(use_case, random_state)
+    if kind == "scaled":
+        return _scaled(use_case, sparse=use_case.task != "clustering")
+    return "passthrough"
+
+
+def _target_encoded(use_case: UseCase, random_state: int) -> ColumnTransformer:
     """Leave numbers and replace a category by its shrunk mean label: for trees.
 
-    Trees sort missing numbers themselves. HistGradientBoosting's own handling of categories would
-    put `functools.partial` into the model file, and that is nothing to trust.
+    Trees handle missing numbers themselves. HistGradientBoosting's own handling of categories would
+    put `functools.partial` into the model file, which should not be trusted.
     """
     classification = use_case.task == "classification"
     folds = StratifiedKFold if classification else KFold
+    kind = "binary" if classification else "continuous"
+    if use_case.class_names:
+        kind = "auto"  # 'multiclass' would fail on a fold in which only two of the classes stand
     categories = TargetEncoder(
-        target_type="binary" if classification else "continuous",
+        target_type=kind,
         cv=folds(5, shuffle=True, random_state=random_state),
     )
     return ColumnTransformer(
         [
-            ("numeric", "passthrough", use_case.features.numeric),
+            ("numeric", EmptyColumns(), use_case.features.numeric),
             ("categorical", categories, use_case.features.categorical),
         ]
     )
 
 
-def _estimator(use_case: UseCase, name: str, params: Mapping[str, Any], random_state: int) -> Any:
-    classification = use_case.task == "classification"
-    if name == "logistic_regression":
-        return LogisticRegression(max_iter=300, random_state=random_state, **params)
-    if name == "ridge":
-        return Ridge(random_state=random_state, **params)
-    if name == "kmeans":
-        return KMeans(n_init=5, random_state=random_state, **params)
-    if name == "gaussian_mixture":
-        # Keeps covariances invertible where a one-hot column is constant within a cluster.
-        return GaussianMixture(reg_covar=1e-3, random_state=random_state, **params)
-    if name == "random_forest":
-        forest = RandomForestClassifier if classification else RandomForestRegressor
-        return forest(n_jobs=1, random_state=random_state, **params)
-    if name == "hist_gradient_boosting":
-        boosting = (
-            HistGradientBoostingClassifier if classification else HistGradientBoostingRegressor
-        )
-        # Early stopping would hold out rows at random, across time; `max_iter` says how long.
-        return boosting(
-            early_stopping=False,
-            categorical_features=None,  # they are numbers by now
-            # Rows of one hour share their weather: with every feature in reach at each split, trees
-            # learn single days by heart (tried on flight_delays: 0.009 of area under the curve).
-            max_features=0.5,
-            random_state=random_state,
-            **params,
-        )
+def _algorithm(use_case: UseCase, name: str) -> Algorithm | type[Algorithm]:
+    """Return one of Flywheel's, or the candidate that names an estimator of the use case's own."""
+    if name in ALGORITHMS:
+        return ALGORITHMS[name]
+    for space in use_case.train.candidates:
+        if space.estimator == name:
+            return space
     raise ConfigError(
-        f"{use_case.name}: estimator {name!r} is not known. "
-        "Choose one of include/use_cases/schema.py:ESTIMATORS."
+        f"{use_case.name}: estimator {name!r} is not known. Choose one of {list(ALGORITHMS)}."
     )
+
+
+def _own(use_case: UseCase, name: str, params: Mapping[str, Any], random_state: int) -> Any:
+    """Make an estimator of the use case's own; it is seeded if it takes `random_state`."""
+    kind = load_own(use_case.python, name)
+    try:
+        takes = inspect.signature(kind).parameters
+        seed = {"random_state": random_state} if "random_state" in takes else {}
+        return kind(**{**seed, **params})
+    except (TypeError, ValueError) as error:
+        raise ConfigError(
+            f"{use_case.name}: {name} cannot be made with {dict(params)}, got {error}. Correct "
+            "params in the YAML, or its __init__."
+        ) from error
 
 
 def make(
@@ -171,14 +162,38 @@ def make(
     Returns
     -------
     Pipeline
-        Steps ``prepare`` and ``estimate``; no class outside scikit-learn.
+        Steps ``prepare`` and ``estimate``.
     """
-    estimator = _estimator(use_case, name, params, random_state)
-    if name in _TREES:
-        prepare = _rates(use_case, random_state)
+    algorithm = _algorithm(use_case, name)
+    if is_own(name):
+        estimator = _own(use_case, name, params, random_state)
     else:
-        prepare = _distances(use_case, sparse=use_case.task != "clustering")
-    return Pipeline([("prepare", prepare), ("estimate", estimator)])
+        estimator = algorithm.make(use_case.task, params, random_state)
+        if use_case.train.metric == "mae":
+            # The squared error is smallest at the mean: of skewed labels far from the median.
+            estimator.set_params(**algorithm.for_the_median)
+    return Pipeline(
+        [
+            ("prepare", _preparation(algorithm.prepare, use_case, random_state)),
+            ("estimate", estimator),
+        ]
+    )
+
+
+def check_rows(use_case: UseCase, name: str, params: Params, rows: int) -> None:
+    """Refuse to fit on fewer rows than an estimator needs with these parameters.
+
+    Raises
+    ------
+    DataContractError
+        There are fewer.
+    """
+    needed = _algorithm(use_case, name).fewest_rows(params)
+    if rows < needed:
+        raise DataContractError(
+            f"{use_case.name}: {name} with {dict(params)} needs at least {needed} rows, got "
+            f"{rows}. Train on more, or lower its range in train.candidates."
+        )
 
 
 def dummy(use_case: UseCase) -> Any:
@@ -196,9 +211,9 @@ def linear(use_case: UseCase) -> Pipeline:
     return make(use_case, name, params)
 
 
-def _middle(name: str, span: Span) -> float | int:
+def _middle(span: Span) -> float | int:
     middle = math.sqrt(span.low * span.high) if span.log else (span.low + span.high) / 2
-    return round(middle) if name in _INTEGERS else middle
+    return round(middle) if isinstance(span, WholeSpan) else middle
 
 
 def defaults(space: Candidate) -> Params:
@@ -206,15 +221,16 @@ def defaults(space: Candidate) -> Params:
 
     Examples
     --------
-    >>> from include.use_cases.spaces import KMeansSpace, RidgeSpace
-    >>> defaults(KMeansSpace(estimator="kmeans"))
+    >>> from include.algorithms.kmeans import KMeans
+    >>> from include.algorithms.ridge import Ridge
+    >>> defaults(KMeans(estimator="kmeans"))
     {'n_clusters': 5}
-    >>> defaults(RidgeSpace(estimator="ridge", alpha={"low": 0.01, "high": 100, "log": True}))
+    >>> defaults(Ridge(estimator="ridge", alpha={"low": 0.01, "high": 100, "log": True}))
     {'alpha': 1.0}
     """
     return {
-        name: _middle(name, value) if isinstance(value, Span) else value
-        for name, value in _fields(space).items()
+        name: _middle(value) if isinstance(value, Span) else value
+        for name, value in space.space.items()
     }
 
 
@@ -232,16 +248,16 @@ def fixed_trials(space: Candidate, trials: int) -> list[Params]:
 
     Examples
     --------
-    >>> from include.use_cases.spaces import KMeansSpace
-    >>> fixed_trials(KMeansSpace(estimator="kmeans", n_clusters={"low": 2, "high": 4}), trials=3)
+    >>> from include.algorithms.kmeans import KMeans
+    >>> fixed_trials(KMeans(estimator="kmeans", n_clusters={"low": 2, "high": 4}), trials=3)
     [{'n_clusters': 3}, {'n_clusters': 2}, {'n_clusters': 4}]
     """
     middle = defaults(space)
     ranges: dict[str, list[float | int]] = {}
-    for name, value in _fields(space).items():
+    for name, value in space.space.items():
         if not isinstance(value, Span):
             ranges[name] = [value]
-        elif name in _INTEGERS:
+        elif isinstance(value, WholeSpan):
             ranges[name] = list(range(int(value.low), int(value.high) + 1))
         else:
             return [middle]
@@ -254,16 +270,11 @@ def fixed_trials(space: Candidate, trials: int) -> list[Params]:
 def suggest(trial: optuna.Trial, space: Candidate) -> Params:
     """Let an Optuna trial choose a value within each range; fixed values stay."""
     params: Params = {}
-    for name, value in _fields(space).items():
+    for name, value in space.space.items():
         if not isinstance(value, Span):
             params[name] = value
-        elif name in _INTEGERS:
+        elif isinstance(value, WholeSpan):
             params[name] = trial.suggest_int(name, int(value.low), int(value.high), log=value.log)
         else:
             params[name] = trial.suggest_float(name, value.low, value.high, log=value.log)
     return params
-
-
-def _fields(space: Candidate) -> dict[str, Span | float | int]:
-    names = [name for name in type(space).model_fields if name != "estimator"]
-    return {name: getattr(space, name) for name in names}

@@ -21,7 +21,7 @@ References = Mapping[str, Indexed | pd.DataFrame]
 
 MISSING = "missing"
 # Forests compute in float32 and refuse what overflows there.
-_LARGEST = float(np.finfo("float32").max)
+LARGEST = float(np.finfo("float32").max)
 
 
 class InfiniteFeatureError(DataContractError):
@@ -40,7 +40,7 @@ class InfiniteFeatureError(DataContractError):
     def __init__(self, use_case: str, feature: str, row: object) -> None:
         super().__init__(
             f"{use_case}: feature {feature!r} must be finite, got infinity in row {row!r} (beyond "
-            f"{_LARGEST:.2g} counts: forests compute in float32). Look for a division by zero in "
+            f"{LARGEST:.2g} counts: forests compute in float32). Look for a division by zero in "
             "features.py."
         )
         self.feature = feature
@@ -84,6 +84,20 @@ def build_features(
     ConfigError
         A feature is neither an input, nor in a reference, nor made by `features.py`.
     """
+    columns = feature_arrays(rows, references, use_case, python)
+    return pd.DataFrame(columns, index=rows.index, copy=False)
+
+
+def feature_arrays(
+    rows: pd.DataFrame,
+    references: References,
+    use_case: UseCase,
+    python: OwnPython,
+) -> dict[str, Any]:
+    """Build the columns of `build_features` as arrays by name.
+
+    For a single request a frame of them would cost more than the model does.
+    """
     absent = [name for name in use_case.features.inputs if name not in rows.columns]
     if absent:
         raise DataContractError(
@@ -106,8 +120,7 @@ def build_features(
     features: dict[str, Any] = {
         name: _numbers(frame[name], use_case.name, name) for name in use_case.features.numeric
     }
-    features |= {name: _texts(frame[name]) for name in use_case.features.categorical}
-    return pd.DataFrame(features, index=rows.index, copy=False)
+    return features | {name: _texts(frame[name]) for name in use_case.features.categorical}
 
 
 def _looked_up(
@@ -148,7 +161,7 @@ def _numbers(column: pd.Series, use_case: str, feature: str) -> npt.NDArray[np.f
             "number in features.py, or list it under features.categorical."
         )
     numbers = column.to_numpy(dtype="float64", na_value=np.nan)
-    too_large = np.abs(numbers) > _LARGEST
+    too_large = np.abs(numbers) > LARGEST
     if too_large.any():
         raise InfiniteFeatureError(use_case, feature, column.index[too_large].tolist()[0])
     return numbers

@@ -6,6 +6,7 @@ belong to groups each group is in one fold.
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -81,15 +82,21 @@ def random_folds(
     Raises
     ------
     DataContractError
-        There are fewer rows, or rows of a class, than folds.
+        There are fewer rows than folds, or fewer rows of all classes but one: no fold could judge
+        how well they are told apart. Of several classes a rare one stands in some of the folds.
     """
     from sklearn.model_selection import KFold, StratifiedKFold
 
     kind = KFold if classes is None else StratifiedKFold
     _enough("rows", rows, folds)
     if classes is not None:
-        _enough("rows of the rarest class", int(classes.value_counts().min()), folds)
-    return list(kind(folds, shuffle=True, random_state=seed).split(np.zeros(rows), classes))
+        counts = classes.value_counts().iloc[:2]
+        of = "rows of the rarest class" if classes.nunique() == 2 else "rows of a second class"
+        _enough(of, int(counts.min()), folds)
+    cut = kind(folds, shuffle=True, random_state=seed)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "The least populated class in y", UserWarning)
+        return list(cut.split(np.zeros(rows), classes))
 
 
 def group_folds(
@@ -101,7 +108,9 @@ def group_folds(
     kind = GroupKFold if classes is None else StratifiedGroupKFold
     _enough("groups of rows", len(np.unique(groups)), folds)
     cut = kind(folds, shuffle=True, random_state=seed)
-    return list(cut.split(np.zeros(len(groups)), classes, groups))
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "The least populated class in y", UserWarning)
+        return list(cut.split(np.zeros(len(groups)), classes, groups))
 
 
 def _enough(what: str, there: int, folds: int) -> None:

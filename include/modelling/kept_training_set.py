@@ -17,6 +17,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 from pyarrow import feather
@@ -30,7 +32,8 @@ KEPT_S = 7 * 24 * 3600
 """A training that left its files behind is over after so many seconds."""
 
 # No column of the lake begins so.
-_LABEL, _TIME, _BLOCK = "#label", "#time", "#block"
+_LABEL, _TIME, _BLOCK, _WEIGHT = "#label", "#time", "#block", "#weight"
+_BESIDE = (_LABEL, _TIME, _BLOCK, _WEIGHT)
 
 
 def keep(training: TrainingSet, folder: Path) -> None:
@@ -45,7 +48,12 @@ def keep(training: TrainingSet, folder: Path) -> None:
     _write(
         draft / "train.arrow",
         training.train_X,
-        {_LABEL: training.train_y, _TIME: training.train_times, _BLOCK: training.train_blocks},
+        {
+            _LABEL: training.train_y,
+            _TIME: training.train_times,
+            _BLOCK: training.train_blocks,
+            _WEIGHT: training.train_weight,
+        },
     )
     _write(
         draft / "holdout.arrow",
@@ -54,6 +62,7 @@ def keep(training: TrainingSet, folder: Path) -> None:
             _LABEL: training.holdout_y,
             _TIME: training.holdout_times,
             _BLOCK: training.holdout_blocks,
+            _WEIGHT: training.holdout_weight,
         },
     )
     facts = {
@@ -91,6 +100,8 @@ def load_kept(folder: Path, load: Callable[[], TrainingSet]) -> TrainingSet:
         learned_from=facts["learned_from"],
         holdout_partitions=holdout_partitions,
         inputs=[Input(**one) for one in facts["inputs"]],
+        train_weight=_weight(train),
+        holdout_weight=_weight(holdout),
     )
 
 
@@ -108,8 +119,12 @@ def _write(path: Path, X: pd.DataFrame, beside: dict[str, Any]) -> None:
 def _read(path: Path) -> tuple[pd.DataFrame, dict[str, pd.Series[Any]]]:
     """Map the file into memory: trials that run side by side share its pages."""
     frame = feather.read_table(path, memory_map=True).to_pandas(split_blocks=True)
-    return frame, {name: frame.pop(name) for name in (_LABEL, _TIME, _BLOCK) if name in frame}
+    return frame, {name: frame.pop(name) for name in _BESIDE if name in frame}
 
 
 def _named(column: pd.Series[Any] | None, name: str) -> pd.Series[Any] | None:
     return None if column is None else column.rename(name)
+
+
+def _weight(beside: dict[str, pd.Series[Any]]) -> npt.NDArray[np.float64] | None:
+    return beside[_WEIGHT].to_numpy() if _WEIGHT in beside else None

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from include.errors import ConfigError, DataContractError
 from include.lake.retype import retyped
-from include.lake.schemas import PARTITION
+from include.lake.schemas import CHOSEN, CONFIDENCE, PARTITION
 from include.lake.table import Input, Lake, LakeTable
 from include.modelling.units import unit_numbers
 from include.use_cases.schema import UseCase
@@ -87,9 +87,10 @@ class LabelledRows:
         Returns
         -------
         Table
-            `partition`, key, `train.split.by`, features and label, sorted by time and key. Without
+            `partition`, key, `train.split.by`, weight, features and label, by time and key. Without
             a time: of a key that is in several partitions the newest row, sorted by a number that
-            each key has by chance, for good.
+            each key has by chance, for good. Where people were asked, also `_chosen`: see
+            `fairly_drawn`; and where trainings weigh by it `_confidence`.
         """
         if self._by is None:
             return self._of_any_time(partitions, count)
@@ -129,10 +130,14 @@ class LabelledRows:
         return self.use_case.train.split.time
 
     @property
+    def _weight(self) -> str | None:
+        return self.use_case.train.sample_weight
+
+    @property
     def _columns(self) -> list[str]:
         key, features = self.use_case.ingest.key, self.use_case.features.columns
-        times = [] if self._by is None else [self._by]
-        return list(dict.fromkeys([PARTITION, *key, *times, *features]))
+        times, weight = ([] if name is None else [name] for name in (self._by, self._weight))
+        return list(dict.fromkeys([PARTITION, *key, *times, *weight, *features]))
 
     def _of(self, partition: str, count: int | None) -> pa.Table:
         """Read the newest labelled rows of one partition.
@@ -163,12 +168,14 @@ class LabelledRows:
             return rows
         key = self.use_case.ingest.key
         kind = pa.int64() if self.use_case.task == "classification" else pa.float64()
+        version = self.versions[self.labels.name]
+        weighs = self.use_case.train.label_confidence == "weight"
+        known = [CHOSEN, CONFIDENCE] if weighs else [CHOSEN]
+        known = [name for name in known if self.labels.holds(name, version)]
         matched = [
             # A key is unique within its partition; two months may well hold the same customer.
             rows.join(self._keyed(batch, rows.schema), key, join_type="inner")
-            for batch in self.labels.batches(
-                [partition], [*key, LABEL], self.versions[self.labels.name]
-            )
+            for batch in self.labels.batches([partition], [*key, LABEL, *known], version)
             if batch.num_rows
         ]
         joined = pa.concat_tables(matched)
@@ -201,6 +208,28 @@ class LabelledRows:
         times = [] if self._by is None else [self._by]
         order = dict.fromkeys([*times, *self.use_case.ingest.key])
         return rows.sort_by([(name, "ascending") for name in order])
+
+
+def fairly_drawn(rows: pa.Table) -> pa.Array:
+    """Tell which rows a model may be judged on: not those that a policy chose for people to label.
+
+    A policy chooses rows that are hard, or contradict rules: figures on them would be those of no
+    population. What people labelled by chance is fair, and so is what they did not label, or what
+    another strategy labels as well: such a row has no policy in the labels table.
+
+    Parameters
+    ----------
+    rows : Table
+        What `LabelledRows.newest` gives, or labels.
+
+    Examples
+    --------
+    >>> fairly_drawn(pa.table({"_chosen": [None, "random", "uncertain"]})).to_pylist()
+    [True, True, False]
+    """
+    if CHOSEN not in rows.column_names:
+        return pa.repeat(True, rows.num_rows)
+    return pc.fill_null(pc.equal(rows[CHOSEN], "random"), True)
 
 
 def _since(by: str, times: Any, wanted: int) -> Any:

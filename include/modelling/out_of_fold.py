@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from include.modelling.estimators import Params
+from include.algorithms import Params
 from include.modelling.fit import fit
 from include.modelling.folds import group_folds, random_folds, time_folds
 from include.modelling.metrics import Judged, judged, metric_of
@@ -31,7 +31,7 @@ class OutOfFold:
     ----------
     values : list of float
         The metric on each fold, NaN where it is not defined.
-    scores : ndarray of shape (rows,)
+    scores : ndarray of shape (rows,) or (rows, classes)
         Score of each judged row, fold after fold. For clustering the row's own value of the metric
         (its silhouette), because cluster numbers of different fits are not related; NaN where the
         metric is not a mean over rows.
@@ -54,9 +54,11 @@ def out_of_fold(
     metric, y = metric_of(use_case), training.train_y
     values, scores = [], []
     for learn, rows, _ in _folds(use_case, training):
-        estimator = fit(use_case, candidate, params, training.train_X.iloc[learn], _at(y, learn))
+        weight = None if training.train_weight is None else training.train_weight[learn]
+        X = training.train_X.iloc[learn]
+        estimator = fit(use_case, candidate, params, X, _at(y, learn), weight=weight)
         score = score_rows(estimator, rows.X, use_case)
-        values.append(metric.compute(rows.truth, score))
+        values.append(metric.compute(rows.truth, score, rows.weight))
         if use_case.task == "clustering":
             undefined = np.full(len(score), np.nan)
             score = undefined if metric.per_row is None else metric.per_row(rows.truth, score)
@@ -86,7 +88,8 @@ def _folds(
     for learn, judge in folds_of(use_case, training):
         X = wide(training.train_X.iloc[judge])
         X.index = pd.Index(judge)  # so that rows which `judged` draws can be found again
-        rows = judged(use_case, X, _at(training.train_y, judge))
+        weight = None if training.train_weight is None else training.train_weight[judge]
+        rows = judged(use_case, X, _at(training.train_y, judge), weight)
         yield learn, rows, rows.X.index.to_numpy()
 
 

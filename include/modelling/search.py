@@ -18,8 +18,9 @@ import optuna
 from optuna.distributions import BaseDistribution
 from optuna.trial import TrialState
 
+from include.algorithms import Params
 from include.errors import ConfigError
-from include.modelling.estimators import LINEAR, Params, fixed_trials, suggest
+from include.modelling.estimators import LINEAR, fixed_trials, suggest
 from include.modelling.metrics import metric_of
 from include.modelling.rounds import ROUNDS, rounds_of
 from include.use_cases.schema import Candidate, UseCase

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
@@ -20,8 +21,9 @@ from include.lake.schemas import PARTITION
 from include.lake.table import Input, Lake
 from include.modelling.blocks import Blocks, blocks_of, columns_of, grouped
 from include.modelling.label_coverage import label_coverage
-from include.modelling.labelled_rows import LABEL, LabelledRows
+from include.modelling.labelled_rows import LABEL, LabelledRows, fairly_drawn
 from include.modelling.units import unit_numbers
+from include.modelling.weights import learning_weight, weight_in
 from include.use_cases.schema import UseCase
 
 _SHARE_OF_RANGE = 1e-6
@@ -44,6 +46,9 @@ class TrainingSet:
         When each row was; None in a split without time.
     train_blocks, holdout_blocks : ndarray of int
         Which rows are not independent of each other: see `deploy.resample_by`.
+    train_weight, holdout_weight : ndarray or None
+        How much each row counts (`train.sample_weight`, and where it is learned from also
+        `train.label_confidence`); None where all count alike.
     partitions : list of str
         All of them, the holdout's at the end.
     learned_from : list of str
@@ -66,6 +71,8 @@ class TrainingSet:
     learned_from: list[str]
     holdout_partitions: list[str]
     inputs: list[Input]
+    train_weight: npt.NDArray[np.float64] | None = None
+    holdout_weight: npt.NDArray[np.float64] | None = None
 
     @property
     def holdout_partition(self) -> str:
@@ -139,9 +146,19 @@ def load_training_set(
     holdout = holdout_rows(tables, chosen, held_out)
     for which, part in (("training", train), ("holdout", holdout)):
         if part.num_rows == 0:
+            by_chance = (
+                f" Or {use_case.train.split.by!r} has so few units that chance left none for the "
+                f"{which}: split by what has more."
+            )
+            by_people = (
+                " Rows that a policy chose for people are not held out: raise the share of "
+                "'random' in labels.people.choose."
+            )
+            asked = use_case.labels is not None and use_case.labels.people is not None
             raise DataContractError(
                 f"{use_case.name}: the {which} partitions of {chosen} must have rows with a label, "
                 "got none. Check that the outcomes carry the same keys as the rows."
+                f"{'' if held_out else by_chance}{by_people if asked else ''}"
             )
     return TrainingSet(
         train_X=narrow(train, use_case),
@@ -157,6 +174,8 @@ def load_training_set(
         learned_from=sorted(train[PARTITION].unique().to_pylist()),
         holdout_partitions=chosen[-max(held_out, 1) :],
         inputs=tables.inputs,
+        train_weight=learning_weight(train, use_case),
+        holdout_weight=weight_in(holdout, use_case),
     )
 
 
@@ -228,14 +247,23 @@ def training_rows(tables: LabelledRows, partitions: Sequence[str], held_out: int
 
 
 def holdout_rows(tables: LabelledRows, partitions: Sequence[str], held_out: int) -> pa.Table:
-    """Read what a model is judged on; parameters as for `training_rows`."""
+    """Read what a model is judged on; parameters as for `training_rows`.
+
+    Rows that a policy chose for people to label are not among it: see `fairly_drawn`.
+    """
     if tables.use_case.train.split.time is not None:
-        return tables.newest(partitions[-held_out:])
-    return _share(tables, partitions, held_out=True)
+        rows = tables.newest(partitions[-held_out:])
+    else:
+        rows = _share(tables, partitions, held_out=True)
+    return rows.filter(fairly_drawn(rows))
 
 
 def _share(tables: LabelledRows, partitions: Sequence[str], *, held_out: bool) -> pa.Table:
-    """Read the rows of a split without time that are held out, or the others."""
+    """Read the rows of a split without time that are held out, or the others.
+
+    A unit that is held out is never learned from, also where a policy chose its rows: the next
+    holdout may have other rows of it.
+    """
     use_case = tables.use_case
     split, most = use_case.train.split, use_case.train.max_rows
     rows = tables.newest(partitions, math.ceil(most / (1 - split.holdout)))

@@ -10,10 +10,10 @@ import numpy as np
 import numpy.typing as npt
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
+from include.algorithms import Params
 from include.errors import DataContractError
 from include.modelling.choice import Choice, choose
-from include.modelling.estimators import Params, dummy, linear
-from include.modelling.fit import fit, threads
+from include.modelling.fit import fit, fit_baselines, threads
 from include.modelling.metrics import evaluate
 from include.modelling.out_of_fold import judged_rows, out_of_fold
 from include.modelling.search import Trial, TrialDone, search
@@ -82,6 +82,7 @@ def tune(
         lambda trial: scores[trial.candidate, trial.number],
         truth,
         training.train_blocks[positions],
+        None if training.train_weight is None else training.train_weight[positions],
     )
 
 
@@ -95,16 +96,10 @@ def fit_and_compare(
     DataContractError
         A metric is not defined on the holdout.
     """
-    X, y = wide(training.train_X), training.train_y
-    estimator = fit(use_case, candidate, params, X, y)
+    X, y, weight = wide(training.train_X), training.train_y, training.train_weight
+    estimator = fit(use_case, candidate, params, X, y, weight=weight)
+    models = {"model": estimator, **fit_baselines(use_case, X, y, weight)}
+    holdout = training.holdout_X, training.holdout_y, training.holdout_weight
     with threadpool_limits(threads()):
-        models = {
-            "model": estimator,
-            "dummy": dummy(use_case).fit(X, y),
-            "linear": linear(use_case).fit(X, y),
-        }
-        values = {
-            name: evaluate(use_case, model, training.holdout_X, training.holdout_y)
-            for name, model in models.items()
-        }
+        values = {name: evaluate(use_case, model, *holdout) for name, model in models.items()}
     return Compared(estimator, values)

@@ -20,7 +20,7 @@ import numpy.typing as npt
 from scipy.stats import t as student
 
 from include.modelling.blocks import Blocks
-from include.modelling.metrics import METRICS_BY_TASK, Metric
+from include.modelling.metrics import Metric
 
 Floats = npt.NDArray[np.float64]
 
@@ -74,7 +74,9 @@ class Estimate:
         return self.value + side * width
 
 
-def estimate(metric: Metric, truth: Floats, score: Floats, blocks: Blocks) -> Estimate:
+def estimate(
+    metric: Metric, truth: Floats, score: Floats, blocks: Blocks, weight: Floats | None = None
+) -> Estimate:
     """Estimate a metric of one model.
 
     Parameters
@@ -83,40 +85,49 @@ def estimate(metric: Metric, truth: Floats, score: Floats, blocks: Blocks) -> Es
         What to compute.
     truth : ndarray of shape (n_rows,) or (n_rows, n_features)
         As in `include.modelling.metrics.Judged`.
-    score : ndarray of shape (n_rows,)
+    score : ndarray of shape (n_rows,) or (n_rows, n_classes)
         What `score_rows` gives.
     blocks : ndarray of int, shape (n_rows,)
         What `blocks_of` gives.
+    weight : ndarray of shape (n_rows,), optional
+        How much each row counts; alike by default.
     """
-    value = _compute(metric, truth, score)
+    value = _compute(metric, truth, score, weight)
     return _estimate(
-        metric, truth, blocks, value, lambda: without_each(metric, truth, score, blocks)
+        metric, truth, blocks, value, lambda: without_each(metric, truth, score, blocks, weight)
     )
 
 
 def estimate_gain(
-    metric: Metric, truth: Floats, ours: Floats, theirs: Floats, blocks: Blocks
+    metric: Metric,
+    truth: Floats,
+    ours: Floats,
+    theirs: Floats,
+    blocks: Blocks,
+    weight: Floats | None = None,
 ) -> Estimate:
     """Estimate by how much `ours` is better than `theirs` on the same rows; positive if better.
 
     Paired: what both models have in common, such as hard days, cancels out. Parameters are those of
     `estimate`, with the scores of two models.
     """
-    here, there = (_compute(metric, truth, score) for score in (ours, theirs))
+    here, there = (_compute(metric, truth, score, weight) for score in (ours, theirs))
     value = None if here is None or there is None else metric.gain(here, there)
 
     def gains() -> Floats:
-        without = [without_each(metric, truth, score, blocks) for score in (ours, theirs)]
+        without = [without_each(metric, truth, score, blocks, weight) for score in (ours, theirs)]
         return metric.sign * (without[0] - without[1])
 
     return _estimate(metric, truth, blocks, value, gains)
 
 
-def without_each(metric: Metric, truth: Floats, score: Floats, blocks: Blocks) -> Floats:
+def without_each(
+    metric: Metric, truth: Floats, score: Floats, blocks: Blocks, weight: Floats | None = None
+) -> Floats:
     """Compute the metric without each block in turn; NaN where it is not defined.
 
-    Means over rows and ROC AUC in closed form, in the time of one computation; others anew for each
-    block.
+    Means over rows, and ROC AUC where rows count alike, in closed form, in the time of one
+    computation; others anew for each block.
 
     Returns
     -------
@@ -125,20 +136,28 @@ def without_each(metric: Metric, truth: Floats, score: Floats, blocks: Blocks) -
     _, block = np.unique(blocks, return_inverse=True)
     count = int(block.max(initial=-1)) + 1
     if metric.per_row is not None:
-        each = metric.per_row(truth, score)
-        rows = len(each) - np.bincount(block, minlength=count)
+        counts = np.ones(len(truth)) if weight is None else weight
+        each = metric.per_row(truth, score) * counts
+        rows = counts.sum() - np.bincount(block, counts, minlength=count)
         return _ratio(each.sum() - np.bincount(block, each, minlength=count), rows)
-    if metric.name == "roc_auc":
-        return _auc_without_each(truth, score, block, count)
+    if metric.name == "roc_auc" and weight is None:
+        if score.ndim == 1:
+            return _auc_without_each(truth > 0.5, score, block, count)
+        classes = np.unique(truth).astype(np.intp)
+        areas = [_auc_without_each(truth == k, score[:, k], block, count) for k in classes]
+        return np.asarray(np.mean(areas, axis=0))
     values = np.full(count, np.nan)
     for one in range(count):
         rest = block != one
-        value = _compute(metric, truth[rest], score[rest])
+        left = None if weight is None else weight[rest]
+        value = _compute(metric, truth[rest], score[rest], left)
         values[one] = np.nan if value is None else value
     return values
 
 
-def _auc_without_each(truth: Floats, score: Floats, block: Blocks, count: int) -> Floats:
+def _auc_without_each(
+    positive: npt.NDArray[np.bool_], score: Floats, block: Blocks, count: int
+) -> Floats:
     """Compute ROC AUC without each block from sums of placements, in O(n log n).
 
     AUC is S / (P N): S counts the pairs of a positive and a negative row that are in order, ties
@@ -146,7 +165,6 @@ def _auc_without_each(truth: Floats, score: Floats, block: Blocks, count: int) -
     positives with all negatives and of its negatives with all positives; those within the block
     would be taken away twice.
     """
-    positive = truth > 0.5
     negative = ~positive
     ranks = _midranks(score, np.zeros(len(score), dtype=np.intp))
     within = _midranks(score, block)
@@ -211,22 +229,32 @@ def _problem(metric: Metric, truth: Floats, blocks: Blocks, groups: int) -> str 
     """Say what the rows lack, or None."""
     if groups < MIN_BLOCKS:
         return f"not enough data: {groups} independent blocks of rows, {MIN_BLOCKS} are needed"
-    if metric.name not in METRICS_BY_TASK["classification"]:
+    if metric.classes == "none":
         return None
-    for label, which in ((1, truth > 0.5), (0, truth <= 0.5)):
-        rows, within = int(which.sum()), len(np.unique(blocks[which]))
-        if rows < MIN_CLASS_ROWS:
-            return f"not enough data: {rows} rows of class {label}, {MIN_CLASS_ROWS} are needed"
-        if within < MIN_BLOCKS:
-            return (
-                f"not enough data: class {label} stands in {within} independent blocks of rows, "
-                f"{MIN_BLOCKS} are needed"
-            )
+    if metric.classes == "both":
+        there = [1.0, 0.0]
+    elif len(there := np.unique(truth).tolist()) < 2:  # of several, only those with rows are judged
+        return "not enough data: all rows are of one class"
+    lacking = [words for one in there if (words := _lack(truth == one, one, blocks)) is not None]
+    enough = metric.classes == "two" and len(there) - len(lacking) >= 2
+    return None if enough or not lacking else lacking[0]
+
+
+def _lack(which: npt.NDArray[np.bool_], label: float, blocks: Blocks) -> str | None:
+    """Say what a class lacks, or None."""
+    rows, within = int(which.sum()), len(np.unique(blocks[which]))
+    if rows < MIN_CLASS_ROWS:
+        return f"not enough data: {rows} rows of class {label:g}, {MIN_CLASS_ROWS} are needed"
+    if within < MIN_BLOCKS:
+        return (
+            f"not enough data: class {label:g} stands in {within} independent blocks of rows, "
+            f"{MIN_BLOCKS} are needed"
+        )
     return None
 
 
-def _compute(metric: Metric, truth: Floats, score: Floats) -> float | None:
-    value = metric.compute(truth, score) if len(score) else math.nan
+def _compute(metric: Metric, truth: Floats, score: Floats, weight: Floats | None) -> float | None:
+    value = metric.compute(truth, score, weight) if len(score) else math.nan
     return value if math.isfinite(value) else None
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from include.ingest_label.cells import CONTROL
 from include.profiling import dates
 from include.profiling.numbers import PLAIN, Style, has_leading_zero, is_digits, is_whole, styles_of
 from include.use_cases.schema import ColumnType
@@ -32,6 +33,9 @@ WORDS = (
     ("on", "off"),
     ("wahr", "falsch"),
 )
+_SIGN = r"[+%$€£¥\x{a0}\x{202f}\x{2212}]"
+_AMOUNT = r"^([-+\x{2212}] ?)?([$€£¥][ \x{a0}]?)?[0-9][0-9.,' \x{a0}\x{202f}]*[%$€£¥]?$"
+"""Amounts of money, percentages, digits grouped by a no-break space: neither numbers nor words."""
 _EXACT = {"true", "True", "false", "False"}
 _STRAY_SHARE, _STRAY_WORDS = 0.05, 3
 """Among numbers so large a share of other words, and so many different ones, may be words for a
@@ -226,6 +230,13 @@ def _style(numbers: pa.Array, fitting: list[Style], style: Style) -> Style:
 
 def _string(texts: Texts) -> Finding:
     values, counts = texts.values, texts.counts
+    if pc.any(pc.match_substring_regex(values, CONTROL)).as_py():
+        why = "holds line breaks or other control characters; write each text in one line"
+        return Finding("string", obstacle=why)
+    signed = pc.any(pc.match_substring_regex(values, _SIGN)).as_py()
+    if signed and pc.all(pc.match_substring_regex(values, _AMOUNT)).as_py():
+        why = f"numbers with signs, such as {values[0].as_py()!r}; write them without"
+        return Finding("string", obstacle=why)
     numbers = pc.match_substring_regex(values, r"^-?[0-9]+([.,][0-9]+)?$")
     there = pc.sum(counts.filter(numbers)).as_py() or 0
     share = there / pc.sum(counts).as_py()

@@ -1,4 +1,4 @@
-"""From what is predicted: which columns a model sees, as what, and why the others not."""
+"""Which columns a model sees, whether as numbers or categories, and why not the others."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ from include.use_cases.sections.values import TIMES
 
 Kind = Literal["numeric", "categorical", "left out"]
 _TEXT_SHARE, _FEW = 0.5, 20
-"""A text that differs in half of the rows names rows, and does not group them. Our choice."""
+"""Texts that differ in half of the rows identify rows instead of grouping them. Our choice."""
+_ROWS_EACH = 5
+"""With so many rows of each text on average, one label for each is not chance. Our choice."""
 _NEARLY_EMPTY = 0.95
 _ALIKE = 0.999_999
 """A column from which the label can be told without error is the label, or is known after it."""
@@ -37,15 +39,15 @@ def role_of(table: Table, name: str, outcome: Outcome) -> Role:
         return Role(name, "left out", why)
     values, kind = table.frame[name], finding.kind
     if kind in TIMES:
-        why = "a time is no number; derive what matters of it in features.py"
+        why = "a time is not a number; derive what matters, such as an age, in features.py"
         return Role(name, "left out", why)
     distinct = table.distinct(name)
     if kind == "string" and distinct > _FEW and distinct > _TEXT_SHARE * values.count():
-        return Role(name, "left out", f"texts that hardly repeat ({distinct:,} different ones)")
+        return Role(name, "left out", f"texts that hardly repeat ({distinct:,} distinct ones)")
     if _tells_all(values, outcome):
-        why = f"tells {outcome.column!r} without error: it is known afterwards, or the same"
-        return Role(name, "left out", f"{why}; add it if not")
-    told = "; ".join([f"{distinct:,} different values", *_gaps(table, name), *finding.notes])
+        why = f"predicts {outcome.column!r} without error: probably known only afterwards"
+        return Role(name, "left out", f"{why}; add it if it is not")
+    told = "; ".join([f"{distinct:,} distinct values", *_gaps(table, name), *finding.notes])
     return Role(name, "categorical" if kind == "string" else "numeric", told)
 
 
@@ -70,14 +72,18 @@ def _tells_all(values: pd.Series[Any], outcome: Outcome) -> bool:
     if len(y) == 0 or y.nunique() < 2 or x.nunique() < 2 or both.mean() < _TEXT_SHARE:
         return False
     if outcome.task == "regression":
-        if x.dtype == object or pd.api.types.is_string_dtype(x.dtype):
+        if _is_text(x):
             return False
         # By ranks: the logarithm of the label tells it as well as the label.
         ranks = (x.astype("float64").rank(), y.rank())
         return bool(abs(np.corrcoef(*ranks)[0, 1]) > _ALIKE)
-    if x.nunique() <= _FEW:
+    if x.nunique() <= _FEW or (_is_text(x) and len(x) >= _ROWS_EACH * x.nunique()):
         return bool((y.groupby(x).nunique() == 1).all())
-    if pd.api.types.is_string_dtype(x.dtype):
+    if _is_text(x):
         return False
-    one, other = x[y == 1].astype("float64"), x[y == 0].astype("float64")
-    return bool(one.min() > other.max() or one.max() < other.min())
+    ranges = x.astype("float64").groupby(y).agg(["min", "max"]).sort_values("min")
+    return bool((ranges["max"].iloc[:-1].to_numpy() < ranges["min"].iloc[1:].to_numpy()).all())
+
+
+def _is_text(values: pd.Series[Any]) -> bool:
+    return values.dtype == object or pd.api.types.is_string_dtype(values.dtype)

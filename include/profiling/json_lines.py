@@ -61,7 +61,15 @@ def cells_of(content: bytes, path: str, most: int | None) -> Objects:
         objects.append(found)
     names = list(dict.fromkeys(name for each in objects for name in each))
     typed = {name: _kind([each.get(name) for each in objects]) for name in names}
-    arrays = [pa.array([_text(each.get(name)) for each in objects], pa.string()) for name in names]
+    try:
+        arrays = [
+            pa.array([_text(each.get(name)) for each in objects], pa.string()) for name in names
+        ]
+    except UnicodeEncodeError as error:
+        raise DataContractError(
+            f"{path}: holds half a character, {error.object[error.start]!a}, which is no text. "
+            "Write the file as UTF-8."
+        ) from None
     written = pa.chunked_array([pa.array([line.decode() for line in taken], pa.string())])
     return Objects(pa.table(arrays, names=names), len(lines), typed, written)
 

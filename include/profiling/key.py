@@ -1,4 +1,4 @@
-"""Which columns name a row."""
+"""Which columns identify a row."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _MOST_COLUMNS = 8  # of which pairs and triples are tried: 84
 
 @dataclass(frozen=True)
 class Key:
-    """What names a row.
+    """The columns that identify a row.
 
     Attributes
     ----------
@@ -62,13 +62,13 @@ def key_of(table: Table, answer: str | None, label: str) -> Key:
     names = [name for name in table.frame.columns if name != label and _complete(table, name)]
     for one in sorted(names, key=lambda name: _rank(table, name)):
         if _rank(table, one) < _NO_KEY and _unique(table, [one]):
-            return Key([one], False, f"another value in each row{_seen(table)}")
+            return Key([one], False, f"unique in every row{_seen(table)}")
     parts = [name for name in names if _is_part(table, name)][:_MOST_COLUMNS]
     for size in (2, 3):
         for some in combinations(parts, size):
-            named = any(_ID.search(name) or table.kind(name) in TIMES for name in some)
+            named = any(_ID.search(name) or _is_calendar(table, name) for name in some)
             if named and _unique(table, some):
-                return Key(list(some), False, f"together another value in each row{_seen(table)}")
+                return Key(list(some), False, f"together unique in every row{_seen(table)}")
     why = (
         "no columns name a row, so what lands counts its rows; the next file must have them in the "
         "same places, or KEY= name a column"
@@ -76,9 +76,13 @@ def key_of(table: Table, answer: str | None, label: str) -> Key:
     return Key([_row_number(table)], True, why)
 
 
+def names_in(answer: str, table: Table) -> list[str]:
+    """Split an answer at its commas, unless it is the name of one column that has a comma."""
+    return [answer] if answer in table.findings else [each.strip() for each in answer.split(",")]
+
+
 def _answered(table: Table, answer: str, label: str) -> Key:
-    # A name may hold a comma itself.
-    names = [answer] if answer in table.findings else [each.strip() for each in answer.split(",")]
+    names = names_in(answer, table)
     if names == [ROW_NUMBER] and ROW_NUMBER not in table.findings:
         return Key(names, True, "as you said: what lands gets a column that counts the rows")
     for name in names:
@@ -98,11 +102,11 @@ def _answered(table: Table, answer: str, label: str) -> Key:
     if not _unique(table, names):
         twice = table.frame[table.frame.duplicated(names)].iloc[0]
         raise DataContractError(
-            f"KEY={answer}: must name each row once, but "
+            f"KEY={answer}: must identify each row, but "
             f"{ {name: str(twice[name]) for name in names} } stands there more than once. Add a "
             f"column that tells them apart, or write KEY={ROW_NUMBER} to count the rows."
         )
-    return Key(names, False, f"as you said; another value in each row{_seen(table)}")
+    return Key(names, False, f"as you said; unique in every row{_seen(table)}")
 
 
 _NO_KEY = 9
@@ -125,8 +129,14 @@ def _rank(table: Table, name: str) -> int:
 
 def _is_part(table: Table, name: str) -> bool:
     kind = table.kind(name)
-    calendar = kind == "int64" and (name.lower() in _CALENDAR or bool(_ID.search(name)))
-    return (kind in ("string", *TIMES) or calendar) and table.distinct(name) > 1
+    numbered = kind == "int64" and bool(_ID.search(name))
+    fits = kind == "string" or numbered or _is_calendar(table, name)
+    return fits and table.distinct(name) > 1
+
+
+def _is_calendar(table: Table, name: str) -> bool:
+    kind = table.kind(name)
+    return kind in TIMES or (kind == "int64" and name.lower() in _CALENDAR)
 
 
 def _complete(table: Table, name: str) -> bool:
@@ -138,7 +148,7 @@ def _unique(table: Table, names: Sequence[str]) -> bool:
 
 
 def _seen(table: Table) -> str:
-    return f" (of {len(table.frame):,} that were looked at)" if table.sampled else ""
+    return f" of the sample of {len(table.frame):,}" if table.sampled else ""
 
 
 def _row_number(table: Table) -> str:

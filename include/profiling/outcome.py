@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import Any, NoReturn
+from typing import Any
 
 import pandas as pd
 
 from include.errors import DataContractError
 from include.ingest_label.checks import listed
+from include.profiling.classes import (
+    LEAST_OF_A_CLASS,
+    are_classes,
+    classes_of,
+    may_be_classes,
+)
 from include.profiling.table import Table
 from include.use_cases.schema import ColumnType, Task
 from include.use_cases.sections.values import TIMES
@@ -17,6 +23,7 @@ from include.use_cases.sections.values import TIMES
 _NAMES = (
     "label", "target", "y", "class", "outcome", "churn", "churned", "left", "exited", "attrition",
     "survived", "default", "diagnosis", "response", "fraud", "gekündigt", "abgang", "ziel",
+    "species", "category", "klasse",
 )  # fmt: skip
 _SEX = re.compile(r"sex|gender|male|geschlecht", re.IGNORECASE)  # has two values, and is no outcome
 _POSITIVE = {
@@ -26,9 +33,9 @@ _POSITIVE = {
 _RARE = 0.05
 """Where fewer rows are of class 1, average precision tells models apart and ROC AUC hardly does
 (Saito and Rehmsmeier 2015)."""
-_LEAST_ROWS, _LEAST_OF_A_CLASS = 50, 10
-"""A fifth is held out, and three folds share the rest. Our choice: with fewer rows, or rows of a
-class, no fold could tell two models apart."""
+_LEAST_ROWS = 50
+"""A fifth is held out, and three folds share the rest. Our choice: with fewer rows no fold could
+tell two models apart."""
 _NUMBERS = ("int64", "float64")
 
 
@@ -43,13 +50,14 @@ class Outcome:
     kind : str
         Its type in `labels.columns`.
     task : {'classification', 'regression'}
-        Two values, or numbers.
-    classes : dict of str to int
-        The class of each value; empty for numbers, and for a bool.
+        Two values or classes by name, or numbers.
+    classes : dict of str to int, or list of str
+        The class of each of two values, or the names of more classes; empty for numbers, and for a
+        bool.
     metric : str
         By which models are compared.
     labels : Series
-        Of the sample: 0 and 1, or numbers; NaN where missing.
+        Of the sample: numbers of classes, or numbers; NaN where missing.
     why : str
         The reasons.
     """
@@ -60,12 +68,7 @@ class Outcome:
     metric: str
     labels: pd.Series[Any]
     why: str
-    classes: dict[str, int] = field(default_factory=dict)
-
-    @property
-    def coverage(self) -> float:
-        """Share of rows that have a label."""
-        return float(self.labels.notna().mean())
+    classes: dict[str, int] | list[str] = field(default_factory=dict)
 
 
 def label_of(table: Table) -> tuple[str, str]:
@@ -76,11 +79,11 @@ def label_of(table: Table) -> tuple[str, str]:
     DataContractError
         None looks like one.
     """
-    names = [name for name in table.frame.columns if _may_be(table, name)]
     for name in _NAMES:
-        for column in names:
-            if column.lower().strip() == name:
+        for column in table.frame.columns:
+            if column.lower().strip() == name and _may_be(table, column, named=True):
                 return column, "by its name"
+    names = [name for name in table.frame.columns if _may_be(table, name)]
     two = [name for name in names if table.distinct(name) == 2 and not _SEX.search(name)]
     if len(two) == 1:
         return two[0], "the only column of two values"
@@ -101,7 +104,7 @@ def outcome_of(table: Table, label: str) -> Outcome:
     Raises
     ------
     DataContractError
-        It cannot be: it is missing, constant, another one in each row, or of several classes.
+        It cannot be: it is missing, constant, or another one in each row.
     """
     where = f"LABEL={label}"
     if label not in table.findings:
@@ -127,7 +130,18 @@ def outcome_of(table: Table, label: str) -> Outcome:
         )
     if distinct == 2 and kind not in TIMES:
         return _classification(table, label, values)
-    return _regression(table, label, values) if kind in _NUMBERS else _refused(label, kind, values)
+    if kind in TIMES:
+        raise DataContractError(f"{where}: holds times. Name a column of classes or numbers.")
+    if kind in _NUMBERS and not are_classes(values):
+        return _regression(table, label, values)
+    if distinct > 0.5 * len(values):
+        raise DataContractError(
+            f"{where}: has another text in nearly each row, which nothing can predict. Name "
+            "another column."
+        )
+    found = classes_of(table, label, values)
+    why = _with_gaps(table, label, found.why)
+    return Outcome(label, kind, "classification", found.metric, found.labels, why, found.names)
 
 
 def _regression(table: Table, label: str, values: pd.Series[Any]) -> Outcome:
@@ -139,30 +153,14 @@ def _regression(table: Table, label: str, values: pd.Series[Any]) -> Outcome:
     return Outcome(label, kind, "regression", "mae", numbers, _with_gaps(table, label, why))
 
 
-def _refused(label: str, kind: ColumnType, values: pd.Series[Any]) -> NoReturn:
-    where, counts = f"LABEL={label}", values.value_counts()
-    if kind in TIMES:
-        raise DataContractError(f"{where}: holds times. Name a column of classes or numbers.")
-    if len(counts) > 0.5 * len(values):
-        raise DataContractError(
-            f"{where}: has another text in nearly each row, which nothing can predict. Name "
-            "another column."
-        )
-    raise DataContractError(
-        f"{where}: has {len(counts)} classes, {listed([str(value) for value in counts.index])}; "
-        "several classes are not supported yet. Name a column of two values or of numbers, or land "
-        "one that says whether it is the class that you care about."
-    )
-
-
 def _classification(table: Table, label: str, values: pd.Series[Any]) -> Outcome:
     counts = values.value_counts()
     finding, words = table.findings[label], _words(table, label, counts)
-    if counts.min() < _LEAST_OF_A_CLASS:
+    if counts.min() < LEAST_OF_A_CLASS:
         rare = words[counts.idxmin()][0]
         raise DataContractError(
             f"LABEL={label}: {counts.min()} rows are {rare!r}; a first model needs "
-            f"{_LEAST_OF_A_CLASS} of each class. Name a file with more of them."
+            f"{LEAST_OF_A_CLASS} of each class. Name a file with more of them."
         )
     likely = [value for value in counts.index if str(value).lower() in _POSITIVE]
     positive = likely[0] if len(likely) == 1 else counts.idxmin()
@@ -192,9 +190,10 @@ def _words(table: Table, label: str, counts: pd.Series[Any]) -> dict[Any, list[s
 
 def _with_gaps(table: Table, label: str, why: str) -> str:
     share = table.missing(label)
-    return f"{why}; {share:.1%} of rows have none, and are not learned from" if share else why
+    return f"{why}; {share:.1%} of rows have no label, and are not learned from" if share else why
 
 
-def _may_be(table: Table, name: str) -> bool:
+def _may_be(table: Table, name: str, *, named: bool = False) -> bool:
     kind, distinct = table.kind(name), table.distinct(name)
-    return distinct == 2 or (kind in _NUMBERS and distinct > 2)
+    number = kind in _NUMBERS and distinct > 2
+    return distinct == 2 or number or may_be_classes(table, name, named=named)

@@ -15,6 +15,7 @@ import pyarrow as pa
 from include.errors import ConfigError, DataContractError
 from include.ingest_label.files import parse
 from include.ingest_label.source import Source
+from include.profiling.outcome_file import partitions_of
 from include.profiling.plan import Plan
 from include.profiling.raw import read
 from include.profiling.suite import expectations_yaml
@@ -23,15 +24,27 @@ from include.profiling.yaml_files import columns_yaml, use_case_yaml
 from include.use_cases.loader import ROOT, YAML_NAME, load, shown
 from include.use_cases.sections.format import Format
 
-_NAME = re.compile(r"[a-z][a-z0-9_]*")
+_NAME = re.compile(r"[a-z][a-z0-9_]{0,59}")
 
 
 @dataclass(frozen=True)
 class Placed:
-    """What was written."""
+    """What was written.
+
+    Attributes
+    ----------
+    folder : Path
+        Of the use case.
+    landed, outcomes : list of Path
+        Files of rows, and of outcomes where they have files of their own.
+    rowless : int
+        Outcomes that belong to no row, and did not land.
+    """
 
     folder: Path
     landed: list[Path]
+    outcomes: list[Path]
+    rowless: int
 
 
 def check_new(name: str, use_cases: Path, landing: str) -> None:
@@ -45,8 +58,8 @@ def check_new(name: str, use_cases: Path, landing: str) -> None:
     """
     if not _NAME.fullmatch(name):
         raise ConfigError(
-            f"USE_CASE={name}: must be lower-case letters, digits and '_', and begin with a "
-            "letter. Correct it."
+            f"USE_CASE={name}: must be lower-case letters, digits and '_', 60 at most, and begin "
+            "with a letter. Correct it."
         )
     if landing.startswith("s3://"):
         raise ConfigError(
@@ -58,11 +71,17 @@ def check_new(name: str, use_cases: Path, landing: str) -> None:
             f"{shown(use_cases / name)} is there already, and is left as it is. Choose another "
             "USE_CASE, or move the folder away."
         )
-    if (Path(landing) / name).exists():
-        raise ConfigError(
-            f"{Path(landing) / name}: files have landed there already. Choose another USE_CASE, or "
-            "move the folder away."
-        )
+    for area in _areas(landing, name):
+        if area.exists():
+            raise ConfigError(
+                f"{area}: files have landed there already. Choose another USE_CASE, or move the "
+                "folder away."
+            )
+
+
+def _areas(landing: str, name: str) -> list[Path]:
+    """Return where rows land, and outcomes that have a file of their own."""
+    return [Path(landing) / name, Path(landing) / f"{name}_outcomes"]
 
 
 def place(plan: Plan, use_cases: Path, landing: str, today: date) -> Placed:
@@ -89,7 +108,7 @@ def place(plan: Plan, use_cases: Path, landing: str, today: date) -> Placed:
         A time cannot be read in a row that was not looked at.
     """
     check_new(plan.name, use_cases, landing)
-    target, area = use_cases / plan.name, Path(landing) / plan.name
+    target, areas = use_cases / plan.name, _areas(landing, plan.name)
     with tempfile.TemporaryDirectory(prefix="flywheel-new-") as scratch:
         draft = Path(scratch) / plan.name
         draft.mkdir()
@@ -100,16 +119,18 @@ def place(plan: Plan, use_cases: Path, landing: str, today: date) -> Placed:
         (draft / YAML_NAME).write_text(text, encoding="utf-8")
         load(draft)
         try:
-            landed = _land(plan, area, today)
+            landed = _land(plan, areas[0], today)
+            outcomes = _land_outcomes(plan, areas[1], today)
             target.mkdir(parents=True)
             for name in ("columns.yaml", "expectations.yaml", YAML_NAME):
                 shutil.copyfile(draft / name, target / f".{name}.tmp")
                 (target / f".{name}.tmp").rename(target / name)
         except BaseException:
             shutil.rmtree(target, ignore_errors=True)
-            shutil.rmtree(area, ignore_errors=True)
+            for area in areas:
+                shutil.rmtree(area, ignore_errors=True)
             raise
-    return Placed(target, landed)
+    return Placed(target, landed, *outcomes)
 
 
 def _land(plan: Plan, area: Path, today: date) -> list[Path]:
@@ -133,11 +154,42 @@ def _land(plan: Plan, area: Path, today: date) -> list[Path]:
     ]
 
 
+def _land_outcomes(plan: Plan, area: Path, today: date) -> tuple[list[Path], int]:
+    """Land each outcome in the partition of its row."""
+    if plan.outcomes is None:
+        return [], 0
+    key, table = plan.key.columns, plan.outcomes.table
+    all_rows = read(plan.table.path, sample=False)
+    content = all_rows.take(pa.array(range(all_rows.rows)))
+    rows = _parsed(plan, content, key)
+    if plan.time.column is None:
+        rows["partition"] = today.isoformat()
+    else:
+        rows["partition"] = _partitions(plan, content)
+    keys = partitions_of(table.frame[key], rows, key)
+    places = pd.Series(range(len(keys)))
+    landed = [
+        _write(
+            area / str(partition) / f"{plan.name}{table.raw.kind}",
+            table.raw.take(pa.array(group.to_numpy())),
+        )
+        for partition, group in places.groupby(keys.to_numpy())
+    ]
+    return landed, int(keys.isna().sum())
+
+
+def _parsed(plan: Plan, content: bytes, names: list[str]) -> pd.DataFrame:
+    """Read columns of the whole file as ingestion does."""
+    source = Source(plan.table.raw.name_of(plan.table.path), Format.model_validate(plan.format))
+    columns = {name: plan.columns[name] for name in names}
+    frame: pd.DataFrame = parse(content, source, columns).to_pandas(date_as_object=False)
+    return frame
+
+
 def _partitions(plan: Plan, content: bytes) -> pd.Series[str]:
     """Tell the partition of each row of the whole file, by the time that ingestion reads."""
     name = plan.time.column or ""
-    source = Source(f"{plan.table.path}{plan.table.raw.kind}", Format.model_validate(plan.format))
-    times = parse(content, source, {name: plan.columns[name]})[name].to_pandas()
+    times = _parsed(plan, content, [name])[name]
     if times.isna().any():
         row = int(times.isna().to_numpy().argmax()) + 1
         raise DataContractError(

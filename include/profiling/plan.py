@@ -11,10 +11,14 @@ from include.errors import DataContractError
 from include.profiling.features import Role, role_of
 from include.profiling.key import ROW_NUMBER, Key, key_of
 from include.profiling.outcome import Outcome, label_of, outcome_of
+from include.profiling.outcome_file import OutcomeFile, outcome_file_of
 from include.profiling.table import Table
-from include.profiling.time import NONE, Time, time_of
+from include.profiling.time import NONE, Time, keys_of, time_of
 from include.use_cases.schema import ColumnType
+from include.use_cases.sections.values import TIMES
 
+_GROUPS = 50
+"""At least so many groups: a fifth is held out, and a standard error needs ten. Our choice."""
 Ask = Callable[[str, str, str], str]
 """Asks a person: which variable, the default, and why that is the default; gives the answer."""
 
@@ -42,6 +46,8 @@ class Plan:
         What is predicted, what names a row, and when it was.
     roles : list of Role
         Of the other columns.
+    outcomes : OutcomeFile, optional
+        Where the label lands in a file of its own.
     """
 
     name: str
@@ -50,6 +56,7 @@ class Plan:
     key: Key
     time: Time
     roles: list[Role]
+    outcomes: OutcomeFile | None = None
 
     @property
     def numeric(self) -> list[str]:
@@ -75,7 +82,40 @@ class Plan:
     @cached_property
     def format(self) -> dict[str, Any]:
         """The section `format`, of the columns that are read."""
-        found, read = dict(self.table.format), {*self.columns, self.outcome.column}
+        return self._format(self.table, {*self.columns, self.outcome.column})
+
+    @cached_property
+    def label_columns(self) -> dict[str, ColumnType]:
+        """What `labels.columns` says; key columns have the types they have among the rows."""
+        return {self.outcome.column: self.outcome.kind}
+
+    @cached_property
+    def label_format(self) -> dict[str, Any]:
+        """The section `labels.format`, of a file of outcomes."""
+        if self.outcomes is None:
+            return {}
+        return self._format(self.outcomes.table, {*self.key.columns, self.outcome.column})
+
+    @cached_property
+    def mature_after_days(self) -> int:
+        """How long after the end of a partition its outcomes are known; 0 if with its rows."""
+        if self.outcomes is None:
+            return 0
+        return self.outcomes.mature_after_days(self.table, self.time)
+
+    @cached_property
+    def coverage(self) -> float:
+        """Share of rows that have a label, without partitions whose outcomes are still to come."""
+        labels, late = self.outcome.labels, 0
+        if self.outcomes is not None:
+            late = self.outcomes.incomplete(self.table, self.time)
+        if late and self.time.column:
+            keys = keys_of(self.table.frame[self.time.column], self.time.grain)
+            labels = labels[keys < sorted(keys.unique())[-late]]
+        return float(labels.notna().mean())
+
+    def _format(self, table: Table, read: set[str]) -> dict[str, Any]:
+        found = dict(table.format)
         columns = {
             name: dict(rules) for name, rules in found.pop("columns", {}).items() if name in read
         }
@@ -93,9 +133,25 @@ class Plan:
         return f"{self.name}/{{partition}}/*{self.table.raw.kind}{packed}"
 
     @property
+    def label_landing(self) -> str:
+        """Where files of outcomes land."""
+        assert self.outcomes is not None  # noqa: S101  for mypy: asked only then
+        return f"{self.name}_outcomes/{{partition}}/*{self.outcomes.table.raw.kind}"
+
+    @property
     def cut(self) -> bool:
         """Whether the file is cut into one for each partition."""
         return self.time.partitions > 1
+
+    @property
+    def split(self) -> tuple[str, str]:
+        """What `train.split.by` says, and why: rows that are alike must be on the same side."""
+        if self.time.column is not None:
+            return self.time.column, "models are judged on later rows"
+        for name in self.key.columns if len(self.key.columns) > 1 else ():
+            if self.table.kind(name) == "string" and self.table.distinct(name) >= _GROUPS:
+                return f"group:{name}", f"rows with the same {name!r} are alike"
+        return "random", "rows are independent of each other"
 
     def decisions(self) -> Iterator[tuple[str, str, str, str]]:
         """Tell of each column its name, type, role and the reason, in the order of the file."""
@@ -117,7 +173,13 @@ class Plan:
             yield name or "(no name)", kind, role, "; ".join([why, *notes])
 
 
-def plan_of(name: str, table: Table, answers: Answers, ask: Ask | None = None) -> Plan:
+def plan_of(
+    name: str,
+    table: Table,
+    answers: Answers,
+    ask: Ask | None = None,
+    outcomes: Table | None = None,
+) -> Plan:
     """Decide about a table.
 
     Parameters
@@ -130,22 +192,20 @@ def plan_of(name: str, table: Table, answers: Answers, ask: Ask | None = None) -
         What a person has said.
     ask : callable, optional
         Asks for what the answers leave open: at most three questions. Without it nobody is asked.
+    outcomes : Table, optional
+        All outcomes, where they land in a file of their own.
 
     Raises
     ------
     DataContractError
         The table, or an answer, cannot be used: why, and what to do.
     """
-    label = answers.label
-    if label is None:
-        label, why = label_of(table)
-        label = ask("LABEL", label, why) if ask else label
+    file = None if outcomes is None else _outcome_file(table, outcomes, answers, ask)
+    if file is not None:
+        table = file.joined(table)
+    label = file.label if file else _label(table, answers, ask)
     outcome = outcome_of(table, label)
-    key = key_of(table, answers.key, label)
-    if answers.key is None and ask is not None:
-        default = ROW_NUMBER if key.numbered else ",".join(key.columns)
-        said = ask("KEY", default, key.why)
-        key = key if said == default else key_of(table, said, label)
+    key = file.key if file else _key(table, label, answers, ask)
     time = time_of(table, answers.time, label)
     if answers.time is None and ask is not None and _has_times(table, label):
         default = time.column or NONE
@@ -159,9 +219,38 @@ def plan_of(name: str, table: Table, answers: Answers, ask: Ask | None = None) -
             f"{'; '.join(f'{role.column}: {role.why}' for role in roles[:5]) or 'there are none'}. "
             "Name a file with more columns, or another KEY."
         )
-    return Plan(name, table, outcome, key, time, roles)
+    return Plan(name, table, outcome, key, time, roles, file)
+
+
+def _label(table: Table, answers: Answers, ask: Ask | None) -> str:
+    if answers.label is not None:
+        return answers.label
+    label, why = label_of(table)
+    return ask("LABEL", label, why) if ask else label
+
+
+def _key(table: Table, label: str, answers: Answers, ask: Ask | None) -> Key:
+    key = key_of(table, answers.key, label)
+    if answers.key is not None or ask is None:
+        return key
+    default = ROW_NUMBER if key.numbered else ",".join(key.columns)
+    said = ask("KEY", default, key.why)
+    return key if said == default else key_of(table, said, label)
+
+
+def _outcome_file(table: Table, outcomes: Table, answers: Answers, ask: Ask | None) -> OutcomeFile:
+    file = outcome_file_of(table, outcomes, answers.label, answers.key)
+    if ask is None:
+        return file
+    label, key = answers.label, answers.key
+    if label is None and (said := ask("LABEL", file.label, file.why_label)) != file.label:
+        label = said
+        file = outcome_file_of(table, outcomes, label, key)
+    default = ",".join(file.key.columns)
+    if key is None and (said := ask("KEY", default, file.key.why)) != default:
+        file = outcome_file_of(table, outcomes, file.label, said)
+    return file
 
 
 def _has_times(table: Table, label: str) -> bool:
-    times = ("date", "timestamp")
-    return any(table.kind(name) in times for name in table.frame.columns if name != label)
+    return any(table.kind(name) in TIMES for name in table.frame.columns if name != label)

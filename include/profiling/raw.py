@@ -69,6 +69,10 @@ class Raw:
     typed: Mapping[str, str] = field(default_factory=dict)
     lines: pa.ChunkedArray | None = None
 
+    def name_of(self, path: Path) -> str:
+        """Return the file's name with the ending of what it holds, unpacked."""
+        return path.name if path.suffix == self.kind else f"{path.name}{self.kind}"
+
     def take(self, places: pa.Array) -> bytes:
         """Write some of the rows as a file of the same kind, uncompressed."""
         if self.kind == ".parquet":

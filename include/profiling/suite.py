@@ -1,13 +1,14 @@
-"""`expectations.yaml` from a profile: what the next files must look like, each with its reason.
+"""`expectations.yaml` from a profile: what later files must look like, each rule with its reason.
 
-A profile knows what was, and not what can be. So a batch is refused where too many rows differ;
-single rows are set aside only where their key is missing. Slack is our choice: a file that was
-swapped, cut short, or written in another unit lies outside; another season should not.
+A profile shows what was seen, not what is possible. So a batch is refused only when too many rows
+differ, and a single row is quarantined only when its key is missing. The slack is our choice: a
+file that was swapped, truncated or written in another unit should fail; another season should not.
 """
 
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -18,17 +19,18 @@ from include.profiling.time import keys_of
 from include.profiling.yaml_files import flow, one_line
 
 _FEW_CATEGORIES = 20
-_FEW_ROWS = 30  # of a partition: a share of fewer says little
+_FEW_ROWS = 30  # of a partition: a share of fewer rows is too noisy
 _IN_SET, _IN_RANGE = 0.95, 0.99
 _NULL_SLACK = 0.05
+_SMALLEST, _LARGEST = 1e-290, 1e290
 
 
 def expectations_yaml(plan: Plan) -> str:
     """Write the suite."""
     seen = f"{len(plan.table.frame):,} rows of {plan.table.path.name}"
     lines = [
-        f"# What a batch must look like, from a profile of {seen}.",
-        "# Edit it: you know what can be.",
+        f"# What each new batch must look like, from a profile of {seen}.",
+        "# Edit these rules: the profile shows what was seen, you know what is possible.",
     ]
     for reason, expectation in _expectations(plan):
         lines += ["", f"# {reason}"]
@@ -41,12 +43,12 @@ def _expectations(plan: Plan) -> Iterator[tuple[str, dict[str, Any]]]:
     yield _row_count(plan)
     names = plan.key.columns
     for name in names:
-        yield "A row without its key cannot have a label.", _not_null(name, "quarantine")
+        yield "A row without a key cannot be matched with its label.", _not_null(name, "quarantine")
     if len(names) > 1:
         expected = {"expectation": "expect_compound_columns_to_be_unique", "column_list": names}
     else:
         expected = {"expectation": "expect_column_values_to_be_unique", "column": names[0]}
-    yield f"The key names one row: {plan.key.why}.", {**expected, "on_failure": "refuse"}
+    yield f"The key identifies one row: {plan.key.why}.", {**expected, "on_failure": "refuse"}
     frame = plan.table.frame
     for name in [*plan.numeric, *plan.categorical]:
         if (found := _gaps(name, plan)) is not None:
@@ -61,8 +63,9 @@ def _expectations(plan: Plan) -> Iterator[tuple[str, dict[str, Any]]]:
 def _row_count(plan: Plan) -> tuple[str, dict[str, Any]]:
     counts, times = _sizes(plan), plan.table.rows / max(1, len(plan.table.frame))
     low, high = int(counts.min() * times), math.ceil(counts.max() * times)
-    of = f"{low:,} to {high:,} rows in a {plan.time.grain}" if plan.cut else f"{high:,} rows"
-    return f"{of}: half of them is a file cut short, twice as many one that landed twice.", {
+    seen = f"{low:,} to {high:,} rows in a {plan.time.grain}" if plan.cut else f"{high:,} rows"
+    reason = f"{seen}; with less than half a file was cut short, with over twice it landed twice."
+    return reason, {
         "expectation": "expect_table_row_count_to_be_between",
         "min_value": max(1, low // 2),
         "max_value": high * 2,
@@ -86,8 +89,8 @@ def _gaps(name: str, plan: Plan) -> tuple[str, dict[str, Any]] | None:
         worst = max(worst, float(large.max())) if len(large) else 1.0
     mostly = round(1 - 2 * worst - _NULL_SLACK, 3)
     if mostly <= 0:
-        return None  # it may be missing in each row
-    reason = f"{name} was missing in {worst:.1%} of rows; twice that and 5 % more is another file."
+        return None  # it may be missing in every row
+    reason = f"{name} was missing in {worst:.1%} of rows; twice that plus 5% of rows may lack it."
     return reason, {**_not_null(name, "refuse"), "mostly": mostly}
 
 
@@ -103,7 +106,7 @@ def _range(name: str, values: pd.Series[Any]) -> tuple[str, dict[str, Any]]:
     low, high = float(values.min()), float(values.max())
     slack = (high - low) / 2
     least = low - slack if low < 0 or slack == 0 else max(0.0, low - slack)
-    reason = f"{name} was {low:g} to {high:g}; half of that span more on each side, in 99 of 100."
+    reason = f"{name} was {low:g} to {high:g}; 99% of rows must be at most half that span outside."
     return reason, {
         "expectation": "expect_column_values_to_be_between",
         "column": name,
@@ -118,6 +121,8 @@ def _rounded(number: float, outwards: Callable[[float], int]) -> float | int:
     """Round to three digits, away from what was seen."""
     if number == 0:
         return 0
+    if not _SMALLEST < abs(number) < _LARGEST:  # its powers of ten are beyond float64
+        return math.copysign(min(abs(number), sys.float_info.max), number)
     digits: int = 2 - math.floor(math.log10(abs(number)))
     if digits <= 0:
         return int(outwards(number / 10**-digits) * 10**-digits)
@@ -127,7 +132,7 @@ def _rounded(number: float, outwards: Callable[[float], int]) -> float | int:
 
 def _set(name: str, values: pd.Series[Any]) -> tuple[str, dict[str, Any]]:
     found = sorted(values.dropna().unique().tolist())
-    reason = f"{name} had these {len(found)} values; more than 5 % of others is another coding."
+    reason = f"{name} had these {len(found)} values; at most 5% of rows may have others."
     return reason, {
         "expectation": "expect_column_values_to_be_in_set",
         "column": name,

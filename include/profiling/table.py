@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from include.profiling.cells import Finding, Texts, finding_of
 from include.profiling.json_lines import MIXED
 from include.profiling.numbers import PLAIN, file_style
 from include.profiling.raw import Raw
-from include.use_cases.reserved import RESERVED
+from include.use_cases.reserved import is_reserved
 from include.use_cases.schema import ColumnType
 from include.use_cases.sections.format import Format
 
@@ -84,10 +84,10 @@ def table_of(path: Path, raw: Raw) -> Table:
         findings = {name: _of_arrow(name, raw.cells[name]) for name in raw.cells.column_names}
     else:
         findings = _of_texts(raw)
-    findings = {name: _named(name, found) for name, found in findings.items()}
+    findings = _apart({name: _named(name, found) for name, found in findings.items()})
     columns = {name: found.kind for name, found in findings.items() if _is_read(name, found)}
     written = _format(findings, raw)
-    source = Source(f"{path.name}{raw.kind}", Format.model_validate(written))
+    source = Source(raw.name_of(path), Format.model_validate(written))
     content = raw.take(pa.array(range(raw.cells.num_rows)))
     parsed = parse(content, source, columns)
     frame = parsed.to_pandas(date_as_object=False)
@@ -102,10 +102,21 @@ def _named(name: str, found: Finding) -> Finding:
     """Keep columns out that have no name, or one that is Flywheel's own."""
     if not name.strip():
         return Finding(found.kind, obstacle="has no name; name it in the file to use it")
-    if name in RESERVED or name.startswith("_"):
+    if is_reserved(name):
         why = "has a name that is Flywheel's own; rename it in the file to use it"
         return Finding(found.kind, found.rules, found.notes, why, found.style, found.padded)
     return found
+
+
+def _apart(findings: Mapping[str, Finding]) -> dict[str, Finding]:
+    """Keep out what differs from a column before it only in upper and lower case."""
+    known: dict[str, str] = {}
+    told = dict(findings)
+    for name, found in findings.items():
+        if (other := known.setdefault(name.casefold(), name)) != name and not found.obstacle:
+            why = f"differs from {other!r} only in upper and lower case; rename it to use it"
+            told[name] = replace(found, obstacle=why)
+    return told
 
 
 def _of_texts(raw: Raw) -> dict[str, Finding]:
@@ -152,7 +163,8 @@ def _of_arrow(name: str, column: pa.ChunkedArray) -> Finding:
         found = finding_of(texts, PLAIN, name=name)
         # Times and bools that were written as text need a rule to be read as such.
         ruled = found.rules and found.kind in ("timestamp", "date", "bool")
-        return found if ruled else Finding("string")
+        unread = found.obstacle.startswith("holds ")
+        return found if ruled or unread else Finding("string")
     return Finding("string", obstacle=f"holds {column.type}, which is not read")
 
 

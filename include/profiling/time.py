@@ -17,12 +17,12 @@ _OF_THE_ROW = re.compile(
     r"birth|geburt|born|signup|sign_up|since|seit|joined|hired|opened|start|begin|until|expir|end$|valid",
     re.IGNORECASE,
 )
-"""Names of days that say something about a customer or a contract, and not when the row was."""
+"""Names of days that describe a customer or a contract, and not when the row was recorded."""
 _DAYS_NEEDED = 11
 """A split by days holds out ten of them (`include.use_cases.schema.HELD_OUT_DAYS`)."""
 _MANY_PARTITIONS = 60
 _FEW_ROWS = 50
-"""With fewer a partition holds out and tells too little. Our choice: what a first model needs."""
+"""A partition with fewer rows tells too little. Our choice: as many as a first model needs."""
 
 
 @dataclass(frozen=True)
@@ -65,8 +65,8 @@ def time_of(table: Table, answer: str | None, label: str) -> Time:
     if not times:
         return Time(None, "day", 1, "a snapshot: no column holds days or times")
     if not events:
-        why = "say something about a row" if usable else "are missing in some rows"
-        hint = f"; TIME={usable[0]} takes it as the row's time" if usable else ""
+        why = "do not look like the time of a row" if usable else "are missing in some rows"
+        hint = f"; TIME={usable[0]} uses it as that" if usable else ""
         return Time(None, "day", 1, f"a snapshot: the days of {listed(times)} {why}{hint}")
     name = events[0]
     found = _grain(table, name)
@@ -75,7 +75,7 @@ def time_of(table: Table, answer: str | None, label: str) -> Time:
     each = round(table.rows / found.partitions)
     if each < _FEW_ROWS:
         parts = f"{found.partitions} {found.grain}s of {name!r}"
-        why = f"a snapshot: the {parts} have {each} rows each; TIME={name} takes them apart"
+        why = f"a snapshot: the {parts} have {each} rows each; TIME={name} makes partitions of them"
         return Time(None, "day", 1, why)
     return found
 

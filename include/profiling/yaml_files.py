@@ -12,9 +12,10 @@ from include.profiling.plan import Plan
 
 MAX_LINES = 60
 _WIDTH = 116
+_NAMED = 60  # characters of the names of classes in a description
 _PLAIN = re.compile(r"[^\W\d][\w.-]*( [\w.-]+)*")
 _NUMBER = re.compile(r"-?(0|[1-9]\d*)(\.\d*[1-9])?")
-_WORDS = {"true", "false", "null"}  # what YAML takes for something else than text
+_WORDS = {"true", "false", "null"}  # YAML does not read these as text
 _CANDIDATES = {"classification": "logistic_regression", "regression": "ridge"}
 _SIGNALS = {True: ["drift", "performance", "age"], False: ["drift", "new_rows"]}
 
@@ -30,7 +31,7 @@ def use_case_yaml(plan: Plan, *, schema: str | None) -> str:
 def columns_yaml(plan: Plan) -> str:
     """Write the types of the columns that are read, and why others are not."""
     reasons = {name: (role, why) for name, _, role, why in plan.decisions()}
-    lines = ["# Columns that are read, with their types; those of the file that are not, and why."]
+    lines = ["# Columns that are read, with their types; then those that are left out, and why."]
     for name, kind in plan.columns.items():
         role, why = reasons[name]
         lines.append(f"{flow(name)}: {kind}  # {role}: {why}")
@@ -54,8 +55,14 @@ def flow(value: Any) -> str:
         return "[" + ", ".join(flow(each) for each in value) + "]"
     if isinstance(value, str):
         plain = _PLAIN.fullmatch(value) and value.lower() not in _WORDS
-        return value if plain else json.dumps(value, ensure_ascii=False)
+        return value if plain else _quoted(value)
     return json.dumps(value)
+
+
+def _quoted(text: str) -> str:
+    """Write a text in quotes, and what nobody could see, such as a no-break space, as an escape."""
+    written = json.dumps(text, ensure_ascii=False)
+    return "".join(each if each.isprintable() else f"\\U{ord(each):08x}" for each in written)
 
 
 def one_line(text: str) -> str:
@@ -68,10 +75,13 @@ def _lines(plan: Plan, schema: str | None, *, wrapped: bool) -> Iterator[str]:
     if schema is not None:
         yield f"# yaml-language-server: $schema={schema}"
     made = f"{table.rows:,} rows, {len(table.findings)} columns"
-    yield one_line(f"# Made by `make new` from {table.path.name}: {made}. All keys: README.md.")
+    files = table.path.name
+    if plan.outcomes is not None:
+        files += f" and {plan.outcomes.table.path.name}"
+    yield one_line(f"# Made by `make new` from {files}: {made}. All keys: docs/use-case.md.")
     yield f"task: {outcome.task}"
-    yield f"description: {json.dumps(_question(plan), ensure_ascii=False)}  # put it in your words"
-    yield "owner: you@example.com  # whom to ask"
+    yield f"description: {_quoted(_question(plan))}  # rephrase it"
+    yield "owner: you@example.com  # who to ask"
     yield ""
     yield "ingest:"
     yield f"  landing: {plan.landing}"
@@ -82,16 +92,25 @@ def _lines(plan: Plan, schema: str | None, *, wrapped: bool) -> Iterator[str]:
     yield from _format(plan.format, wrapped=wrapped)
     yield ""
     yield "labels:"
-    yield "  strategy: column  # read of the same files; the model never sees it"
+    if plan.outcomes is None:
+        yield "  strategy: column  # read from the same files; the model never sees it"
+    else:
+        yield _told(f"  landing: {plan.label_landing}", "files of their own, once they are known")
     yield _told(f"  from: {flow(outcome.column)}", outcome.why)
-    if outcome.classes:
+    if isinstance(outcome.classes, list):
+        yield from _items("classes", [_shown(name) for name in outcome.classes], wrapped=wrapped)
+    elif outcome.classes:
         yield f"  classes: {_classes(outcome.classes)}"
-    yield f"  columns: {flow({outcome.column: outcome.kind})}"
-    if outcome.coverage < 0.95:  # the default of 0.9 would refuse a partition with a few less
-        least = max(0.01, round(0.8 * outcome.coverage, 2))
-        yield f"  min_coverage: {least}  # {outcome.coverage:.0%} of the rows have a label"
+    yield f"  columns: {flow(plan.label_columns)}"
+    yield from _format(plan.label_format, wrapped=wrapped)
+    if plan.mature_after_days:
+        late = "outcomes are complete so long after a partition's end; the newest have none yet"
+        yield _told(f"  mature_after: {plan.mature_after_days}d", late)
+    if plan.coverage < 0.95:  # the default of 0.9 would refuse a partition with a few less
+        least = max(0.01, round(0.8 * plan.coverage, 2))
+        yield f"  min_coverage: {least}  # {plan.coverage:.0%} of the rows have a label"
     yield ""
-    yield "features:  # columns.yaml says why the others are left out"
+    yield "features:  # columns.yaml says why other columns are left out"
     yield from _list("inputs", plan.numeric + plan.categorical, wrapped=wrapped)
     for kind, names in (("numeric", plan.numeric), ("categorical", plan.categorical)):
         if names:
@@ -99,8 +118,9 @@ def _lines(plan: Plan, schema: str | None, *, wrapped: bool) -> Iterator[str]:
     yield ""
     yield "train:"
     yield f"  metric: {outcome.metric}"
-    yield f"  split: {{by: {flow(time.column) if time.column else 'random'}}}"
-    yield "  candidates:  # simplest first: of those that are as good, it is kept"
+    by, why = plan.split
+    yield _told(f"  split: {{by: {flow(by)}}}", why)
+    yield "  candidates:  # simplest first: among equally good ones it wins"
     yield f"    - estimator: {_CANDIDATES[outcome.task]}"
     yield "    - estimator: hist_gradient_boosting"
     yield ""
@@ -112,6 +132,10 @@ def _question(plan: Plan) -> str:
     outcome = plan.outcome
     if outcome.task == "regression":
         return f"Predicts {outcome.column}, a number."
+    if isinstance(outcome.classes, list):
+        named = f"{', '.join(outcome.classes[:-1])} or {outcome.classes[-1]}"
+        few = len(named) <= _NAMED
+        return f"Predicts {outcome.column}: {named if few else f'{len(outcome.classes)} classes'}."
     positive = [word for word, number in outcome.classes.items() if number == 1] or ["true"]
     return f"Predicts whether {outcome.column} is {' or '.join(positive)}."
 
@@ -119,11 +143,12 @@ def _question(plan: Plan) -> str:
 def _classes(classes: dict[str, int]) -> str:
     """Write class 1 first, and values that are numbers without quotes."""
     ordered = sorted(classes.items(), key=lambda item: -item[1])
-    shown = (
-        f"{value if _NUMBER.fullmatch(value) else flow(value)}: {number}"
-        for value, number in ordered
-    )
-    return "{" + ", ".join(shown) + "}"
+    return "{" + ", ".join(f"{_shown(value)}: {number}" for value, number in ordered) + "}"
+
+
+def _shown(value: str) -> str:
+    """Write a class; the configuration reads a number as the text that stands in the file."""
+    return value if _NUMBER.fullmatch(value) else flow(value)
 
 
 def _told(line: str, why: str) -> str:
@@ -143,13 +168,17 @@ def _format(rules: dict[str, Any], *, wrapped: bool) -> Iterator[str]:
 
 
 def _list(key: str, names: Sequence[str], *, wrapped: bool) -> Iterator[str]:
-    line = f"  {key}: {flow(list(names))}"
+    yield from _items(key, [flow(name) for name in names], wrapped=wrapped)
+
+
+def _items(key: str, names: Sequence[str], *, wrapped: bool) -> Iterator[str]:
+    line = f"  {key}: [{', '.join(names)}]"
     if len(line) <= _WIDTH or not wrapped:
         yield line
         return
     yield f"  {key}:"
-    # A quoted name with a blank must not be broken: items are joined by a mark that no name has.
-    items = ", ".join(flow(name).replace(" ", "\0") for name in names)
+    # Do not break a quoted name at its blanks: NUL, which no name holds, stands for them meanwhile.
+    items = ", ".join(name.replace(" ", "\0") for name in names)
     for part in textwrap.wrap(
         f"[{items}]", _WIDTH - 4, break_long_words=False, break_on_hyphens=False
     ):

@@ -168,13 +168,15 @@ class Ledger:
         ConfigError
             The two keys are no pair: nothing was changed.
         """
-        current = self.current()
+        # Read once: what another attempt of this run appends in between must not look replaced.
+        rows = self._rows()
+        current = self._verified(rows[-1]) if rows else None
         if current is not None and (current.run_id, current.version) == (run_id, version):
             return current
         serves = current.version if current else None
         if serves != instead_of:
             raise self._overtaken(version, instead_of, serves)
-        if any((row["run_id"], row["version"]) == (run_id, version) for row in self._rows()):
+        if any((row["run_id"], row["version"]) == (run_id, version) for row in rows):
             raise DataContractError(
                 f"{self._use_case}: version {version} was promoted by this run and replaced since, "
                 f"{serves} serves again. Nothing was changed: a run that is cleared does not undo "

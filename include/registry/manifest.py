@@ -20,7 +20,7 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def seal(folder: Path, signing_key: Path, **about: str) -> str:
+def seal(folder: Path, signing_key: Path, **about: object) -> str:
     """Write the manifest of every file under `folder`, and its signature.
 
     Parameters
@@ -29,8 +29,9 @@ def seal(folder: Path, signing_key: Path, **about: str) -> str:
         The package, complete.
     signing_key : Path
         Ed25519 private key.
-    **about : str
-        What the package is (its use case, its training run), signed along.
+    **about : str or list of str
+        What the package is (its use case, its training run, the types of its own Python that its
+        model may hold), signed along.
 
     Returns
     -------

@@ -8,6 +8,8 @@
     flywheel/request_schema.json  columns a request carries, and their types
     flywheel/request_seen.json    what training saw of these columns; absent when not given
     flywheel/example.json         one request row
+    flywheel/model.onnx           the estimator as an ONNX graph; absent where scikit-learn scores
+    flywheel/runtime.json         which of the two scores, and how they were compared
     flywheel/reference.parquet    holdout features, predicted by a model that has not learned them
     flywheel/facts.json           metrics, lineage, and the environment: machine, libraries
     manifest.json, manifest.sig   SHA-256 of every other file, signed
@@ -16,7 +18,8 @@ An answer needs nothing else but the reference tables: no file of the working tr
 versions answer side by side in one process. Where the lock, the family of CPUs, the threads and the
 references are the same, answers are equal bit for bit; elsewhere they agree within 1e-6.
 
-Loading verifies first, then reads the model with skops and our own list of trusted types.
+Loading verifies first, then reads the model with skops and our own list of trusted types, beside
+those classes of the package's own Python that the signed manifest names.
 `mlflow.*.load_model` is never called: it does what the folder's own `MLmodel` says.
 """
 
@@ -35,12 +38,15 @@ import pandas as pd
 import skops.io
 from packaging.requirements import Requirement
 
+from include.algorithms import ALGORITHMS
 from include.errors import ConfigError, DataContractError
-from include.modelling.scoring import predictions, score_rows
+from include.modelling.scoring import Floats, monitored, predictions, score_known, score_rows
 from include.provenance import numerical_libraries
 from include.registry import manifest
+from include.registry.independence import Sample, scores_rows_alone
 from include.registry.request_rules import Rule, Seen, from_json, rules_of, seen_in, to_json
-from include.registry.trusted import TRUSTED_TYPES
+from include.registry.trusted import trusted_types, types_of
+from include.runtime.scorer import SCIKIT_LEARN, OnnxPipeline, Parity, convert
 from include.use_cases.loader import dump, load_text
 from include.use_cases.python_package import OwnPython, python_in
 from include.use_cases.python_source import PACKAGES
@@ -50,6 +56,7 @@ if TYPE_CHECKING:
     from include.modelling.features import References
 
 MODEL_FILE = "model.skops"  # MLflow's name for it
+GRAPH = "model.onnx"
 NEEDED = (*PACKAGES.values(), "skops")
 """Packages that answering with the model needs; their pins are those of the lock."""
 
@@ -73,7 +80,8 @@ class ServableModel:
     example : dict
         One request row, JSON values.
     reference : DataFrame
-        Holdout features and the column `prediction`, made by a model that has not learned them.
+        Holdout features and the column `prediction`, made by a model that has not learned them: the
+        score, or of three classes or more the name of the class.
     facts : dict
         Metrics and lineage. `evaluated_version` is there in a refit only: the version that the
         metrics, and the predictions of `reference`, are of.
@@ -81,6 +89,13 @@ class ServableModel:
         The use case's own, as it was when the model was trained.
     request_seen : dict of str to Seen
         What training saw of the request columns; empty in a package written without training rows.
+    rows_apart : bool, optional
+        Whether each row is scored for itself, so that rows of several requests may be one batch;
+        None where that was not tried.
+    onnx : OnnxPipeline, optional
+        What scores; without it, `estimator` does. Batches and requests are scored by the same.
+    parity : dict
+        Which runtime scores, and why; see `include.runtime.scorer.Parity`.
     """
 
     use_case: UseCase
@@ -92,14 +107,17 @@ class ServableModel:
     facts: dict[str, Any]
     python: OwnPython
     request_seen: dict[str, Seen] = field(default_factory=dict)
+    rows_apart: bool | None = None
+    onnx: OnnxPipeline | None = None
+    parity: dict[str, Any] = field(default_factory=lambda: Parity(SCIKIT_LEARN).as_json())
 
     @cached_property
     def request_rules(self) -> dict[str, Rule]:
         """What the columns of a request may hold."""
         return rules_of(self.use_case, self.request_columns, self.request_seen)
 
-    def predict(self, rows: pd.DataFrame, references: References) -> pd.DataFrame:
-        """Predict raw rows: build their features, then as `predict_features`.
+    def score(self, rows: pd.DataFrame, references: References) -> Floats:
+        """Score raw rows: build their features, then as `score_features`.
 
         Parameters
         ----------
@@ -108,9 +126,20 @@ class ServableModel:
         references : mapping of str to Indexed or DataFrame
             Reference tables the features join.
         """
-        from include.modelling.features import build_features
+        from include.modelling.features import build_features, feature_arrays
 
-        return self.predict_features(build_features(rows, references, self.use_case, self.python))
+        known = (rows, references, self.use_case, self.python)
+        if self.onnx is not None:
+            return score_known(self.onnx, feature_arrays(*known), self.use_case)
+        return self.score_features(build_features(*known))
+
+    def score_features(self, X: pd.DataFrame) -> Floats:
+        """Score features, as `include.modelling.scoring.score_rows` does."""
+        return score_rows(self.onnx or self.estimator, X, self.use_case)
+
+    def predict(self, rows: pd.DataFrame, references: References) -> pd.DataFrame:
+        """Predict raw rows, as `score` scores them; returns what `predict_features` does."""
+        return predictions(self.score(rows, references), self.use_case, rows.index)
 
     def predict_features(self, X: pd.DataFrame) -> pd.DataFrame:
         """Predict from features.
@@ -118,10 +147,9 @@ class ServableModel:
         Returns
         -------
         DataFrame
-            Index of `X`. `prediction`: class 0 or 1 (int64), value (float64) or cluster (int64);
-            for classification also `score`, the probability of class 1.
+            Index of `X`; columns as `include.modelling.scoring.predictions` makes them.
         """
-        return predictions(score_rows(self.estimator, X, self.use_case), self.use_case, X.index)
+        return predictions(self.score_features(X), self.use_case, X.index)
 
 
 def write_package(
@@ -136,6 +164,7 @@ def write_package(
     run_id: str,
     signing_key: Path,
     request_rows: pd.DataFrame | Iterable[pd.DataFrame] | None = None,
+    sample: Sample | None = None,
 ) -> str:
     """Write a signed package into `folder`, which must not exist or be empty.
 
@@ -162,25 +191,46 @@ def write_package(
     request_rows : DataFrame or iterable of DataFrame, optional
         Clean rows of the training partitions, at least the columns ``features.inputs``: serving
         learns from them what a request usually holds. Without them only declared rules apply.
+    sample : Sample, optional
+        Rows on which is tried whether each is scored for itself. Without it nothing is tried, and
+        serving scores each request alone.
 
     Returns
     -------
     str
         SHA-256 of the manifest.
     """
-    _save_model(folder, estimator, use_case)
+    candidate = str(facts.get("candidate", ""))
+    own_types = types_of(python, candidate)
+    _save_model(folder, estimator, use_case, candidate, trusted_types(python, own_types))
     own = folder / "flywheel"
     own.mkdir()
     (own / "use_case.yaml").write_text(dump(use_case), encoding="utf-8")
     python.write(own / "python")
     request = {name: use_case.ingest.columns[name] for name in use_case.features.inputs}
     _write_json(own / "request_schema.json", request)
-    if request_rows is not None:
-        _write_json(own / "request_seen.json", to_json(seen_in(request_rows, use_case)))
+    seen = {} if request_rows is None else seen_in(request_rows, use_case)
+    if seen:
+        _write_json(own / "request_seen.json", to_json(seen))
+    graph, parity = convert(estimator, use_case, reference)
+    if graph is not None:
+        (own / GRAPH).write_bytes(graph)
+    _write_json(own / "runtime.json", parity.as_json())
+    rows_apart = None
+    if sample is not None:
+        tried = sample.with_rare_rows(use_case, seen)
+        rows_apart = scores_rows_alone(estimator, use_case, python, tried)
     _write_json(own / "example.json", dict(example))
     _write_json(own / "facts.json", {**facts, "numerical_libraries": numerical_libraries()})
     reference.to_parquet(own / "reference.parquet", index=False)
-    return manifest.seal(folder, signing_key, use_case=use_case.name, run_id=run_id)
+    return manifest.seal(
+        folder,
+        signing_key,
+        use_case=use_case.name,
+        run_id=run_id,
+        own_types=own_types,
+        rows_apart=rows_apart,
+    )
 
 
 def reference_of(estimator: Any, holdout_X: pd.DataFrame, use_case: UseCase) -> pd.DataFrame:
@@ -197,7 +247,8 @@ def reference_of(estimator: Any, holdout_X: pd.DataFrame, use_case: UseCase) -> 
     """
     rows = min(use_case.monitor.sample_rows, len(holdout_X))
     sampled = holdout_X[use_case.features.columns].sample(rows, random_state=0)
-    return sampled.assign(prediction=score_rows(estimator, sampled, use_case))
+    scores = score_rows(estimator, sampled, use_case)
+    return sampled.assign(prediction=monitored(scores, use_case))
 
 
 def verify_package(folder: Path, verify_key: Path) -> dict[str, Any]:
@@ -216,30 +267,45 @@ def load_package(folder: Path, verify_key: Path, version: str = "") -> ServableM
         If the verifying key cannot be read.
     """
     about = verify_package(folder, verify_key)
-    estimator = _read_model(folder)
     own = folder / "flywheel"
+    python = python_in(own / "python", about["use_case"])
+    estimator = _read_model(folder, trusted_types(python, about.get("own_types", [])))
     seen = own / "request_seen.json"
     snapshot = (own / "use_case.yaml").read_text(encoding="utf-8")
     return ServableModel(
-        use_case=load_text(snapshot, about["use_case"], f"{own}/use_case.yaml"),
+        use_case=load_text(snapshot, about["use_case"], f"{own}/use_case.yaml", python=python),
         version=version,
         estimator=estimator,
         request_columns=json.loads((own / "request_schema.json").read_text()),
         example=json.loads((own / "example.json").read_text()),
         reference=pd.read_parquet(own / "reference.parquet"),
         facts=json.loads((own / "facts.json").read_text()),
-        python=python_in(own / "python", about["use_case"]),
+        python=python,
         request_seen=from_json(json.loads(seen.read_text()) if seen.exists() else {}),
+        rows_apart=about.get("rows_apart"),
+        **_runtime(own, estimator),
     )
 
 
-def _read_model(folder: Path) -> Any:
+def _runtime(own: Path, estimator: Any) -> dict[str, Any]:
+    about = own / "runtime.json"
+    if not about.exists():  # a package of before there was a choice
+        return {}
+    graph = own / GRAPH
+    return {
+        "parity": json.loads(about.read_text()),
+        "onnx": OnnxPipeline(estimator, graph.read_bytes()) if graph.exists() else None,
+    }
+
+
+def _read_model(folder: Path, trusted: list[str]) -> Any:
     try:
-        return skops.io.load(folder / MODEL_FILE, trusted=list(TRUSTED_TYPES))
+        return skops.io.load(folder / MODEL_FILE, trusted=trusted)
     except skops.io.exceptions.UntrustedTypesFoundException as error:
         raise DataContractError(
             f"model package {folder}: {MODEL_FILE} may hold only the types of "
-            f"include/registry/trusted.py, got: {error}. Train again with this version of the code."
+            f"include/registry/trusted.py and those that its signed {manifest.MANIFEST} names of "
+            f"the use case's own Python, got: {error}. Train again with this version of the code."
         ) from error
     except zipfile.BadZipFile as error:
         raise DataContractError(
@@ -247,28 +313,33 @@ def _read_model(folder: Path) -> Any:
         ) from error
 
 
-def _save_model(folder: Path, estimator: Any, use_case: UseCase) -> None:
+def _save_model(
+    folder: Path, estimator: Any, use_case: UseCase, candidate: str, trusted: list[str]
+) -> None:
     import mlflow.sklearn  # seconds: serving reads packages and never needs it
     from mlflow.models import ModelSignature
     from mlflow.types.schema import ColSpec, Schema
 
     inputs = [ColSpec("double", name) for name in use_case.features.numeric]
     inputs += [ColSpec("string", name) for name in use_case.features.categorical]
+    packages = ALGORITHMS[candidate].packages if candidate in ALGORITHMS else ()
     answer = ColSpec("double" if use_case.task == "regression" else "long")
     mlflow.sklearn.save_model(
         estimator,
         folder,
         serialization_format=mlflow.sklearn.SERIALIZATION_FORMAT_SKOPS,
-        skops_trusted_types=list(TRUSTED_TYPES),
+        skops_trusted_types=trusted,
         # Named, or MLflow loads the model in a new process to find them out: 7 to 10 s.
-        pip_requirements=list(pinned_requirements()),
+        pip_requirements=list(pinned_requirements(also=packages)),
         signature=ModelSignature(inputs=Schema(inputs), outputs=Schema([answer])),
     )
 
 
 @cache
-def pinned_requirements(lock: Path = _LOCK) -> tuple[str, ...]:
+def pinned_requirements(lock: Path = _LOCK, also: tuple[str, ...] = ()) -> tuple[str, ...]:
     """Return the lock's pins of the packages that the model needs, such as ``'skops==0.16.0'``.
+
+    `also` are packages that its algorithm needs beyond those that every model needs.
 
     Raises
     ------
@@ -282,15 +353,15 @@ def pinned_requirements(lock: Path = _LOCK) -> tuple[str, ...]:
             f"{lock}: a model package pins what the lock pins, got: {error}. Run `make lock`."
         ) from error
     pinned = [line.rstrip(" \\") for line in lines if "==" in line and line[0].isalnum()]
-    parsed = [Requirement(line) for line in pinned]
+    parsed, needed = [Requirement(line) for line in pinned], (*NEEDED, *also)
     pins = {
         pin.name: f"{pin.name}{pin.specifier}"
         for pin in parsed
-        if pin.name in NEEDED and (pin.marker is None or pin.marker.evaluate())
+        if pin.name in needed and (pin.marker is None or pin.marker.evaluate())
     }
-    if missing := [name for name in NEEDED if name not in pins]:
-        raise ConfigError(f"{lock}: must pin {list(NEEDED)}, lacks {missing}. Run `make lock`.")
-    return tuple(pins[name] for name in NEEDED)
+    if missing := [name for name in needed if name not in pins]:
+        raise ConfigError(f"{lock}: must pin {list(needed)}, lacks {missing}. Run `make lock`.")
+    return tuple(pins[name] for name in needed)
 
 
 def _write_json(path: Path, content: object) -> None:

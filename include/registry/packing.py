@@ -16,7 +16,9 @@ import pyarrow as pa
 from include.lake.frames import to_pandas
 from include.lake.pins import pinned_versions
 from include.lake.table import Lake
+from include.modelling.references import load_references
 from include.registry.client import Registry
+from include.registry.independence import ROWS, Sample
 from include.registry.ledger import REFIT_OF
 from include.registry.package import write_package
 from include.use_cases.python_package import OwnPython
@@ -94,6 +96,7 @@ def pack_and_register(
             run_id=run_id,
             signing_key=registry.signing_key,
             request_rows=request_rows(use_case, facts["learned_from"], lake, clean),
+            sample=sample_of(use_case, facts["holdout_partition"], lake, clean),
         )
         version = registry.register(use_case.name, run_id, folder, {**_tags(facts), **tags})
     finally:
@@ -136,6 +139,15 @@ def request_rows(
     for partition in partitions:  # one at a time: a scan of several reads ahead
         for batch in clean.batches([partition], use_case.features.inputs, version):
             yield to_pandas(pa.Table.from_batches([batch]))
+
+
+def sample_of(use_case: UseCase, partition: str, lake: Lake, version: int | None = None) -> Sample:
+    """Read a few rows of a partition, with what they find in the references."""
+    clean = lake.table(use_case.name, "clean")
+    first = next(clean.batches([partition], use_case.features.inputs, version)).slice(0, ROWS)
+    rows = pa.Table.from_batches([first])
+    references, _ = load_references(use_case, lake, rows=rows, partition=partition)
+    return Sample(to_pandas(rows), references)
 
 
 def example_row(

@@ -88,7 +88,7 @@ def _against_refit(use_case: UseCase, challenger: Learned, training: TrainingSet
         return []
     X = training.holdout_X.reset_index(drop=True)
     y = None if training.holdout_y is None else training.holdout_y.reset_index(drop=True)
-    rows = judged(use_case, X, y)
+    rows = judged(use_case, X, y, training.holdout_weight)
     scores = [
         score_rows(model, rows.X, use_case)
         for model in (challenger.evaluated, challenger.estimator)

@@ -16,13 +16,14 @@ from include.lake.frames import to_pandas
 from include.lake.table import Lake
 from include.modelling.blocks import columns_of
 from include.modelling.known_rows import KnownRows, load_known_rows
-from include.modelling.labelled_rows import LABEL, LabelledRows
+from include.modelling.labelled_rows import LABEL, LabelledRows, fairly_drawn
 from include.modelling.metrics import Judged, judged
 from include.modelling.training_set import (
     TrainingSet,
     labelled_partitions,
     load_training_set,
 )
+from include.modelling.weights import weight_in
 from include.use_cases.schema import UseCase
 
 
@@ -105,15 +106,17 @@ class History:
         return Known(self, moment)
 
     def outcomes(self, partition: str) -> PartitionOutcomes:
-        """Return labelled rows, whenever they came: for the report, never for a policy."""
+        """Return rows to judge by, whenever their labels came: for the report, for no policy."""
         if partition not in self._outcomes:
             use_case = self.use_case
             rows = self.tables.newest([partition])
+            rows = rows.filter(fairly_drawn(rows))
             X = to_pandas(rows.select(use_case.features.columns))
             y = None if use_case.labels is None else rows[LABEL].to_pandas()
             names = columns_of(use_case.resample_by, use_case.train.split.time)
             units = rows.select(names).to_pandas()
-            self._outcomes[partition] = PartitionOutcomes(judged(use_case, X, y), units)
+            seen = judged(use_case, X, y, weight_in(rows, use_case))
+            self._outcomes[partition] = PartitionOutcomes(seen, units)
         return self._outcomes[partition]
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from sklearn.pipeline import Pipeline
 
-from include.modelling.estimators import Params
+from include.algorithms import Params
 from include.modelling.fit import fit
 from include.modelling.metrics import metric_of
 from include.modelling.scoring import score_rows
@@ -95,7 +95,7 @@ def learn(known: Known, training: TrainingSet) -> Learned:
         if not use_case.deploy.refit:
             return evaluated
         rows = known.known_rows()
-        return fit(use_case, candidate, params, rows.X, rows.y)
+        return fit(use_case, candidate, params, rows.X, rows.y, weight=rows.learning_weight)
 
     return Learned(
         as_of=known.moment,
@@ -120,4 +120,5 @@ def _holdout_estimate(
         return None
     truth = training.holdout_y.to_numpy(dtype=np.float64)
     score = score_rows(evaluated, training.holdout_X, use_case)
-    return estimate(metric_of(use_case), truth, score, training.holdout_blocks)
+    sure = truth, score, training.holdout_blocks, training.holdout_weight
+    return estimate(metric_of(use_case), *sure)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from include.drift_monitor.current import Current
@@ -13,7 +14,7 @@ from include.drift_monitor.drift import PREDICTION, sample
 from include.drift_monitor.examine import examine
 from include.drift_monitor.outcomes import Outcomes
 from include.modelling.blocks import Blocks, blocks_of
-from include.modelling.scoring import score_rows
+from include.modelling.scoring import monitored, score_rows
 from include.modelling.uncertainty import MIN_BLOCKS
 from include.registry.package import ServableModel
 from include.replay.known import Known
@@ -68,10 +69,11 @@ class ReplayMonitor:
         labelled: bool,
     ) -> Window:
         X = known.features(partition)
+        scores = score_rows(model.estimator, X, self.use_case)
         current = Current(
             rows=len(X),
             model=_servable(self.use_case, model),
-            scored=X.assign(**{PREDICTION: score_rows(model.estimator, X, self.use_case)}),
+            scored=X.assign(**{PREDICTION: monitored(scores, self.use_case)}),
             outcomes=self._outcomes(model, known, [*earlier, partition]) if labelled else None,
             inputs=(),
         )
@@ -101,7 +103,13 @@ class ReplayMonitor:
             score=np.concatenate([score_rows(model.estimator, each.X, use_case) for each in rows]),
             blocks=blocks(),
             partitions=list(partitions[-count:]),
+            weight=_joined([each.weight for each in rows]),
         )
+
+
+def _joined(weights: Sequence[npt.NDArray[np.float64] | None]) -> npt.NDArray[np.float64] | None:
+    known = [each for each in weights if each is not None]
+    return np.concatenate(known) if known else None
 
 
 def _servable(use_case: UseCase, model: Learned) -> ServableModel:
@@ -110,7 +118,7 @@ def _servable(use_case: UseCase, model: Learned) -> ServableModel:
     # As in the package of a refit: the evaluated model predicts the reference, because the refit
     # has learned these rows. A clustering predicts them itself: its cluster numbers are its own.
     scored_by = model.estimator if use_case.task == "clustering" else model.evaluated
-    scores = score_rows(scored_by, reference, use_case)
+    scores = monitored(score_rows(scored_by, reference, use_case), use_case)
     known = model.holdout_estimate
     return ServableModel(
         use_case=use_case,

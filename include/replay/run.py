@@ -222,6 +222,7 @@ def facts_at(run: Run, known: Known) -> Facts:
         windows=[run.windows[key] for key in sorted(run.windows) if key > known_up_to],
         rows=rows,
         new_rows=new_rows,
+        new_labels=new_rows,  # here a partition's labels come all at once
     )
 
 
@@ -233,5 +234,5 @@ def _values(history: History, models: Mapping[str, Learned]) -> dict[tuple[str, 
             if partition > as_of:
                 rows = history.outcomes(partition).rows
                 score = score_rows(model.estimator, rows.X, use_case)
-                values[as_of, partition] = metric.compute(rows.truth, score)
+                values[as_of, partition] = metric.compute(rows.truth, score, rows.weight)
     return values

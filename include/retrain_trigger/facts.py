@@ -84,6 +84,9 @@ class Facts:
         Labelled rows that a training would use now, at most `train.max_rows`.
     new_rows : int
         Those of them that are new to the champion.
+    new_labels : int or None
+        Rows that a training would use, and that had no label when the champion was trained; None
+        where that is not known.
     corrected_rows : int or None
         Rows known to the champion whose label is another one now; None where that is not known.
     """
@@ -99,6 +102,7 @@ class Facts:
     incomplete: Sequence[str] = ()
     rows: int = 0
     new_rows: int = 0
+    new_labels: int | None = None
     corrected_rows: int | None = None
 
     @property

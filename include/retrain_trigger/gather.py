@@ -13,7 +13,7 @@ from include.modelling.label_coverage import waits_for_labels
 from include.modelling.training_set import fingerprint, labelled_partitions
 from include.registry.client import Registry
 from include.registry.ledger import Promotion
-from include.retrain_trigger.corrected import corrected_rows
+from include.retrain_trigger.changed_labels import corrected_rows, new_labels
 from include.retrain_trigger.decide import decide_from
 from include.retrain_trigger.facts import (
     Champion,
@@ -39,9 +39,10 @@ def decide(
 ) -> Decision:
     """Decide whether a training of this use case is due.
 
-    With a champion the decision is as of the key. Before the first one it is as of the newest
-    labelled partition, whichever partition's arrival is looked at: a backlog of a year starts one
-    training.
+    With a champion the decision is as of the key. Labels that came to an older partition, which was
+    not monitored, are looked at as of the champion's own partition: a training on less than it
+    knows would be no news. Before the first champion it is as of the newest labelled partition,
+    whichever partition's arrival is looked at: a backlog of a year starts one training.
 
     Parameters
     ----------
@@ -73,9 +74,13 @@ def decide(
     own = [row for row in decisions if run_id is not None and row["run_id"] == run_id]
     if own:
         return decision_of(own[-1])
-    as_of = key if champion is not None else newest_labelled(use_case, lake) or key
+    monitoring = lake.table(use_case.name, "monitoring")
+    if champion is None:
+        as_of = newest_labelled(use_case, lake) or key
+    else:
+        as_of = key if key in monitoring.partitions() else max(key, champion.as_of)
     # Before the facts: a report that comes meanwhile leaves the decision due.
-    seen = lake.table(use_case.name, "monitoring").partition_versions([as_of]).get(as_of)
+    seen = monitoring.partition_versions([as_of]).get(as_of)
     facts = gather(use_case, as_of, lake, registry, champion, decisions, active)
     grain = use_case.ingest.partition.grain
     decision = decide_from(facts, use_case.retrain, use_case.partitions_needed, grain)
@@ -118,17 +123,19 @@ def _with_champion(
     rows, new_rows, used = rows_to_learn(
         facts.labelled, counts, use_case.train.max_rows, serves.known_up_to
     )
-    corrected = None
-    if "corrections" in use_case.retrain.when:
+    counted: dict[str, int | None] = {}
+    counts_of = {"corrections": corrected_rows, "new_labels": new_labels}
+    if wanted := [name for name in counts_of if name in use_case.retrain.when]:
         trained = registry.load(use_case.name, champion.version).facts  # what it was trained with
-        corrected = corrected_rows(use_case, lake, trained, used)
+        counted = {name: counts_of[name](use_case, lake, trained, used) for name in wanted}
     return replace(
         facts,
         champion=serves,
         windows=[each for each in windows_of(serves, monitoring) if each.partition <= facts.as_of],
         rows=rows,
         new_rows=new_rows,
-        corrected_rows=corrected,
+        corrected_rows=counted.get("corrections"),
+        new_labels=counted.get("new_labels"),
     )
 
 

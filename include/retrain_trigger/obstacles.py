@@ -27,8 +27,10 @@ def _is_same(request: Request, facts: Facts) -> bool:
     """Whether a request is the one that would be made now.
 
     Before the first champion the as-of partition stays where it is, so corrected labels are news.
+    So are labels that people gave to a partition that the champion knows.
     """
-    same_data = facts.champion is not None or request.training_set == facts.training_set
+    moves = facts.champion is not None and not facts.new_labels
+    same_data = moves or request.training_set == facts.training_set
     return request.as_of == facts.as_of and same_data
 
 
@@ -55,13 +57,14 @@ def _nothing_new(facts: Facts) -> str | None:
     """Name what makes another training learn the same again.
 
     A request counts also when its challenger was rejected: the same data would give the same
-    challenger. Corrected labels are new: the training set has another fingerprint then.
+    challenger. Corrected and added labels are new: the training set has another fingerprint then.
     """
     newest, champion = facts.newest, facts.champion
     if champion is None:
         same = [r.as_of for r in facts.requests if r.training_set == facts.training_set]
         return f"the same training set was already asked for as of {same[-1]}" if same else None
-    if newest <= champion.known_up_to and not _corrected(facts, champion):
+    changed = facts.new_labels or _corrected(facts, champion)
+    if newest <= champion.known_up_to and not changed:
         return (
             f"nothing new to learn: the newest labelled partition is {newest or 'none'}, and"
             f" champion {champion.version} knows all up to {champion.known_up_to}"

@@ -34,6 +34,7 @@ def signals_of(
         "age": lambda: _age(facts, champion, retrain, grain),
         "schedule": lambda: _schedule(facts, champion, retrain, grain),
         "new_rows": lambda: _new_rows(facts, champion, retrain),
+        "new_labels": lambda: _new_labels(facts, champion, retrain),
         "corrections": lambda: _corrections(facts, champion, retrain),
     }
     return {name: of_name[name]() for name in retrain.when}
@@ -125,6 +126,24 @@ def _new_rows(facts: Facts, champion: Champion, retrain: Retrain) -> Signal:
         f" {champion.known_up_to}, the newest known to champion {champion.version}: {share:.0%},"
         f" {retrain.new_rows:.0%} needed",
         numbers={"new_rows": facts.new_rows, "rows": facts.rows, "needed_share": retrain.new_rows},
+    )
+
+
+def _new_labels(facts: Facts, champion: Champion, retrain: Retrain) -> Signal:
+    new = facts.new_labels
+    share = (new or 0) / facts.rows if facts.rows else 0.0
+    numbers = {"new_labels": new, "rows": facts.rows, "needed_share": retrain.new_labels}
+    if new is None:
+        reason = (
+            f"new labels cannot be counted: those that champion {champion.version} was trained with"
+            " are not in the lake any more"
+        )
+        return Signal(False, reason, numbers)
+    return Signal(
+        fires=new > 0 and share >= retrain.new_labels,
+        reason=f"{new} of the {facts.rows} rows that a training would use had no label when"
+        f" champion {champion.version} was trained: {share:.1%}, {retrain.new_labels:.1%} needed",
+        numbers=numbers,
     )
 
 

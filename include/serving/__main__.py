@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 from collections.abc import Mapping
 
 from include import logs
@@ -29,9 +30,12 @@ def main(env: Mapping[str, str] = os.environ) -> None:
     from include.lake.table import Lake
     from include.registry.client import Registry
     from include.serving.app import create_app
+    from include.serving.http import TimedProtocol
     from include.serving.promoted import PromotedModels
 
     logs.configure(settings.log_format)
+    # The thread of the requests gets its turn after so long while others compute.
+    sys.setswitchinterval(0.001)
     registry = Registry(
         settings.tracking_uri,
         verify_key=settings.verify_key,
@@ -48,7 +52,9 @@ def main(env: Mapping[str, str] = os.environ) -> None:
         # interface.
         host=settings.serving_host,
         port=settings.serving_port,
+        http=TimedProtocol,
         log_config=None,
+        proxy_headers=False,  # nobody here asks where a request came from
         access_log=False,  # the prediction log says more
         timeout_graceful_shutdown=10,
     )

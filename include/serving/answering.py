@@ -10,15 +10,19 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-import pandas as pd
+from anyio.to_thread import run_sync
 from structlog.contextvars import bind_contextvars, bound_contextvars
 
 from include.logs import REQUESTS
 from include.modelling.features import InfiniteFeatureError
+from include.modelling.scoring import Floats
+from include.serving.admission import LARGE_BODY_BYTES
+from include.serving.batching import Batcher
+from include.serving.journal import Journal
 from include.serving.live import Live
 from include.serving.metrics import Metrics
 from include.serving.models import Models
-from include.serving.prediction_log import PredictionLog, Record
+from include.serving.prediction_log import Record
 from include.serving.protocol import Rows, answer, parse
 from include.serving.ranges import OutOfRange, out_of_range
 from include.serving.rejected import Rejected
@@ -69,80 +73,118 @@ class _Progress:
     body: bytes = b""
 
 
-def reply_to(question: Question, models: Models, log: PredictionLog, metrics: Metrics) -> Reply:
-    """Answer a scoring request for a known use case. Blocks for as long as the model computes."""
-    with bound_contextvars(request_id=question.request_id, use_case=question.use_case):
-        return _reply_to(question, models, log, metrics)
+@dataclass(frozen=True)
+class Desk:
+    """What answers need.
 
+    Attributes
+    ----------
+    models : Models
+        Which model answers.
+    batcher : Batcher
+        Scores rows.
+    journal : Journal
+        Keeps what was asked and answered.
+    metrics : Metrics
+        Counts it.
+    """
 
-def _reply_to(question: Question, models: Models, log: PredictionLog, metrics: Metrics) -> Reply:
-    progress = _Progress()
-    rejected: Rejected | None = None
-    try:
-        _predict(question, models, progress)
-    except Rejected as error:
-        rejected = error
-    except Exception:  # whatever a model or a features.py runs into is this request's failure only
-        _log.exception("%s: request %s failed", question.use_case, question.request_id)
-        rejected = Rejected(
-            500,
-            f"The model could not answer; request {question.request_id} is in the server's log.",
+    models: Models
+    batcher: Batcher
+    journal: Journal
+    metrics: Metrics
+
+    async def reply_to(self, question: Question) -> Reply:
+        """Answer a scoring request for a known use case."""
+        with bound_contextvars(request_id=question.request_id, use_case=question.use_case):
+            return await self._reply_to(question)
+
+    async def _reply_to(self, question: Question) -> Reply:
+        progress = _Progress()
+        rejected: Rejected | None = None
+        try:
+            await self._predict(question, progress)
+        except Rejected as error:
+            rejected = error
+        except Exception:  # whatever a model or a features.py runs into is this request's alone
+            _log.exception("%s: request %s failed", question.use_case, question.request_id)
+            rejected = Rejected(
+                500,
+                f"The model could not answer; request {question.request_id} is in the server's"
+                " log.",
+            )
+        record = _record(question, progress, rejected)
+        self._count(question, progress, rejected, record)
+        await self.journal.write(record)
+        _requests.info("answered", extra={"status": record.status, "latency_ms": record.latency_ms})
+        headers = {"X-Request-Id": question.request_id, "X-Model-Version": progress.version or ""}
+        return Reply(record.status, rejected.body() if rejected else progress.body, headers)
+
+    async def _predict(self, question: Question, progress: _Progress) -> None:
+        if isinstance(question.body, Rejected):
+            raise question.body
+        live = self.models.live(question.use_case)
+        if live is None:
+            raise Rejected(503, NO_CHAMPION)
+        progress.version = live.model.version
+        bind_contextvars(model_version=live.model.version)  # until `reply_to` ends
+        if len(question.body) > LARGE_BODY_BYTES:  # others are answered meanwhile
+            await run_sync(_read, question, live, progress)
+        else:
+            _read(question, live, progress)
+        scores = await self._scores(live, progress)
+        progress.content = answer(scores, live.model.use_case, progress.flagged)
+        # NaN is not JSON: a model that answers it has failed, and says so.
+        progress.body = json.dumps(progress.content, allow_nan=False).encode()
+
+    async def _scores(self, live: Live, progress: _Progress) -> Floats:
+        assert progress.rows is not None  # noqa: S101  for mypy: `_read` sets them
+        try:
+            return await self.batcher.score(live, progress.rows)
+        except InfiniteFeatureError as error:  # of these values: the client can change them
+            raise Rejected(
+                400,
+                f"Row {error.row}: feature {error.feature!r} is infinite or too large for these"
+                " values. Check the row's numbers.",
+            ) from error
+
+    def _count(
+        self, question: Question, progress: _Progress, rejected: Rejected | None, record: Record
+    ) -> None:
+        self.metrics.answered(
+            question.use_case,
+            record.status,
+            error_code=rejected.error_code if rejected else None,
+            model_version=progress.version or "",
+            rows=progress.rows.count if progress.rows else 0,
+            latency_s=record.latency_ms / 1000,
         )
-    latency_s = time.perf_counter() - question.started_s
-    record = Record(
+        out_of_range = self.metrics.out_of_range
+        for column, rows in progress.flagged.items() if rejected is None else ():
+            out_of_range.labels(question.use_case, column, "flagged").inc(len(rows))
+        if isinstance(rejected, OutOfRange):
+            out_of_range.labels(question.use_case, rejected.column, "refused").inc()
+
+
+def _read(question: Question, live: Live, progress: _Progress) -> None:
+    """Read and check the rows."""
+    assert isinstance(question.body, bytes)  # noqa: S101  for mypy: `_predict` has looked
+    model = live.model
+    rules = model.request_rules
+    rows = parse(question.body, question.content_type, model.use_case, model.request_columns, rules)
+    progress.rows = rows
+    progress.flagged = out_of_range(rows.columns, rules)
+
+
+def _record(question: Question, progress: _Progress, rejected: Rejected | None) -> Record:
+    return Record(
         use_case=question.use_case,
         request_id=question.request_id,
         served_at=question.served_at,
         status=rejected.status if rejected else 200,
-        latency_ms=latency_s * 1000,
+        latency_ms=(time.perf_counter() - question.started_s) * 1000,
         model_version=progress.version,
         columns=progress.rows.columns if progress.rows else None,
         answer=None if rejected else progress.content,
         error=f"{rejected.error_code}: {rejected.message}" if rejected else None,
     )
-    metrics.answered(
-        question.use_case,
-        record.status,
-        error_code=rejected.error_code if rejected else None,
-        model_version=progress.version or "",
-        rows=progress.rows.count if progress.rows else 0,
-        latency_s=latency_s,
-    )
-    for column, rows in progress.flagged.items() if rejected is None else ():
-        metrics.out_of_range.labels(question.use_case, column, "flagged").inc(len(rows))
-    if isinstance(rejected, OutOfRange):
-        metrics.out_of_range.labels(question.use_case, rejected.column, "refused").inc()
-    log.write(record)
-    _requests.info("answered", extra={"status": record.status, "latency_ms": record.latency_ms})
-    headers = {"X-Request-Id": question.request_id, "X-Model-Version": progress.version or ""}
-    return Reply(record.status, rejected.body() if rejected else progress.body, headers)
-
-
-def _predicted(live: Live, frame: pd.DataFrame) -> pd.DataFrame:
-    try:
-        return live.model.predict(frame, live.references)
-    except InfiniteFeatureError as error:  # of these values: the client can change them
-        raise Rejected(
-            400,
-            f"Row {error.row}: feature {error.feature!r} is infinite or too large for these values."
-            " Check the row's numbers.",
-        ) from error
-
-
-def _predict(question: Question, models: Models, progress: _Progress) -> None:
-    if isinstance(question.body, Rejected):
-        raise question.body
-    live = models.live(question.use_case)
-    if live is None:
-        raise Rejected(503, NO_CHAMPION)
-    model = live.model
-    progress.version = model.version
-    bind_contextvars(model_version=model.version)  # until `reply_to` ends
-    rules = model.request_rules
-    rows = parse(question.body, question.content_type, model.use_case, model.request_columns, rules)
-    progress.rows = rows
-    progress.flagged = out_of_range(rows.columns, rules)
-    frame = rows.frame(model.use_case, model.request_columns)
-    progress.content = answer(_predicted(live, frame), progress.flagged)
-    # NaN is not JSON: a model that answers it has failed, and says so.
-    progress.body = json.dumps(progress.content, allow_nan=False).encode()

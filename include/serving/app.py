@@ -2,41 +2,30 @@
 
 from __future__ import annotations
 
-import logging
-import os
-import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from http import HTTPStatus
 from typing import Any
 
-import anyio
 from anyio.to_thread import run_sync
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect
+from starlette.routing import Route
 
 from include.errors import ConfigError
 from include.lake.table import Lake
-from include.serving.answering import NO_CHAMPION, Question, reply_to
+from include.serving.answering import NO_CHAMPION, Desk
+from include.serving.batching import Batcher
+from include.serving.invocations import Invocations, ScoringApp, check_known
+from include.serving.journal import Journal
 from include.serving.metrics import CONTENT_TYPE, Metrics
 from include.serving.models import Models, ModelSource
-from include.serving.openapi import ANSWERS, REQUEST_BODY
+from include.serving.openapi import described
 from include.serving.prediction_log import PredictionLog
-from include.serving.protocol import MAX_BODY_BYTES
 from include.serving.rejected import ERROR_CODES, Rejected
 from include.settings import Settings
 from include.use_cases.loader import YAML_NAME, root, shown
-
-BODY_TIMEOUT_S = 30.0
-# A body that is too large is read on (and forgotten) up to here: a client that is cut off while it
-# sends sees a broken connection instead of the 413.
-_FORGIVEN_BYTES = 10 * MAX_BODY_BYTES
-# Bodies held in memory at once; the models answer `_workers()` at a time.
-MAX_IN_FLIGHT = 128
-
-_log = logging.getLogger(__name__)
 
 
 def use_case_names() -> list[str]:
@@ -89,54 +78,28 @@ def create_app(
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         log = PredictionLog(lake, home / "spool", metrics, log_every_s)
-        app.state.log = log
-        # More threads than cores only make each other wait.
-        app.state.workers = anyio.CapacityLimiter(_workers())
-        app.state.in_flight = 0
+        desk = Desk(models, Batcher(), Journal(log), metrics)
+        app.state.log, app.state.desk = log, desk
         await run_sync(models.start)
         log.start()
         yield
         await run_sync(models.stop)
+        await run_sync(desk.batcher.close)
+        await run_sync(desk.journal.close)
         await run_sync(log.stop)
 
-    app = FastAPI(
+    app = ScoringApp(
         title="Flywheel serving",
         description="Predictions of every use case's champion, by MLflow's scoring protocol.",
         lifespan=lifespan,
     )
     _add_errors(app)
-    _add_scoring(app, models, metrics)
+    app.scoring = Invocations(models, metrics)
+    # For its answer to other methods, 405.
+    app.router.routes.append(Route("/{use_case}/invocations", app.scoring, methods=["POST"]))
     _add_facts(app, models, metrics)
+    app.openapi = lambda: described(app, models)  # type: ignore[method-assign]
     return app
-
-
-def _workers() -> int:
-    return max(2, os.cpu_count() or 1)
-
-
-def _add_scoring(app: FastAPI, models: Models, metrics: Metrics) -> None:
-    @app.post("/{use_case}/invocations", openapi_extra=REQUEST_BODY, responses=ANSWERS)
-    async def invocations(use_case: str, request: Request) -> Response:
-        """Predict raw rows; each carries the use case's `features.inputs` and may carry its key."""
-        started_s = time.perf_counter()
-        _check_known(use_case, models)
-        state = request.app.state
-        if state.in_flight >= MAX_IN_FLIGHT:
-            metrics.answered(use_case, 503, error_code=ERROR_CODES[503])
-            raise Rejected(503, "Too many requests at once. Ask again in a second.")
-        state.in_flight += 1
-        try:
-            body = await _read(request)
-            content_type = request.headers.get("content-type", "")
-            question = Question(use_case, content_type, body, started_s)
-            reply = await run_sync(
-                reply_to, question, models, state.log, metrics, limiter=state.workers
-            )
-        except ClientDisconnect:  # nobody is left to read an answer
-            return Response(status_code=400)
-        finally:
-            state.in_flight -= 1
-        return Response(reply.body, reply.status, reply.headers, media_type="application/json")
 
 
 def _add_facts(app: FastAPI, models: Models, metrics: Metrics) -> None:
@@ -164,7 +127,7 @@ def _add_facts(app: FastAPI, models: Models, metrics: Metrics) -> None:
     @app.get("/{use_case}/health")
     async def ready(use_case: str) -> JSONResponse:
         """Say whether a use case's champion answers: 200, or 503 with the reasons."""
-        _check_known(use_case, models)
+        check_known(use_case, models)
         state = models.state(use_case)
         return JSONResponse(state, 200 if state["ready"] else 503)
 
@@ -174,13 +137,16 @@ def _add_facts(app: FastAPI, models: Models, metrics: Metrics) -> None:
 
         `evaluated_version` is null where the version that answers was judged itself.
         """
-        _check_known(use_case, models)
+        check_known(use_case, models)
         live = models.live(use_case)
         if live is None:
             raise Rejected(503, NO_CHAMPION)
         shown = ("as_of", "run_id", "code_version", "evaluated_version")
         facts = {key: live.model.facts.get(key) for key in shown}
-        return JSONResponse({"use_case": use_case, "model_version": live.model.version, **facts})
+        how = {"runtime": live.model.parity["runtime"], "rows_apart": live.model.rows_apart}
+        return JSONResponse(
+            {"use_case": use_case, "model_version": live.model.version, **facts, **how}
+        )
 
 
 def _add_errors(app: FastAPI) -> None:
@@ -188,7 +154,7 @@ def _add_errors(app: FastAPI) -> None:
 
     @app.exception_handler(Rejected)
     async def rejected(_request: Request, error: Rejected) -> Response:
-        return Response(error.body(), error.status, media_type="application/json")
+        return Response(error.body(), error.status, error.headers, media_type="application/json")
 
     @app.exception_handler(HTTPException)
     async def http(_request: Request, error: HTTPException) -> Response:
@@ -200,26 +166,3 @@ def _add_errors(app: FastAPI) -> None:
     async def unexpected(_request: Request, _error: Exception) -> Response:
         body = Rejected(500, "The server failed; its log says why.").body()
         return Response(body, 500, media_type="application/json")
-
-
-def _check_known(use_case: str, models: Models) -> None:
-    if not models.knows(use_case):
-        raise Rejected(404, f"There is no such use case. There are {models.names}.")
-
-
-async def _read(request: Request) -> bytes | Rejected:
-    """Read the body, bounded in size and time, or say why not."""
-    chunks, size = [], 0
-    try:
-        with anyio.fail_after(BODY_TIMEOUT_S):
-            async for chunk in request.stream():
-                size += len(chunk)
-                if size <= MAX_BODY_BYTES:
-                    chunks.append(chunk)
-                elif size > _FORGIVEN_BYTES:
-                    break
-    except TimeoutError:
-        return Rejected(408, f"The body must arrive within {BODY_TIMEOUT_S:g} s.")
-    if size > MAX_BODY_BYTES:
-        return Rejected(413, f"The body may have {MAX_BODY_BYTES} bytes at most. Send fewer rows.")
-    return b"".join(chunks)

@@ -22,6 +22,7 @@ from include.lake.table import Lake
 from include.serving import spool
 from include.serving.metrics import Metrics
 from include.serving.protocol import Table
+from include.use_cases.naming import PREDICTED_CLASS
 
 STAGE = "requests"
 SCHEMA = pa.schema(
@@ -33,6 +34,8 @@ SCHEMA = pa.schema(
         ("input", pa.string()),
         ("prediction", pa.float64()),
         ("score", pa.float64()),
+        (PREDICTED_CLASS, pa.string()),
+        ("probabilities", pa.string()),
         ("latency_ms", pa.float64()),
         ("status", pa.int64()),
         ("error", pa.string()),
@@ -52,7 +55,7 @@ class Record:
     columns : dict of str to list, optional
         The rows as they were sent; None when they could not be read.
     answer : dict of str to list, optional
-        `predictions` and, for classification, `scores`.
+        What `include.serving.protocol.answer` makes.
     error : str, optional
         Code and message of an error.
     """
@@ -117,15 +120,19 @@ class PredictionLog:
         for each in self._spools:
             each.close()
 
-    def write(self, record: Record) -> None:
-        """Write a record to the journal. A disk that fails costs the log, not the answer."""
-        line = json.dumps(vars(record), default=_iso_time)
-        day = record.served_at.strftime("%Y-%m-%d")
-        try:
-            self._spools[0].write(record.use_case, day, line.encode() + b"\n")
-        except OSError:
-            self._metrics.log_dropped.inc()
-            _log.exception("The log of a request is lost")
+    def write(self, *records: Record) -> None:
+        """Write records to the journal. A disk that fails costs the log, not the answer."""
+        lines: dict[tuple[str, str], list[bytes]] = {}
+        for record in records:
+            line = json.dumps(vars(record), default=_iso_time).encode() + b"\n"
+            day = record.served_at.strftime("%Y-%m-%d")
+            lines.setdefault((record.use_case, day), []).append(line)
+        for (use_case, day), written in lines.items():
+            try:
+                self._spools[0].write(use_case, day, b"".join(written))
+            except OSError:
+                self._metrics.log_dropped.inc(len(written))
+                _log.exception("The log of %d requests is lost", len(written))
 
     def state(self) -> dict[str, Any]:
         """Return what `/health` says."""
@@ -235,6 +242,12 @@ def _rows(record: dict[str, Any]) -> Iterator[dict[str, Any]]:
     count = len(next(iter(columns.values()), [None]))
     nothing = [None] * count
     predictions, scores = answer.get("predictions", nothing), answer.get("scores", nothing)
+    probabilities, classes = answer.get("probabilities", nothing), nothing
+    if "probabilities" in answer:  # by name, in the order of the classes' numbers
+        classes = predictions
+        predictions = [
+            float(list(each).index(name)) for each, name in zip(probabilities, classes, strict=True)
+        ]
     shared = {
         **{name: record[name] for name in ("request_id", "model_version", "status", "error")},
         "served_at": datetime.fromisoformat(record["served_at"]),
@@ -248,6 +261,8 @@ def _rows(record: dict[str, Any]) -> Iterator[dict[str, Any]]:
             "input": json.dumps(sent) if columns else None,
             "prediction": predictions[row],
             "score": scores[row],
+            PREDICTED_CLASS: classes[row],
+            "probabilities": json.dumps(probabilities[row]) if probabilities[row] else None,
         }
 
 

@@ -11,7 +11,7 @@ import csv
 import io
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +20,7 @@ import pyarrow as pa
 
 from include.lake.frames import arrow_schema, to_pandas
 from include.modelling.cleaning import filled, without_noise
+from include.modelling.scoring import Floats, predicted
 from include.registry.request_rules import Rule, rules_of
 from include.serving.cells import checked_column, kind_of, of_text
 from include.serving.rejected import Rejected
@@ -41,11 +42,17 @@ class Rows:
     columns: Table
     count: int
 
-    def frame(self, use_case: UseCase, request_columns: Columns) -> pd.DataFrame:
-        """Make the rows as the lake would give them, with the dtypes the model was trained on."""
-        sent = {name: self.columns[name] for name in request_columns}
-        table = pa.table(sent, schema=arrow_schema(request_columns))
-        return to_pandas(_cleaned(table, use_case.clean))
+
+def frame_of(requests: Sequence[Rows], use_case: UseCase, request_columns: Columns) -> pd.DataFrame:
+    """Make one frame of the rows of several requests.
+
+    As the lake would give them, with the dtypes that the model was trained on.
+    """
+    sent = {
+        name: [cell for rows in requests for cell in rows.columns[name]] for name in request_columns
+    }
+    table = pa.table(sent, schema=arrow_schema(request_columns))
+    return to_pandas(_cleaned(table, use_case.clean))
 
 
 def parse(
@@ -102,25 +109,32 @@ def parse(
 
 
 def answer(
-    predicted: pd.DataFrame, flagged: Mapping[str, list[int]] | None = None
+    scores: Floats, use_case: UseCase, flagged: Mapping[str, list[int]] | None = None
 ) -> dict[str, Any]:
     """Make the body of a good answer.
 
     Parameters
     ----------
-    predicted : DataFrame
-        `prediction` and, for classification, `score`.
+    scores : ndarray
+        What `include.modelling.scoring.score_rows` gives.
+    use_case : UseCase
+        The model's.
     flagged : mapping of str to list of int, optional
         Rows whose value in a column is out of range.
 
     Returns
     -------
     dict
-        ``predictions``; for classification ``scores``; ``out_of_range`` when something is flagged.
+        ``predictions``; for two classes ``scores``; of more the predictions are names of classes,
+        and ``probabilities`` has for each row those of all classes by name; ``out_of_range`` when
+        something is flagged.
     """
-    content: dict[str, Any] = {"predictions": predicted["prediction"].tolist()}
-    if "score" in predicted:
-        content["scores"] = predicted["score"].tolist()
+    content: dict[str, Any] = {"predictions": predicted(scores, use_case).tolist()}
+    if names := use_case.class_names:
+        content["predictions"] = [names[number] for number in content["predictions"]]
+        content["probabilities"] = [dict(zip(names, row, strict=True)) for row in scores.tolist()]
+    elif use_case.task == "classification":
+        content["scores"] = scores.tolist()
     if flagged:
         content["out_of_range"] = dict(flagged)
     return content

@@ -28,10 +28,13 @@ class Rejected(Exception):  # noqa: N818 - a request is rejected; nothing went w
     message : str
         For the client: what was expected and where. Of what was sent, it may repeat plain names and
         finite numbers only.
+    retry_after_s : int, optional
+        When it may be asked again, for the header `Retry-After`.
     """
 
-    def __init__(self, status: int, message: str) -> None:
+    def __init__(self, status: int, message: str, *, retry_after_s: int | None = None) -> None:
         super().__init__(message)
+        self.headers = {} if retry_after_s is None else {"Retry-After": str(retry_after_s)}
         self.status = status
         self.error_code = ERROR_CODES[status]
         self.message = message

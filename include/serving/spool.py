@@ -42,8 +42,8 @@ class Spool:
         self._open: dict[tuple[str, str], tuple[Path, io.FileIO]] = {}
         self._next = max([self._counted(), *(sequence_of(path) + 1 for path in self._files())])
 
-    def write(self, use_case: str, day: str, line: bytes) -> None:
-        """Add one line, which ends in a newline, to the journal of a use case and a day.
+    def write(self, use_case: str, day: str, lines: bytes) -> None:
+        """Add lines, each of which ends in a newline, to the journal of a use case and a day.
 
         Raises
         ------
@@ -56,7 +56,7 @@ class Spool:
                 self._open[key] = self._begin(use_case, day)
             journal = self._open[key][1]
             try:
-                if journal.write(line) != len(line):
+                if journal.write(lines) != len(lines):
                     raise OSError(f"{journal.name}: the disk took only part of a line.")
             except OSError:
                 # Half a line may stand there: no other may be written behind it.

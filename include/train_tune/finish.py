@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -9,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
+from include.algorithms import Params
 from include.due.mixed import named_in_tags
 from include.errors import DataContractError
 from include.lake.table import Lake
 from include.modelling.choice import Choice, choose
-from include.modelling.estimators import Params
 from include.modelling.metrics import by_slice, judged, metric_of
 from include.modelling.out_of_fold import judged_rows
 from include.modelling.scoring import score_rows
@@ -117,10 +118,12 @@ def finish(
     facts = _facts(use_case, prepared, choice, values)
     facts["holdout_rows"] = len(training.holdout_X)
     facts["learned_from"] = training.learned_from
+    facts["class_rows"] = _class_rows(use_case, training)
     if training.holdout_y is not None:  # what the monitor compares outcomes with
         score = score_rows(estimator, training.holdout_X, use_case)
         truth = training.holdout_y.to_numpy(dtype=np.float64)
-        known = estimate(metric_of(use_case), truth, score, training.holdout_blocks)
+        sure = truth, score, training.holdout_blocks, training.holdout_weight
+        known = estimate(metric_of(use_case), *sure)
         facts["holdout_estimate"] = asdict(known)
     facts["slices"] = _slices(use_case, estimator, training)
     _log(registry, facts)
@@ -178,6 +181,7 @@ def _choose(
         lambda trial: scores_of(use_case, trial, training, kept),
         truth,
         training.train_blocks[positions],
+        None if training.train_weight is None else training.train_weight[positions],
     )
 
 
@@ -205,11 +209,19 @@ def _facts(
     }
 
 
+def _class_rows(use_case: UseCase, training: TrainingSet) -> dict[str, int]:
+    """Count the rows of each of three classes or more; the model predicts none that has no row."""
+    if training.train_y is None:
+        return {}
+    counts = training.train_y.value_counts()
+    return {name: int(counts.get(place, 0)) for place, name in enumerate(use_case.class_names)}
+
+
 def _slices(use_case: UseCase, estimator: Any, training: TrainingSet) -> dict[str, Any]:
     wanted = use_case.deploy.slices
     if wanted is None:
         return {}
-    rows = judged(use_case, training.holdout_X, training.holdout_y)
+    rows = judged(use_case, training.holdout_X, training.holdout_y, training.holdout_weight)
     score = score_rows(estimator, rows.X, use_case)
     return by_slice(metric_of(use_case), rows, score, wanted.columns, wanted.min_rows)
 
@@ -221,5 +233,7 @@ def _log(registry: Registry, facts: Mapping[str, Any]) -> None:
     # Best configuration as tags: parameters cannot be written twice, and this may be a second try.
     best = {f"flywheel.best.{name}": value for name, value in facts["params"].items()}
     best["flywheel.best.candidate"] = facts["candidate"]
+    if facts["class_rows"]:
+        best["flywheel.class_rows"] = json.dumps(facts["class_rows"], ensure_ascii=False)
     best["flywheel.choice"] = "; ".join(facts["choice"]) or "the best is the simplest"
     registry.log(facts["run_id"], metrics=metrics, tags=best)

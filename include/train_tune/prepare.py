@@ -20,6 +20,7 @@ from include.modelling.training_set import TrainingSet, load_as_then, load_train
 from include.provenance import code_version, lock_hash
 from include.registry import signing
 from include.registry.client import Registry
+from include.registry.own_code import check_own_code
 from include.registry.packing import pin_tags
 from include.use_cases.loader import dump, load_text, python_of
 from include.use_cases.python_package import OwnPython
@@ -86,7 +87,8 @@ class Prepared:
 
     def use_case(self, name: str) -> UseCase:
         """Return the use case as it was when the training was prepared."""
-        return load_text(self.configuration, name, f"training run {self.run_id}")
+        origin = f"training run {self.run_id}"
+        return load_text(self.configuration, name, origin, python=self.own_python(name))
 
     def own_python(self, name: str) -> OwnPython:
         """Return the use case's own Python as it was when the training was prepared."""
@@ -126,6 +128,8 @@ def prepare(
     DataContractError
         If there are too few labelled partitions, or some were made by another definition than
         today's (``train.mixed_definitions``); no run is made then.
+    ConfigError
+        Its own estimator or metric does not do what the phases rely on.
     """
     request = f"train {request_id}"
     run_id = registry.find_run(use_case.name, request)
@@ -134,6 +138,7 @@ def prepare(
             # It is under way again: as failed it would not count, and be asked for once more.
             registry.client.update_run(run_id, "RUNNING")
         return known
+    check_own_code(use_case)
     training = load_training_set(use_case, lake, as_of)
     mixed = check_definitions(use_case, lake, training.partitions)
     run_id = registry.run(

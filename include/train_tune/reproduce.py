@@ -112,14 +112,16 @@ def reproduce(use_case_name: str, version: str, lake: Lake, registry: Registry) 
     # As many threads as then: they decide the order in which numbers are added.
     limit = int(facts.get("threads", threads()))
     with threadpool_limits(limit):
-        learned = _learned(use_case, facts, lake, training)
-        rebuilt = fit(use_case, facts["candidate"], facts["params"], *learned, limit)
+        X, y, weight = _learned(use_case, facts, lake, training)
+        settings = facts["candidate"], facts["params"]
+        rebuilt = fit(use_case, *settings, X, y, limit, weight=weight)
         then, now = (
             score_rows(estimator, training.holdout_X, use_case)
             for estimator in (model.estimator, rebuilt)
         )
+        holdout = training.holdout_X, training.holdout_y, training.holdout_weight
         metrics = {
-            name: evaluate(use_case, estimator, training.holdout_X, training.holdout_y)
+            name: evaluate(use_case, estimator, *holdout)
             for name, estimator in (("stored", model.estimator), ("now", rebuilt))
         }
     return _compared(model, then, now, metrics, gone)
@@ -149,13 +151,13 @@ def _training_of(use_case: UseCase, facts: Mapping[str, Any], lake: Lake) -> Tra
 
 def _learned(
     use_case: UseCase, facts: Mapping[str, Any], lake: Lake, training: TrainingSet
-) -> tuple[pd.DataFrame, pd.Series[Any] | None]:
+) -> tuple[pd.DataFrame, pd.Series[Any] | None, npt.NDArray[np.float64] | None]:
     """Return what the model was fitted on: a refit learned the holdout too."""
     if REFIT not in facts:
-        return training.train_X, training.train_y
+        return training.train_X, training.train_y, training.train_weight
     versions = pinned_versions(lake, _fitted(facts))
     rows = load_known_rows(use_case, lake, versions, facts["partitions"])
-    return rows.X, rows.y
+    return rows.X, rows.y, rows.learning_weight
 
 
 def _fitted(facts: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -182,7 +184,8 @@ def _compared(
     classes = None
     if model.use_case.task != "regression":
         classes = int(np.sum(_classes(model, then) != _classes(model, now)))
-    differing, largest = int(np.sum(then != now)), float(np.max(np.abs(then - now)))
+    apart = np.abs(then - now).reshape(len(then), -1).max(axis=1)  # of all classes of a row
+    differing, largest = int(np.sum(apart > 0)), float(np.max(apart))
     changed = ", ".join(_environment(model.facts))
     verdict: Verdict = "different"
     because = (

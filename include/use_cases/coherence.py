@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from include.use_cases.data_coherence import data_problems
-from include.use_cases.naming import repeated, unknown
+from include.use_cases.naming import alike, repeated, unknown
 from include.use_cases.reserved import reserved_names
-from include.use_cases.spaces import ESTIMATORS, METRICS
+from include.use_cases.training_coherence import training_problems
 
 if TYPE_CHECKING:
     from include.use_cases.schema import UseCase
@@ -24,7 +24,7 @@ def problems_of(use_case: UseCase) -> list[str]:
         data_problems,
         _clean,
         _features,
-        _train,
+        training_problems,
         _deploy_and_retrain,
     )
     return [problem for check in checks for problem in check(use_case)]
@@ -54,6 +54,9 @@ def _features(use_case: UseCase) -> Iterator[str]:
     yield from repeated("features.inputs", features.inputs)
     yield from unknown("features.inputs", features.inputs, use_case.ingest.columns)
     yield from repeated("features.numeric and features.categorical", features.columns)
+    together = dict.fromkeys([*features.columns, *use_case.ingest.key, *use_case.times])
+    if not any(alike("", use_case.ingest.columns)):  # told of these already
+        yield from alike("features, with the key and the time", together)
     if not features.columns:
         yield "features needs at least one numeric or categorical column."
     kept = {*use_case.ingest.key, *use_case.times}
@@ -65,18 +68,6 @@ def _features(use_case: UseCase) -> Iterator[str]:
                 "the row. "
                 "Derive the feature under another name in features.py."
             )
-
-
-def _train(use_case: UseCase) -> Iterator[str]:
-    task, train = use_case.task, use_case.train
-    if train.metric not in METRICS[task]:
-        yield f"train.metric for {task} is one of {sorted(METRICS[task])}, got {train.metric!r}."
-    names = [candidate.estimator for candidate in train.candidates]
-    yield from repeated("train.candidates", names)
-    for name in names:
-        if name not in ESTIMATORS[task]:
-            known = sorted(ESTIMATORS[task])
-            yield f"train.candidates for {task} are among {known}, got {name!r}."
 
 
 def _deploy_and_retrain(use_case: UseCase) -> Iterator[str]:
@@ -101,6 +92,6 @@ def _deploy_and_retrain(use_case: UseCase) -> Iterator[str]:
             use_case.deploy.slices.columns,
             use_case.features.categorical,
         )
-    for name in ("performance", "corrections"):
+    for name in ("performance", "new_labels", "corrections"):
         if use_case.task == "clustering" and name in use_case.retrain.when:
             yield f"retrain.when {name!r} needs labels; a clustering use case has none. Remove it."

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from include.use_cases.naming import repeated, unknown
+from include.use_cases.naming import PREDICTED_CLASS, alike, probability_of, repeated, unknown
+from include.use_cases.people_coherence import people_problems
+from include.use_cases.rule_coherence import rule_problems
 from include.use_cases.sections.labels import RULE
 from include.use_cases.sections.training import GROUP, RANDOM
 from include.use_cases.sections.values import TIMES
@@ -29,6 +31,7 @@ def _ingest(use_case: UseCase) -> Iterator[str]:
         if "{partition}" not in landing:
             yield f"{where}.landing must have '{{partition}}' in it, got {landing!r}."
     yield from repeated("ingest.key", ingest.key)
+    yield from alike("ingest.columns", ingest.columns)
     yield from unknown("ingest.key", ingest.key, columns)
     if (by := ingest.corrections.column) is not None:
         yield from unknown("ingest.corrections.by (besides 'landed')", [by], columns)
@@ -123,13 +126,21 @@ def _as_of(use_case: UseCase, reference: Reference, where: str) -> Iterator[str]
 
 
 def _labels(use_case: UseCase) -> Iterator[str]:
-    labels, task, columns = use_case.labels, use_case.task, use_case.ingest.columns
+    labels, task = use_case.labels, use_case.task
     if labels is None:
         if task != "clustering":
             yield f"task {task} needs the section 'labels', which is missing. Add it."
         return
     if task == "clustering":
         yield "labels are for classification and regression, not for clustering. Remove them."
+    yield from rule_problems(use_case, labels)
+    yield from people_problems(use_case, labels)
+    if labels.landed:
+        yield from _landed(use_case, labels)
+
+
+def _landed(use_case: UseCase, labels: Labels) -> Iterator[str]:
+    task, columns = use_case.task, use_case.ingest.columns
     yield from unknown("ingest.key (in labels.columns)", use_case.ingest.key, labels.columns)
     for name in use_case.ingest.key:
         if labels.columns.get(name, columns.get(name)) != columns.get(name):
@@ -147,6 +158,13 @@ def _labels(use_case: UseCase) -> Iterator[str]:
             "Remove it there; with strategy 'column' it is read of the same files."
         )
     yield from _classes(labels, task)
+    made = {PREDICTED_CLASS, *(probability_of(c).casefold() for c in use_case.class_names)}
+    for name in use_case.ingest.key if use_case.class_names else ():
+        if name.casefold() in made:
+            yield (
+                f"ingest.key {name!r} is also a column of predictions, by labels.classes. Rename "
+                "the column where it is landed."
+            )
 
 
 def _classes(labels: Labels, task: str) -> Iterator[str]:
@@ -165,7 +183,7 @@ def _classes(labels: Labels, task: str) -> Iterator[str]:
                 "rule: '>= 15' or classes: {Yes: 1, No: 0}, got "
                 f"{' and '.join(made) or 'neither'}."
             )
-        if labels.classes is not None and set(labels.classes.values()) != {0, 1}:
+        if isinstance(labels.classes, dict) and set(labels.classes.values()) != {0, 1}:
             yield "labels.classes must have a value of class 1 and one of class 0."
         if labels.rule is not None and (RULE.fullmatch(labels.rule) or [""] * 3)[2]:
             if kind not in ("int64", "float64", "bool"):

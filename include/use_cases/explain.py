@@ -1,4 +1,4 @@
-"""The effective configuration, each value with where it comes from; and a changed copy of it."""
+"""The effective configuration, with the origin of each value; and a changed copy of it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,15 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from include.errors import ConfigError
-from include.use_cases.loader import YAML_NAME, dump, load_text, root, shown, with_columns
+from include.use_cases.loader import (
+    YAML_NAME,
+    dump,
+    folder_of,
+    load_text,
+    root,
+    shown,
+    with_columns,
+)
 from include.use_cases.schema import UseCase
 from include.use_cases.yaml_text import Document, read, write
 
@@ -19,13 +27,15 @@ def document_of(name: str) -> Document:
     Raises
     ------
     ConfigError
-        There is no such file, or it is not YAML.
+        There is no such use case, or its file is not YAML.
     """
-    path = root() / name / YAML_NAME
+    path = folder_of(name) / YAML_NAME
     try:
         document = read(path.read_text(encoding="utf-8"), shown(path))
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{shown(path)}: cannot be read ({error}). Correct the name.") from error
+        raise ConfigError(
+            f"{shown(path)}: cannot be read ({error}). Make it a UTF-8 file."
+        ) from error
     return with_columns(document, path.parent)
 
 
@@ -105,7 +115,7 @@ def with_changes(name: str, changes: Mapping[str, str]) -> UseCase:
         return load_text(document.text, name, document.origin, root() / name)
     origin = f"{document.origin} with {', '.join(f'{k}={v}' for k, v in changes.items())}"
     try:
-        return load_text(write(content), name, origin)
+        return load_text(write(content), name, origin, root() / name)
     except ConfigError as error:  # its lines are those of a text that nobody sees
         raise ConfigError(re.sub(r", line \d+:", ":", str(error))) from None
 

@@ -12,8 +12,14 @@ from pydantic import BaseModel, ValidationError
 from include.errors import ConfigError
 from include.settings import Settings
 from include.use_cases.expectations import Suite, problems_of_suite
+from include.use_cases.gold import read_gold
 from include.use_cases.messages import leading_key, sentences
-from include.use_cases.python_package import OwnPython, read_python
+from include.use_cases.own_code import (
+    modules_of,
+    problems_of_label_functions,
+    problems_of_names,
+)
+from include.use_cases.python_package import FEATURES, LABELS, OwnPython, read_python
 from include.use_cases.python_source import problems_of_python
 from include.use_cases.schema import UseCase
 from include.use_cases.yaml_text import Document, read, write
@@ -39,7 +45,13 @@ def root() -> Path:
     return Settings.from_env().use_cases
 
 
-def load_text(text: str, name: str, origin: str, folder: Path | None = None) -> UseCase:
+def load_text(
+    text: str,
+    name: str,
+    origin: str,
+    folder: Path | None = None,
+    python: OwnPython | None = None,
+) -> UseCase:
     """Make a use case of YAML text, such as the snapshot in a model package.
 
     Parameters
@@ -51,7 +63,9 @@ def load_text(text: str, name: str, origin: str, folder: Path | None = None) -> 
     origin : str
         Where the text is from, for messages.
     folder : Path, optional
-        Where the file of `ingest.columns` is, if the text names one.
+        Where the file of `ingest.columns` is, if the text names one, and its own Python.
+    python : OwnPython, optional
+        Its own, where that is not in a folder: what own estimators and an own metric are of.
 
     Raises
     ------
@@ -69,7 +83,10 @@ def load_text(text: str, name: str, origin: str, folder: Path | None = None) -> 
         raise ConfigError(
             f"{document.place(['name'])}: name is given by the folder ({name!r}). Remove the key."
         )
-    return _validated(UseCase, {**content, "name": name}, document)
+    use_case = _validated(UseCase, {**content, "name": name}, document)
+    if python is None and folder is not None:
+        python = _python_in(folder, use_case)
+    return use_case if python is None else use_case.with_python(python)
 
 
 def with_columns(document: Document, folder: Path | None) -> Document:
@@ -107,10 +124,9 @@ def dump(use_case: UseCase) -> str:
 
 
 def load(folder: Path) -> UseCase:
-    """Read and check one use case: its YAML, its suite of expectations, and its Python.
+    """Read and check one use case: its YAML, its suite of expectations, gold items, and its Python.
 
-    The Python is compiled and its imports are looked for; it is not run (see
-    `include.use_cases.python_source`).
+    The Python is compiled and its imports are looked for; it is not run (see `python_source`).
 
     Raises
     ------
@@ -125,8 +141,14 @@ def load(folder: Path) -> UseCase:
         for path in sorted(folder.glob("*.py"))
         for problem in problems_of_python(path)
     ]
+    problems += [
+        f"{place_of_key(folder, key)}: {key} {problem}"
+        for find in (problems_of_names, problems_of_label_functions)
+        for key, problem in find(use_case, folder)
+    ]
     if problems:
         raise ConfigError("\n".join(problems))
+    read_gold(use_case, folder)
     return use_case
 
 
@@ -164,6 +186,17 @@ def get(name: str) -> UseCase:
     ConfigError
         There is none, or it is broken.
     """
+    return load(folder_of(name))
+
+
+def folder_of(name: str) -> Path:
+    """Return the folder of the use case of that name.
+
+    Raises
+    ------
+    ConfigError
+        There is none.
+    """
     folder = root()
     names = _names(folder)
     if name not in names:
@@ -171,12 +204,28 @@ def get(name: str) -> UseCase:
             f"There is no use case {name!r} in {shown(folder)}; there are {names}. "
             f"Correct the name, or make {shown(folder / name / YAML_NAME)}."
         )
-    return load(folder / name)
+    return folder / name
 
 
 def python_of(use_case: UseCase) -> OwnPython:
     """Read the use case's own Python as it is in the working tree now."""
-    return read_python(root() / use_case.name)
+    return _python_in(root() / use_case.name, use_case)
+
+
+def labels_python_of(use_case: UseCase) -> OwnPython:
+    """Read the use case's `labels.py`, and what it imports of the folder, as it is now."""
+    return read_python(root() / use_case.name, LABELS)
+
+
+def _python_in(folder: Path, use_case: UseCase) -> OwnPython:
+    return read_python(folder, FEATURES, *modules_of(use_case))
+
+
+def place_of_key(folder: Path, key: str) -> str:
+    """Return file and line of a key in a use case's YAML, such as ``train.candidates.0``."""
+    path = folder / YAML_NAME
+    keys = [int(part) if part.isdigit() else part for part in key.split(".")]
+    return read(_read(path), shown(path)).place(keys)
 
 
 def shown(path: Path) -> str:

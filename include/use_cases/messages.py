@@ -13,6 +13,8 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails, PydanticUndefined
 
+from include.use_cases.own_code import OWN
+
 _NOT_A_NUMBER = "Write it without quotes"
 _KINDS = {
     "int_type": ("a whole number", _NOT_A_NUMBER),
@@ -135,7 +137,7 @@ def _keys(model: type[BaseModel]) -> list[str]:
 
 def _tags(model: type[BaseModel]) -> tuple[Any, ...]:
     field = model.model_fields.get("estimator")
-    return typing.get_args(field.annotation) if field is not None else ()
+    return (typing.get_args(field.annotation) or (OWN,)) if field is not None else ()
 
 
 def _models(annotation: Any) -> Iterator[type[BaseModel]]:

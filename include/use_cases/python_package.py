@@ -20,7 +20,8 @@ import re
 import sys
 import threading
 import traceback
-from collections.abc import Iterator
+import warnings
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.abc import ExecutionLoader, MetaPathFinder
@@ -32,6 +33,9 @@ from include.errors import ConfigError
 
 FEATURES = "features"
 """The module whose `derive(frame)` adds columns; see `include.modelling.features`."""
+
+LABELS = "labels"
+"""The module whose functions label rows; see `include.label.functions`."""
 
 MOST_PACKAGES = 128
 """So many versions stay imported in one process; the oldest goes first, and comes back when used.
@@ -75,6 +79,11 @@ class OwnPython:
         for name, text in self.files:
             (folder / name).write_text(text, encoding="utf-8")
 
+    def part(self, *stems: str) -> OwnPython:
+        """Return these modules and the siblings that they import, alone."""
+        texts = dict(self.files)
+        return _with_siblings(self.use_case, stems, lambda file: texts.get(file))
+
     def module(self, stem: str = FEATURES) -> ModuleType | None:
         """Import one of the files; None when it is not there.
 
@@ -105,7 +114,7 @@ class OwnPython:
             ) from error
 
 
-def place_of(error: Exception) -> str | None:
+def place_of(error: BaseException) -> str | None:
     """Write in which line of a use case's Python an exception arose; None when in none.
 
     Of several lines on the way it is the last: such as ``flight_delays/features.py, line 12``.
@@ -126,31 +135,46 @@ def python_in(folder: Path, use_case: str) -> OwnPython:
     return OwnPython(use_case, tuple(sorted(files.items())))
 
 
-def read_python(folder: Path, stem: str = FEATURES) -> OwnPython:
-    """Read a module of a use case's folder and the siblings that it imports, as text.
+def read_python(folder: Path, *stems: str) -> OwnPython:
+    """Read modules of a use case's folder and the siblings that they import, as text.
+
+    Parameters
+    ----------
+    folder : Path
+        The use case's.
+    *stems : str
+        Names of the modules; those that are not there are left out. `features` by default.
 
     Raises
     ------
     ConfigError
         A file cannot be read as UTF-8.
     """
+
+    def text_of(file: str) -> str | None:
+        return _text(folder / file) if (folder / file).is_file() else None
+
+    return _with_siblings(folder.name, stems or (FEATURES,), text_of)
+
+
+def _with_siblings(
+    use_case: str, stems: Sequence[str], text_of: Callable[[str], str | None]
+) -> OwnPython:
     files: dict[str, str] = {}
-    pending = [stem] if (folder / f"{stem}.py").is_file() else []
+    pending = list(stems)
     while pending:
         name = f"{pending.pop()}.py"
-        files[name] = _text(folder / name)
-        pending += [
-            sibling
-            for sibling in _siblings(files[name])
-            if f"{sibling}.py" not in files and (folder / f"{sibling}.py").is_file()
-        ]
-    return OwnPython(folder.name, tuple(sorted(files.items())))
+        if name not in files and (text := text_of(name)) is not None:
+            files[name] = text
+            pending += _siblings(text)
+    return OwnPython(use_case, tuple(sorted(files.items())))
 
 
 def _siblings(source: str) -> Iterator[str]:
     """Names of its own package that a source imports: `from .x import y`, `from . import x`."""
     try:
-        tree = ast.parse(source)
+        with warnings.catch_warnings(action="ignore"):  # of its escape sequences
+            tree = ast.parse(source)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return  # the loader of use cases says so, with file and line
     for node in ast.walk(tree):
@@ -162,8 +186,13 @@ def _siblings(source: str) -> Iterator[str]:
 def _text(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8-sig")  # editors on Windows write a mark of order
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: cannot be read ({error}). Make it a UTF-8 file.") from error
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise ConfigError(
+            f"{path}, line {line}: cannot be read ({error}). Make it a UTF-8 file."
+        ) from error
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read ({error}). Make it readable.") from error
 
 
 def _folder(own: OwnPython) -> str:

@@ -22,6 +22,15 @@ RESERVED = frozenset(
 """Names of the lake's own columns; one that begins with `_` is for what a computation adds."""
 
 
+def is_reserved(name: str) -> bool:
+    """Whether a column of a use case cannot have this name.
+
+    Delta takes names that differ only in upper and lower case for one. pyarrow takes a name that
+    begins with '.' for the path of a nested value, and finds none.
+    """
+    return name.casefold() in RESERVED or name.startswith(("_", "."))
+
+
 def reserved_names(use_case: UseCase) -> Iterator[str]:
     """Tell which columns and features have a reserved name, one sentence each.
 
@@ -40,8 +49,8 @@ def reserved_names(use_case: UseCase) -> Iterator[str]:
 
 def _refused(where: str, names: Iterable[str], remedy: str) -> Iterator[str]:
     for name in names:
-        if name in RESERVED or name.startswith("_"):
+        if is_reserved(name):
             yield (
                 f"{where}.{name} cannot have this name: {sorted(RESERVED)} and names that begin "
-                f"with '_' are Flywheel's own. {remedy}."
+                f"with '_' or '.' are kept for other things. {remedy}."
             )

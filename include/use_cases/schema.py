@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import Field, model_validator
+from pydantic import Field, PrivateAttr, model_validator
 
-from include.use_cases.base import Strict
+from include.strict import Strict
 from include.use_cases.coherence import problems_of
+from include.use_cases.own_code import named_in
+from include.use_cases.python_package import OwnPython
 from include.use_cases.sections.ingest import Corrections, Ingest, Migration, Partition, Reference
 from include.use_cases.sections.labels import Labels, completed
 from include.use_cases.sections.operation import Approval, Deploy, Monitor, Retrain, Serve, Slices
@@ -79,6 +81,7 @@ class UseCase(Strict):
         description="Columns whose type was changed, oldest first. Keep them as long as a lake "
         "may still hold the former type.",
     )
+    _python: OwnPython | None = PrivateAttr(default=None)
 
     @model_validator(mode="before")
     @classmethod
@@ -96,6 +99,15 @@ class UseCase(Strict):
         if problems:
             raise ValueError("\n".join(problems))
         return self
+
+    @property
+    def class_names(self) -> list[str]:
+        """The names of the classes, by their numbers, where there are three or more.
+
+        Empty for two classes, which are 0 and 1, and where nothing is classified.
+        """
+        classes = None if self.labels is None else self.labels.classes
+        return classes if isinstance(classes, list) else []
 
     @property
     def time_input(self) -> str | None:
@@ -140,6 +152,19 @@ class UseCase(Strict):
         if table == "labels":
             return self.labels.landing if self.labels else None
         return self.ingest.references[table.removeprefix("reference_")].landing
+
+    @property
+    def python(self) -> OwnPython | None:
+        """Its own Python, where ``train`` names own estimators or an own metric; else None."""
+        return self._python
+
+    def with_python(self, python: OwnPython) -> UseCase:
+        """Return this use case with the Python that its own names are looked up in."""
+        if not named_in(self):
+            return self
+        changed = self.model_copy()
+        changed._python = python
+        return changed
 
     def with_trials(self, trials: int | None) -> UseCase:
         """Return this use case with another number of trials a candidate; None changes none."""

@@ -132,6 +132,32 @@ class AirflowApiHook(BaseHook):
         recorded: dict[str, Any] | None = None if answer.status_code == 404 else answer.json()
         return recorded
 
+    def answers_of(self, dag_id: str, run_id: str, task_id: str) -> list[dict[str, Any]]:
+        """Return what Airflow has recorded of the questions of a mapped task, and of their answers.
+
+        A question that was cleared keeps its answer in the history of the task: it is there too.
+
+        :return: `hitlDetails` of the REST API, each with the `map_index` and the `try_number` of
+            the task that asked
+        """
+        path = f"/api/v2/dags/{dag_id}/dagRuns/{quote(run_id, safe='')}"
+        tasks = self._pages(f"{path}/taskInstances", "task_instances", task_id=task_id)
+        asked = self._pages(f"{path}/hitlDetails", "hitl_details", task_id=task_id)
+        found = {
+            (one["task_instance"]["map_index"], one["task_instance"]["try_number"]): one
+            for one in asked
+        }
+        tries = [(t["map_index"], number) for t in tasks for number in range(1, t["try_number"])]
+        for index, number in tries:
+            earlier = f"{path}/taskInstances/{task_id}/{index}/hitlDetails/tries/{number}"
+            answer = self._ask("GET", earlier, allowed=404)
+            if answer.status_code != 404:  # it failed before it asked
+                found[index, number] = answer.json()
+        return [
+            {**one, "map_index": index, "try_number": number}
+            for (index, number), one in sorted(found.items())
+        ]
+
     def _asset_id(self, name: str) -> int:
         if name not in self._asset_ids:
             found = self._get("/api/v2/assets", name_pattern=name, limit=_PAGE)["assets"]

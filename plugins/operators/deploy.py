@@ -131,8 +131,9 @@ class ConfirmServingOperator(PhaseOperator):
     """Wait until the serving application answers with a model version.
 
     Waits deferred, and outlives an outage of the application as long as its time-out says.
-    **Idempotent**: reads only. **XCom**: the partitions that the new champion has to score, in
-    lists of at most 50. **Retries**: none; it waits until its time-out instead.
+    **Idempotent**: reads only. **XCom**: the partitions that the new champion has to score, and
+    where people label the newest, in lists of at most 50. **Retries**: none; it waits until its
+    time-out instead.
 
     :param version: model version that must answer (templated)
     :param timeout: how long to wait
@@ -192,14 +193,24 @@ class ConfirmServingOperator(PhaseOperator):
             known = champion.known_up_to if champion else None
             wanted = wanted_predictions(self.config, self.lake, known)
             found = states(self.use_case, "predictions", wanted, self.lake)
-        due = sorted(key for key, state in found.items() if state.due)
-        self.log.info("Partitions to score: %s", len(due))
-        steps = range(0, len(due), ANNOUNCED_AT_ONCE)
-        return [due[start : start + ANNOUNCED_AT_ONCE] for start in steps]
+            due = {key for key, state in found.items() if state.due}
+            self.log.info("Partitions to score: %s", len(due))
+            told = sorted(due | self._to_ask_about())
+        steps = range(0, len(told), ANNOUNCED_AT_ONCE)
+        return [told[start : start + ANNOUNCED_AT_ONCE] for start in steps]
+
+    def _to_ask_about(self) -> set[str]:
+        """Name the newest partition, where people label: what the champion is unsure of is there.
+
+        It may have learned from that partition; then batch_predict skips it.
+        """
+        if self.config.labels is None or self.config.labels.people is None:
+            return set()
+        return set(self.lake.table(self.use_case, "features").partitions()[-1:])
 
 
 class AnnounceChampionOperator(PhaseOperator):
-    """Emit one event for each partition that the new champion has to score.
+    """Emit one event for each partition that the new champion has to score, or ask people about.
 
     **Idempotent**: a partition that was scored meanwhile is skipped by its run. **XCom**: none.
     **Retries**: nothing of its own can fail.

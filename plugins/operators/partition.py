@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from include.due.wanted import Wanted
+    from include.lake.table import LakeTable
 
 
 class PartitionOperator(PhaseOperator):
@@ -62,7 +63,9 @@ class PartitionOperator(PhaseOperator):
             if key not in wanted:
                 self.not_wanted(key, asked=asked_by_a_person(context))
             # An earlier attempt of this very task that died before its event was emitted.
-            half_done = self._published_by_this_run(key, context)
+            half_done = published_by_this_run(
+                self.lake.table(self.use_case, self.stage), key, context
+            )
             if not half_done and not asked_by_a_person(context):
                 self._skip_unless_due(key, wanted)
             try:
@@ -107,15 +110,6 @@ class PartitionOperator(PhaseOperator):
     def check_ready(self, key: str, wanted: Wanted) -> None:
         """Skip while something is missing whose arrival starts this phase again."""
 
-    def _published_by_this_run(self, key: str, context: Context) -> bool:
-        # A cleared run counts its attempts on: its earlier ones emitted their events.
-        if context["ti"].try_number <= 1 or context["dag_run"].clear_number:
-            return False
-        table = self.lake.table(self.use_case, self.stage)
-        if key not in table.partitions():
-            return False
-        return bool(table.facts(key).get("run_id") == run_of(context["ti"]))
-
     def _remember_refusal(
         self, key: str, wanted: Wanted, error: FlywheelError, context: Context
     ) -> None:
@@ -135,3 +129,13 @@ class PartitionOperator(PhaseOperator):
 
         One of them is `changed`: whether the content differs from what was there.
         """
+
+
+def published_by_this_run(table: LakeTable, key: str, context: Context) -> bool:
+    """Tell whether an earlier attempt of this very task has published, and emitted no event.
+
+    A cleared run counts its attempts on: its earlier ones emitted their events.
+    """
+    if context["ti"].try_number <= 1 or context["dag_run"].clear_number:
+        return False
+    return key in table.partitions() and table.facts(key).get("run_id") == run_of(context["ti"])

@@ -84,6 +84,11 @@ class RebuildOperator(PhaseOperator):
                 f"{self.dag_id}: phase must be one of {sorted(REBUILT)}, got {self.phase!r}. Start "
                 "it again with one of these."
             )
+        if not self._survey.tables(self.phase):
+            raise ConfigError(
+                f"{self.dag_id}: {self.use_case} has no Dag of the phase {self.phase!r}. Start it "
+                "again with another phase."
+            )
         first, last = self.checked_key(self.first), self.checked_key(self.last)
         source, present = self._present()
         within = [key for key in present if first <= key <= last]

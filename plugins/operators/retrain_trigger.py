@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from include.registry.ledger import Promotion
 
-_EARLIER_PHASES = ("ingest_label", "validate_clean", "feature")
+_EARLIER_PHASES = ("ingest_label", "validate_clean", "label", "feature")
 _ACTIVE = ["queued", "running"]
 
 
@@ -89,6 +89,9 @@ class DecideRetrainingOperator(PhaseOperator):
         from include.due.wanted import wanted_decisions
 
         wanted = wanted_decisions(self.config, self.lake, [key])
+        known = key <= champion.known_up_to  # it is scored and monitored no more
+        if key not in wanted and known and "new_labels" in self.config.retrain.when:
+            return
         if key not in wanted:
             raise AirflowSkipException(
                 f"Champion {champion.version} serves, and {key} has not been monitored: the "

@@ -91,6 +91,7 @@ def save(
     files = _saved(trees[ARTIFACTS], folder, ARTIFACTS)
     say(f"Copying {len(versions)} tables of the lake")
     files |= _below(LAKE, logs | more | tables.save(lake, versions, folder / LAKE))
+    files |= _below(LAKE, lake.save(tables.pictures_in(lake.paths()), folder / LAKE))
     say("Copying what has landed")
     files |= _saved(trees[LANDING], folder, LANDING, still=True)
     files |= _below(DATABASES, digests_below(databases))

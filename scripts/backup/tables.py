@@ -13,13 +13,16 @@ from pathlib import Path
 from include.due.stages import STAGES
 from include.errors import DataContractError
 from include.ingest_label.landed import LANDED
+from include.labelling.history import HISTORY
+from include.labelling.rounds import ROUNDS
 from include.lake.attempts import ATTEMPTS
 from scripts.backup.trees import Digests, Tree
 
 _LOG = "_delta_log"
 _ENTRY = re.compile(r"(\d{20})\.(?:json|checkpoint.*\.parquet)")
-_BELOW_MODELS = ("features", "clean", "raw", "labels", "reference")
-"""What models are made from, each before what it is made from itself."""
+_BELOW_MODELS = ("labels", HISTORY, ROUNDS, "features", "clean", "raw", "reference")
+"""What models are made from, each before what it is made from itself. Answers, boxes and ends have
+the place of the rounds that they belong to, and come before these by their names."""
 
 Versions = dict[str, int]
 """The version of each table, by `<use case>/<stage>`."""
@@ -63,6 +66,15 @@ def tables_in(paths: Iterable[str]) -> list[str]:
     """Return the tables among the paths of a lake."""
     found = {path.partition(f"/{_LOG}/")[0] for path in paths if f"/{_LOG}/" in path}
     return sorted(found)
+
+
+def pictures_in(paths: Iterable[str]) -> list[str]:
+    """Return the pictures of rows among the paths of a lake; they stand beside the tables.
+
+    >>> pictures_in(["a/pictures/2024-05-01/0f.png", "a/clean/_delta_log/0.json"])
+    ['a/pictures/2024-05-01/0f.png']
+    """
+    return sorted(path for path in paths if path.split("/")[1:2] == ["pictures"])
 
 
 def note(lake: Tree, tables: Iterable[str], folder: Path) -> tuple[Versions, Digests]:

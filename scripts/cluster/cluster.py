@@ -13,7 +13,7 @@ import httpx
 
 from include.errors import ConfigError, ServiceUnavailable
 from scripts.cluster import env_file, parts, services, users
-from scripts.cluster.environment import environment, files
+from scripts.cluster.environment import environment, files, own_variables
 from scripts.cluster.manager import SERVICES, WHEEL, places
 from scripts.stack import processes, secret_files
 from scripts.stack.environment import process_environment
@@ -176,7 +176,7 @@ class Cluster:
     def _initialise(self) -> None:
         # It reads the cluster's own variables, and what Airflow's and MLflow's migrations read.
         env = environment("init", self.settings, self.wheel.home_of("init"))
-        env |= {MARKER: str(self.wheel.home), **env_file.read(self._file)}
+        env |= own_variables("init", env_file.read(self._file)) | {MARKER: str(self.wheel.home)}
         log = self.wheel.log("init")
         with log.open("wb") as output:
             done = subprocess.run(

@@ -69,7 +69,7 @@ def ensure(file: Path, more: Mapping[str, str] | None = None) -> list[str]:
     file
         Where it is.
     more
-        Settings to write into a new file, such as ports.
+        Settings to write into a new file, such as ports, or keys that a backup rests on.
 
     Returns
     -------
@@ -78,11 +78,12 @@ def ensure(file: Path, more: Mapping[str, str] | None = None) -> list[str]:
     """
     known = read(file) if file.exists() else None
     new = dict(more or {}) if known is None else {}
-    by_role = KEY_PAIR if (known or {}).get(ClusterSettings.variable("aws_connection")) else ()
+    given = {**(known or {}), **new}
+    by_role = KEY_PAIR if given.get(ClusterSettings.variable("aws_connection")) else ()
     for field, make in MADE.items():
         if field in by_role:
             continue
-        if not (known or {}).get(ClusterSettings.variable(field)):
+        if not given.get(ClusterSettings.variable(field)):
             new[ClusterSettings.variable(field)] = make()
     both = {**(known or {}), **new}
     verify_key = verify_key_of(both[ClusterSettings.variable("signing_key_base64")])

@@ -10,19 +10,23 @@ from __future__ import annotations
 import base64
 import os
 import sys
+from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 
 from include.tracking_server.users import PIPELINE, SERVING, USERS, password_variable
 from plugins.phases import PHASES
 from scripts.cluster import aws
-from scripts.cluster.settings import KEY_PAIR, ClusterSettings
+from scripts.cluster.settings import KEY_PAIR, MADE, ClusterSettings
 from scripts.stack import airflow_options, secret_files
 from scripts.stack.environment import process_environment
 from scripts.stack.settings import program
 
 _DATABASE = ("airflow_database_password", "fernet_key")
-_TASKS = ("redis_password", "mlflow_pipeline_password", "housekeeping_password", *KEY_PAIR)
+_TASKS = (
+    "redis_password", "mlflow_pipeline_password", "housekeeping_password", "label_studio_token",
+    *KEY_PAIR,
+)  # fmt: skip
 
 NEEDS: dict[str, tuple[str, ...]] = {
     "init": (
@@ -32,7 +36,7 @@ NEEDS: dict[str, tuple[str, ...]] = {
     "api-server": (*_DATABASE, "jwt_secret", "api_secret_key", *KEY_PAIR),
     "scheduler": (*_DATABASE, "jwt_secret", "redis_password", *KEY_PAIR),
     "dag-processor": (*_DATABASE, *KEY_PAIR),
-    "triggerer": (*_DATABASE, "jwt_secret", *KEY_PAIR),
+    "triggerer": (*_DATABASE, "jwt_secret", "label_studio_token", *KEY_PAIR),
     "worker": _TASKS,
     "trusted": (*_TASKS, "signing_key_base64"),
     "mlflow": (
@@ -83,6 +87,7 @@ def environment(role: str, settings: ClusterSettings, home: Path) -> dict[str, s
             | aws.keys(settings)
             | {
                 "FLYWHEEL_SERVING_HOST": settings.listen_host,
+                "FLYWHEEL_SERVING_POLL_S": str(settings.serving_poll_s),
                 "MLFLOW_TRACKING_USERNAME": SERVING,
                 "MLFLOW_TRACKING_PASSWORD": settings.secret("mlflow_serving_password"),
             }
@@ -138,11 +143,15 @@ def _airflow(role: str, settings: ClusterSettings, home: Path) -> dict[str, str]
     options: airflow_options.Sections = {
         "core": {
             "executor": "CeleryExecutor",
+            "parallelism": settings.parallelism,
             "auth_manager": AUTH_MANAGER,
             "execution_api_server_url": f"{settings.airflow_url}/execution/",
         },
         "api": {"base_url": settings.airflow_public_url, "port": settings.airflow_port},
-        "dag_processor": {"dag_bundle_storage_path": airflow_home / "bundles"},
+        "dag_processor": {
+            "dag_bundle_storage_path": airflow_home / "bundles",
+            "min_file_process_interval": settings.dag_parse_interval_s,
+        },
         "logging": {
             "base_log_folder": airflow_home / "logs",
             "dag_processor_child_process_log_directory": airflow_home / "logs" / "dag_processor",
@@ -182,6 +191,7 @@ def _airflow(role: str, settings: ClusterSettings, home: Path) -> dict[str, str]
             found["FLYWHEEL_SIGNING_KEY"] = str(home / _SIGNING_KEY)
     if role == "triggerer":
         found["AIRFLOW_CONN_FLYWHEEL_SERVING"] = settings.serving_url
+        found |= _label_studio(settings)
     observed = airflow_options.observed(
         settings.log_format, settings.statsd_host, settings.statsd_port
     )
@@ -225,7 +235,21 @@ def _connections(settings: ClusterSettings) -> dict[str, str]:
             settings.airflow_url, None, secret_files.HOUSEKEEPING, housekeeping
         ),
         "AIRFLOW_CONN_FLYWHEEL_SERVING": settings.serving_url,
+        **_label_studio(settings),
     }
+
+
+def _label_studio(settings: ClusterSettings) -> dict[str, str]:
+    """Whether or not it runs: it can be started at any time."""
+    token = settings.secret("label_studio_token")
+    connection = airflow_options.connection(settings.label_studio_url, None, None, token)
+    return {"AIRFLOW_CONN_LABEL_STUDIO": connection}
+
+
+def own_variables(role: str, variables: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables of cluster.env without the secrets that a role does not need."""
+    others = {ClusterSettings.variable(field) for field in MADE.keys() - set(NEEDS[role])}
+    return {name: value for name, value in variables.items() if name not in others}
 
 
 def files(role: str, settings: ClusterSettings) -> dict[str, bytes]:

@@ -83,7 +83,7 @@ def migrate(settings: ClusterSettings) -> None:
 
     from scripts.stack.airflow_database import main as migrate_airflow
 
-    migrate_airflow()
+    migrate_airflow(settings.pool_factor)
     announce_revision(Settings.from_env().code_version)
     # As `mlflow db upgrade` does, whose command line would show the password.
     engine = mlflow_database.create_sqlalchemy_engine_with_retry(settings.database("mlflow"))

@@ -5,11 +5,10 @@ What comes from PyPI is in requirements.txt.
 
 from __future__ import annotations
 
-import os
-import subprocess
 import sys
 
 from include.errors import ConfigError
+from scripts import debian
 from scripts.cluster.services import tool
 
 PACKAGES = {"postgres": "postgresql", "redis-server": "redis-server", "nginx": "nginx-light"}
@@ -36,26 +35,8 @@ def install() -> list[str]:
         Something is missing, and we may not install it, or apt-get failed.
     """
     packages = missing()
-    if not packages:
-        return []
-    command = ["apt-get", "install", "-y", "--no-install-recommends", *packages]
-    if os.geteuid() != 0:
-        raise ConfigError(
-            f"The cluster needs {', '.join(packages)}, and only root may install packages. Run "
-            f"`sudo {' '.join(command)}`."
-        )
-    # RUNLEVEL=1: the packages' scripts start no service of their own on this machine's ports.
-    env = {**os.environ, "DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}
-    for step in (["apt-get", "update"], command):
-        try:
-            done = subprocess.run(step, env=env, capture_output=True, text=True, check=False)
-        except FileNotFoundError:
-            raise ConfigError(
-                f"The cluster needs {', '.join(packages)}, and there is no apt-get here. Install "
-                "them with this system's own package manager."
-            ) from None
-        if done.returncode != 0:
-            raise ConfigError(f"`{' '.join(step)}` failed: {done.stderr.strip()[-500:]}")
+    if packages:
+        debian.install(packages, "The cluster")
     return packages
 
 

@@ -1,43 +1,43 @@
-"""`python -m scripts.cluster.object_store PORT`: moto's S3 server, one request at a time.
-
-moto checks the condition of a PUT and stores the object later, in another step. Its own server
-answers requests in threads, so of eight conditional PUTs of one key two succeeded, and Delta would
-lose a commit. With one request at a time exactly one succeeds.
-
-It keeps everything in memory and asks for no login: for tests and trials on one machine.
-"""
+"""SeaweedFS as a plain process: the store of `docker-compose.yaml`, without its container."""
 
 from __future__ import annotations
 
-import sys
-import threading
-from collections.abc import Callable, Iterable
-from typing import Any
+import socket
+from contextlib import ExitStack
+from pathlib import Path
 
-from scripts.stack.settings import HOST
+from scripts.stack.settings import HOST, program
 
-Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
-
-
-def one_at_a_time(application: Application) -> Application:
-    """Let a WSGI application answer one request after the other; each whole, body included."""
-    turn = threading.Lock()
-
-    def answer(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-        with turn:
-            return [b"".join(application(environ, start_response))]
-
-    return answer
+_INNER = (
+    "master.port", "master.port.grpc", "volume.port", "volume.port.grpc", "filer.port",
+    "filer.port.grpc", "s3.port.grpc",
+)  # fmt: skip
 
 
-def main(port: int) -> None:
-    """Serve until SIGTERM."""
-    from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
-    from werkzeug.serving import run_simple
+def command(port: int, data: Path) -> tuple[str, ...]:
+    """Return the command that serves S3.
 
-    moto = DomainDispatcherApplication(create_backend_app)
-    run_simple(HOST, port, one_at_a_time(moto), threaded=True)
+    Its components reach each other by ports that are free at this moment: nothing else asks them,
+    and data that was written with other ports is found again. They have no login, unlike S3.
 
-
-if __name__ == "__main__":
-    main(int(sys.argv[1]))
+    Parameters
+    ----------
+    port
+        Of S3, on loopback.
+    data
+        Folder that keeps all objects.
+    """
+    with ExitStack() as stack:
+        listeners = [stack.enter_context(socket.socket()) for _ in _INNER]
+        for listener in listeners:
+            listener.bind((HOST, 0))
+        inner = [listener.getsockname()[1] for listener in listeners]
+    return (
+        program("weed"), "server", f"-dir={data}", f"-ip={HOST}", f"-ip.bind={HOST}",
+        "-s3", f"-s3.port={port}", "-s3.port.iceberg=0", "-s3.port.lance=0",
+        *(f"-{name}={number}" for name, number in zip(_INNER, inner, strict=True)),
+        # Small volumes, because each bucket takes seven of them; as many as fit.
+        "-volume.max=0", "-master.volumeSizeLimitMB=1024", "-master.telemetry=false",
+        # Nothing waits for a component that ends, because all of them end.
+        "-volume.preStopSeconds=0",
+    )  # fmt: skip

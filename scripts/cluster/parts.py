@@ -119,14 +119,14 @@ def health(settings: ClusterSettings, started_at: Mapping[str, float]) -> dict[s
 
 
 def services_health(settings: ClusterSettings) -> dict[str, str]:
-    """Ask Postgres and Redis, each with its login, and moto's server.
+    """Ask Postgres and Redis, each with its login, and SeaweedFS.
 
     A store that AWS_ENDPOINT_URL names instead is no part of this cluster: the first job asks it.
     """
     return {
         "postgres": _postgres(settings),
         "redis": _redis(settings),
-        "s3": answers_at(f"http://{HOST}:{settings.s3_port}/moto-api/"),
+        "s3": answers_at(f"http://{HOST}:{settings.s3_port}/healthz"),
     }
 
 

@@ -1,7 +1,6 @@
 """Postgres, Redis, an S3 server and nginx as plain processes: their files and their commands.
 
-The S3 server is moto's: it keeps everything in memory, for tests and trials on one machine. A real
-cluster names its store by AWS_ENDPOINT_URL.
+AWS_ENDPOINT_URL names another store than the S3 server here.
 """
 
 from __future__ import annotations
@@ -10,11 +9,11 @@ import os
 import pwd
 import shutil
 import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 from include.errors import ConfigError
+from scripts.cluster import aws, object_store
 from scripts.cluster.settings import ClusterSettings
 from scripts.cluster.users import switched, write_private
 from scripts.stack.environment import process_environment
@@ -70,6 +69,7 @@ def prepare(settings: ClusterSettings, place: ServicesPlace) -> None:
     data = owned_folder(place, "postgres") / "data"
     if not (data / "PG_VERSION").exists():
         _initialise(data, settings.secret("postgres_password"))
+    owned_folder(place, "s3")
     redis = owned_folder(place, "redis")
     write_private(redis / "redis.conf", _redis(settings, redis).encode())
 
@@ -102,11 +102,11 @@ def parts(settings: ClusterSettings, place: ServicesPlace) -> list[Part]:
     postgres = (tool("postgres"), "-D", str(data), "-h", HOST, "-p", str(settings.postgres_port))
     postgres += ("-c", "unix_socket_directories=")
     redis = (tool("redis-server"), str(place.home / "redis" / "redis.conf"))
-    s3 = (sys.executable, "-m", "scripts.cluster.object_store", str(settings.s3_port))
+    s3 = object_store.command(settings.s3_port, place.home / "s3")
     return [
         Part("postgres", as_account("postgres", postgres), base),
         Part("redis", as_account("redis", redis), base),
-        Part("s3", s3, base),
+        Part("s3", s3, {**base, **aws.keys(settings)}),
     ]
 
 

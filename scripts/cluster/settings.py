@@ -89,6 +89,8 @@ MADE: dict[str, Callable[[], str]] = {
     "mlflow_secret_key": _hex(32),
     "flower_password": _hex(18),
     "grafana_password": _hex(18),
+    "label_studio_password": _hex(18),
+    "label_studio_token": _hex(20),  # 40 digits are what its table of tokens holds
     "aws_access_key_id": _hex(10),
     "aws_secret_access_key": _hex(24),
     "signing_key_base64": _signing_key,
@@ -118,6 +120,8 @@ class ClusterSettings(EnvironmentSettings):
         closed to others.
     postgres_host, redis_host, airflow_url, tracking_uri, serving_url : str
         How the parts reach each other; by default on this machine, at the ports.
+    label_studio_url : str
+        How tasks reach Label Studio; by default on this machine, at its port.
     airflow_public_url : str
         How a person's browser reaches Airflow; links lead there.
     mlflow_allowed_hosts : str
@@ -133,15 +137,24 @@ class ClusterSettings(EnvironmentSettings):
     secrets_backend, secrets_prefix, secrets_connections, secrets_variables : str
         Where Airflow looks secrets up at AWS, below which prefix, and which names: a regular
         expression that they begin with.
+    landing_poll_s, serving_poll_s : float
+        Seconds between two looks at the landing, and at what is promoted.
+    dag_parse_interval_s : int
+        Seconds between two parses of a Dag file that has not changed: a changed use case shows
+        after so long.
     worker_concurrency : int
         Tasks of one worker at a time.
+    parallelism : int
+        Tasks of one scheduler at a time, on all workers together.
+    pool_factor : int
+        How many times its slots in `plugins/phases.py` the pool of each phase has.
     log_format : str
         `FLYWHEEL_LOG_FORMAT`: `text` for people, or `json`.
     statsd_host, statsd_port : str, int
         `FLYWHEEL_STATSD_HOST`, `FLYWHEEL_STATSD_PORT`: where Airflow sends its metrics; nowhere if
         the host is empty.
-    prometheus_port, grafana_port : int
-        Where their containers are published.
+    prometheus_port, grafana_port, labelling_port : int
+        Where their containers are published; the last is Label Studio's.
     verify_key_base64 : str
         The public half of the signing key, followed by former public keys that are still trusted;
         PEM in base64.
@@ -160,6 +173,7 @@ class ClusterSettings(EnvironmentSettings):
     second_replica_port: Port = 8002
     balancer_port: Port = 8003
     flower_port: Port = 5555
+    labelling_port: Port = 8090
     tls_certificate: _AbsolutePath | None = None
     tls_key: _AbsolutePath | None = None
     listen_host: str = HOST
@@ -174,6 +188,9 @@ class ClusterSettings(EnvironmentSettings):
         default_factory=lambda known: (
             f"http://{HOST}:{known['balancer_port' if known['tls_key'] else 'serving_port']}"
         )
+    )
+    label_studio_url: str = Field(
+        default_factory=lambda known: f"http://{HOST}:{known['labelling_port']}"
     )
     airflow_public_url: str = Field(default_factory=lambda known: known["airflow_url"])
     mlflow_allowed_hosts: str = ""
@@ -198,8 +215,12 @@ class ClusterSettings(EnvironmentSettings):
     landing_aws_conn_id: str = "aws_default"
     use_cases: Path = REPO / "include" / "use_cases"
     landing_poll_s: float = 2.0
+    serving_poll_s: float = 2.0
+    dag_parse_interval_s: int = Field(30, ge=1, description="a number of seconds, at least 1")
     housekeeping_cron: str = "*/10 * * * *"
     worker_concurrency: int = Field(2, ge=1, description="a number of tasks, at least 1")
+    parallelism: int = Field(32, ge=1, description="a number of tasks, at least 1")
+    pool_factor: int = Field(1, ge=1, description="a whole number, at least 1")
     log_format: LogFormat = "text"
     statsd_host: str = ""
     statsd_port: Port = 9125
@@ -218,6 +239,8 @@ class ClusterSettings(EnvironmentSettings):
     mlflow_pipeline_password: SecretStr | None = None
     mlflow_serving_password: SecretStr | None = None
     grafana_password: SecretStr | None = None
+    label_studio_password: SecretStr | None = None
+    label_studio_token: SecretStr | None = None
     mlflow_secret_key: SecretStr | None = Field(
         None, validation_alias="MLFLOW_FLASK_SERVER_SECRET_KEY"
     )

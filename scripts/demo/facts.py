@@ -11,9 +11,10 @@ from typing import Any
 
 import httpx
 
-from include.errors import DataContractError
 from include.lake.table import Lake, LakeTable
 from include.modelling.metrics import metric_of
+from include.overview import partitions as overview
+from include.overview.partitions import PartitionOverview
 from include.registry.client import Registry
 from include.use_cases.schema import UseCase
 
@@ -31,9 +32,7 @@ STAGES = (
 
 def partitions_of(use_case: UseCase, lake: Lake) -> list[dict[str, Any]]:
     """One entry per raw partition: rows, versions, predictions, verdicts, decisions."""
-    return [
-        _partition(use_case, key, lake) for key in lake.table(use_case.name, "raw").partitions()
-    ]
+    return [_partition(use_case, seen, lake) for seen in overview.partitions_of(use_case, lake)]
 
 
 def models_of(use_case: UseCase, registry: Registry) -> list[dict[str, Any]]:
@@ -107,42 +106,32 @@ def ask_model(use_case: UseCase, landing: Path, serving_url: str) -> dict[str, A
     return {"command": shown, "request": json.loads(body), "answer": json.loads(answer)}
 
 
-def _partition(use_case: UseCase, key: str, lake: Lake) -> dict[str, Any]:
-    tables = {stage: lake.table(use_case.name, stage) for stage in STAGES}
-    published = {stage: _facts(table, key) for stage, table in tables.items()}
-    rows = {stage: 0 if found is None else found["rows"] for stage, found in published.items()}
+def _partition(use_case: UseCase, seen: PartitionOverview, lake: Lake) -> dict[str, Any]:
+    decisions = lake.table(use_case.name, "decisions")
     return {
         "use_case": use_case.name,
-        "partition": key,
-        "rows_in": rows["raw"],
-        "rows_quarantined": rows["quarantine"],
-        "rows_clean": rows["clean"],
-        "labels": rows["labels"],
-        "versions": {stage: found["version"] for stage, found in published.items() if found},
-        "predictions": rows["predictions"],
-        **_monitoring(tables["monitoring"], key),
-        "decisions": _decisions(tables["decisions"], key),
+        "partition": seen.partition,
+        "rows_in": seen.landed,
+        "rows_quarantined": seen.quarantined,
+        "rows_clean": seen.clean,
+        "labels": seen.labelled,
+        "versions": _versions(use_case, seen.partition, lake),
+        "predictions": seen.predicted,
+        "verdict": seen.verdict,
+        "model_version": seen.model_version,
+        "drifted_features": seen.drifted,
+        "performance": seen.performance,
+        "decisions": _decisions(decisions, seen.partition),
     }
 
 
-def _facts(table: LakeTable, key: str) -> dict[str, Any] | None:
-    return table.facts(key) if key in table.partitions() else None
-
-
-def _monitoring(table: LakeTable, key: str) -> dict[str, Any]:
-    if key not in table.partitions():
-        return {"verdict": None, "model_version": None, "drifted_features": [], "performance": None}
-    rows = table.read([key]).to_pylist()
-    if not rows:
-        raise DataContractError(f"{table.name}: partition {key} is empty")
-    performance = next((row for row in rows if row["kind"] == "performance"), None)
+def _versions(use_case: UseCase, key: str, lake: Lake) -> dict[str, int]:
+    """Which Delta version of each table holds the partition's last publish."""
+    tables = {stage: lake.table(use_case.name, stage) for stage in STAGES}
     return {
-        "verdict": rows[0]["verdict"],
-        "model_version": rows[0]["model_version"],
-        "drifted_features": [
-            r["name"] for r in rows if r["kind"] == "feature_drift" and r["flagged"]
-        ],
-        "performance": performance["value"] if performance else None,
+        stage: table.facts(key)["version"]
+        for stage, table in tables.items()
+        if key in table.partitions()
     }
 
 

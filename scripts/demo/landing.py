@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from include.errors import ServiceUnavailable
 from include.lake.errors import is_remote
+from include.lake.s3 import s3_client
 from include.settings import Settings
 from scripts.land_flights import land_outcomes, land_rows
 
@@ -41,7 +41,7 @@ class DemoLanding:
         uri = self._settings.landing_uri
         bucket, _, prefix = uri.removeprefix("s3://").rstrip("/").partition("/")
         try:
-            client = self._client()
+            client = s3_client(self._settings.storage_options())
             pages = client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
             there = {item["Key"] for page in pages for item in page.get("Contents", [])}
             for file in sorted(self.folder.rglob("*.csv")):
@@ -52,15 +52,3 @@ class DemoLanding:
             raise ServiceUnavailable(
                 f"{uri}: files could not be landed ({error}). Look at `make cluster-status`."
             ) from error
-
-    def _client(self) -> Any:
-        import boto3
-
-        options = self._settings.storage_options()
-        return boto3.client(
-            "s3",
-            endpoint_url=options.get("AWS_ENDPOINT_URL"),
-            region_name=options.get("AWS_REGION"),
-            aws_access_key_id=options.get("AWS_ACCESS_KEY_ID"),
-            aws_secret_access_key=options.get("AWS_SECRET_ACCESS_KEY"),
-        )

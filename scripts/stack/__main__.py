@@ -8,6 +8,7 @@ import signal
 import sys
 
 from include.errors import FlywheelError
+from include.settings import Settings
 from scripts.stack.parts import NAMES
 from scripts.stack.settings import StackSettings
 from scripts.stack.stack import Stack
@@ -41,6 +42,7 @@ def status(stack: Stack, options: argparse.Namespace) -> int:
         print(now.manager)
     print(f"  memory         {stack.memory_bytes() / 2**30:.2f} GiB")
     print_addresses(stack)
+    print_use_cases(stack)
     return 0 if now.healthy else 1
 
 
@@ -61,6 +63,21 @@ def print_addresses(stack: Stack) -> None:
         print(f"  {name:<14} {address}")
     for name, login in (("Airflow", stack.login()), ("MLflow", stack.mlflow_login())):
         print(f"  Log in to {name} as {login.user!r}; the password is in {login.password_file}")
+
+
+def print_use_cases(stack: Stack) -> None:
+    """Print one line per use case: what serves, how good it is, what was decided."""
+    # pyarrow and Delta take half a second to import, which no other command needs.
+    from include.lake.table import Lake
+    from include.overview.cards import cards_of
+    from include.overview.words import lines
+    from include.use_cases.loader import load_all
+
+    settings = Settings.from_env(stack.environment())
+    lake = Lake(settings.lake_uri, settings.storage_options())
+    found = load_all(settings.use_cases).use_cases.values()
+    for told in lines(cards_of(found, lake, settings.verify_key)):
+        print(f"  {told}")
 
 
 def main(arguments: list[str] | None = None) -> int:

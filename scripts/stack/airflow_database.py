@@ -9,15 +9,15 @@ from __future__ import annotations
 from plugins.phases import PHASES
 
 
-def main() -> None:
-    """Migrate, then make or correct the pools."""
+def main(pool_factor: int = 1) -> None:
+    """Migrate, then make or correct the pools, each with so many times the slots of its phase."""
     from airflow.models.pool import Pool
     from airflow.utils.db import upgradedb
 
     upgradedb()
     for name, phase in PHASES.items():
         Pool.create_or_update_pool(
-            name, phase.slots, f"Tasks of the phase {name}", include_deferred=False
+            name, pool_factor * phase.slots, f"Tasks of the phase {name}", include_deferred=False
         )
 
 

@@ -93,7 +93,7 @@ def variables(*parts: Mapping[str, Mapping[str, object]]) -> dict[str, str]:
     }
 
 
-def connection(host: str, port: int | None, login: str, password: str) -> str:
+def connection(host: str, port: int | None, login: str | None, password: str) -> str:
     """Return a connection of type HTTP, as Airflow reads it from the environment."""
     facts = {"conn_type": "http", "host": host, "port": port, "login": login, "password": password}
     return json.dumps({name: value for name, value in facts.items() if value is not None})

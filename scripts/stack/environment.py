@@ -59,6 +59,7 @@ def base_environment(
         **{name: value for name, value in env.items() if name not in _MLFLOW_LOGIN},
         **process_environment(env.get("PATH", os.defpath)),
         **{variable: str(port) for variable, port in settings.ports.items()},
+        settings.variable("labelling_port"): str(settings.labelling_port),
         "FLYWHEEL_HOME": str(settings.home),
         "FLYWHEEL_LOG_FORMAT": settings.log_format,
         "FLYWHEEL_STATSD_HOST": settings.statsd_host,
@@ -133,6 +134,13 @@ def airflow_environment(
             secret_files.airflow_password(settings, secret_files.HOUSEKEEPING),
         ),
         "AIRFLOW_CONN_FLYWHEEL_SERVING": settings.serving_url,
+        # Whether or not it runs: `make labelling-up` needs no restart of the stack.
+        "AIRFLOW_CONN_LABEL_STUDIO": airflow_options.connection(
+            HOST,
+            settings.labelling_port,
+            None,
+            secret_files.read(settings, "label_studio_token"),
+        ),
         **airflow_options.variables(
             airflow_options.shared(),
             own,

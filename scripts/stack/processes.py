@@ -15,7 +15,7 @@ from include.errors import ConfigError
 from scripts.stack.settings import HOST, MARKER
 
 KEEPER = Path(__file__).with_name("keep.py")
-MANAGERS = {"scripts.stack.manager", "scripts.cluster.manager"}
+MANAGERS = {"scripts.stack.manager", "scripts.cluster.manager", "scripts.labelling.manager"}
 _GONE = (psutil.NoSuchProcess, psutil.ZombieProcess)
 _ENDING_S = 0.3
 _CLOCKS_DIFFER_S = 10.0

@@ -13,6 +13,8 @@ from scripts.stack.settings import StackSettings
 
 ADMIN = "admin"
 HOUSEKEEPING = "housekeeping"
+LABEL_STUDIO_USER = "flywheel@localhost"
+"""The first user of Label Studio, which wants an address of mail as a name."""
 
 
 def ensure(settings: StackSettings) -> None:
@@ -30,6 +32,9 @@ def ensure(settings: StackSettings) -> None:
     _write_once(settings.secrets / "mlflow_secret_key", secrets.token_hex(32))
     for user in MLFLOW_USERS:
         _write_once(mlflow_password_file(settings, user), secrets.token_urlsafe(18))
+    _write_once(settings.secrets / "label_studio_password", secrets.token_urlsafe(18))
+    # 40 hex digits are what its table of tokens holds.
+    _write_once(settings.secrets / "label_studio_token", secrets.token_hex(20))
 
 
 def read(settings: StackSettings, name: str) -> str:

@@ -45,6 +45,8 @@ class StackSettings(EnvironmentSettings):
         `FLYWHEEL_AIRFLOW_PORT`, `FLYWHEEL_MLFLOW_PORT`, `FLYWHEEL_SERVING_PORT`.
     log_port : int
         `FLYWHEEL_LOG_PORT`: where Airflow's web pages read the log of a task that still runs.
+    labelling_port : int
+        `FLYWHEEL_LABELLING_PORT`: where Label Studio answers, if `make labelling-up` started it.
     log_format : str
         `FLYWHEEL_LOG_FORMAT`: `text` for people, or `json`.
     statsd_host, statsd_port : str, int
@@ -59,6 +61,7 @@ class StackSettings(EnvironmentSettings):
     mlflow_port: Port = 5000
     serving_port: Port = 8000
     log_port: Port = 8793
+    labelling_port: Port = 8090
     log_format: LogFormat = "text"
     statsd_host: str = ""
     statsd_port: Port = 9125

@@ -15,6 +15,7 @@ from ruamel.yaml import YAML
 from scripts.cluster import balancer, env_file
 from scripts.cluster.environment import NEEDS
 from scripts.cluster.settings import MADE, ClusterSettings
+from scripts.stack.secret_files import LABEL_STUDIO_USER
 
 REPO = Path(__file__).resolve().parents[2]
 FILE = REPO / "docker-compose.yaml"
@@ -22,7 +23,9 @@ TEXT = FILE.read_text()
 COMPOSE = YAML(typ="safe").load(TEXT)
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 SECRETS = {ClusterSettings.variable(field) for field in MADE}
-OTHERS = {"postgres", "redis", "s3", "balancer", "metrics", "prometheus", "grafana"}
+OTHERS = {
+    "postgres", "redis", "s3", "balancer", "metrics", "prometheus", "grafana", "label-studio",
+}  # fmt: skip
 """Services that are no role: of other people's images, and the exporter, which needs no setting."""
 REFERENCE = re.compile(r"\$\{(\w+)(:?[-?])?([^}]*)\}")
 
@@ -154,6 +157,20 @@ def test_a_worker_reaches_neither_the_database_nor_the_world():
     ]  # fmt: skip
     for name in ("database", "broker", "api"):
         assert COMPOSE["networks"][name] == {"internal": True}
+
+
+def test_label_studio_starts_only_where_it_is_asked_for_and_is_open_to_nobody():
+    service = SERVICES["label-studio"]
+
+    assert service["profiles"] == ["labelling"]
+    assert service["networks"] == ["api", "edge"]
+    own = service["environment"]
+    assert own["LABEL_STUDIO_DISABLE_SIGNUP_WITHOUT_LINK"] == "true"
+    assert own["LABEL_STUDIO_USERNAME"] == LABEL_STUDIO_USER
+    told = {"COLLECT_ANALYTICS", "LATEST_VERSION_CHECK", "SENTRY_DSN", "FRONTEND_SENTRY_DSN"}
+    assert {own[name] for name in told} == {"false", ""}
+    here = (REPO / "scripts" / "labelling" / "requirements.in").read_text()
+    assert f"label-studio=={default_of(service['image']).rpartition(':')[2]}" in here
 
 
 MONITORING = ("metrics", "prometheus", "grafana")

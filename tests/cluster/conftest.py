@@ -43,6 +43,7 @@ def running() -> Iterator[Running]:
         store_port = int(ports["FLYWHEEL_S3_PORT"])
         store = stack.enter_context(s3_faults(int(proxy_port), store_port))
         house = stack.enter_context(daily_cluster(folder, **ports, AWS_ENDPOINT_URL=store.url))
+        house.look_by(f"http://127.0.0.1:{store_port}")
         yield Running(house, store, disk)
 
 

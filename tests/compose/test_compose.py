@@ -108,7 +108,8 @@ def test_a_model_is_trained_and_answers_through_the_balancer(turned, compose):
 
 
 def test_a_log_is_read_after_its_worker_is_gone(turned, compose):
-    (run,) = turned.runs("feature", DAYS[0])
+    # The first: on a busy machine housekeeping may have asked once more, and that run is skipped.
+    run = turned.runs("feature", DAYS[0])[-1]
     compose.do("rm", "--stop", "--force", "worker")
     assert not compose.containers("worker")
 

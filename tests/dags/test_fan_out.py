@@ -22,6 +22,7 @@ from include.due.definitions import DEFINITION, definition_of
 from include.due.state import states
 from include.due.wanted import wanted_predictions
 from include.feature.build import FeaturesBuilt
+from include.label.report import LabelsReported
 from include.lake.table import Lake, Published, Writer
 from include.registry.client import Registry
 from include.use_cases.loader import get
@@ -104,6 +105,11 @@ def work(monkeypatch: pytest.MonkeyPatch) -> None:
             p.partition_version, None, p.changed,
         )  # fmt: skip
 
+    def report(use_case: Any, key: str, lake: Lake, writer: Writer) -> LabelsReported:
+        p = publish(lake, use_case, "label_quality", key, writer, ["labels", "features"])
+        return LabelsReported(key, 1, {}, None, {}, None, [], p.version, p.changed)
+
+    monkeypatch.setattr("include.label.report.report_labels", report)
     monkeypatch.setattr("include.validate_clean.validate.validate_and_clean", validate)
     monkeypatch.setattr("include.feature.build.build_partition", build)
     monkeypatch.setattr("include.batch_predict.predict.predict_partition", predict)
@@ -242,6 +248,7 @@ def test_late_labels_touch_only_their_own_partitions(counted, count):
     assert dict(second.events) == {"landing": 1, "labels": half, "drift": half}
     assert dict(second.runs) == {
         "ingest_label": 1,
+        "label": half,  # reports on them, and starts nothing
         "drift_monitor": half,
         "retrain_trigger": half + half,  # labels, which wait for the monitor, and drift
     }

@@ -9,14 +9,16 @@ import httpx
 import pytest
 
 from include.due.stages import REBUILT
+from include.lake.files import LakeFiles
 from plugins.hooks.airflow_api import AirflowApiHook
 from plugins.roles import ROLES
 from tests.support.airflow_server import Server, airflow_server, answer
 
 pytestmark = pytest.mark.end_to_end
 
-DEPLOY, LABEL = "flight_delays__deploy", "flight_delays__label"
-QUESTIONS = {DEPLOY: "compare_models", LABEL: "ask_for_labels"}
+DEPLOY, ANNOTATE = "flight_delays__deploy", "digits__annotate"
+QUESTIONS = {DEPLOY: "compare_models", ANNOTATE: "choose_items"}
+"""Any task of each Dag, which is made to ask."""
 NOT_ADMIN = ("viewer", "operator", "labeller", "approver", "housekeeping")
 
 
@@ -157,7 +159,7 @@ def test_an_operator_starts_and_clears_and_answers_no_approval(airflow, question
 
 
 def test_an_approver_answers_approvals_and_no_other_question(airflow, question):
-    approval, labels = question(DEPLOY), question(LABEL)
+    approval, labels = question(DEPLOY), question(ANNOTATE)
     assert answer(airflow.as_("approver"), labels).status_code == 403
     assert trigger(airflow, "approver") == 403
     assert clear(airflow, "approver", approval) == 403
@@ -174,17 +176,42 @@ def test_an_approver_answers_approvals_and_no_other_question(airflow, question):
     assert again.status_code == 409, "an answer stands"
 
 
-def test_a_labeller_sees_and_answers_label_dags_only(airflow, question):
-    approval, labels, labeller = question(DEPLOY), question(LABEL), airflow.as_("labeller")
-    assert dags_seen(airflow, "labeller") == {LABEL}
+def test_a_labeller_sees_and_answers_annotate_dags_only(airflow, question):
+    approval, labels, labeller = question(DEPLOY), question(ANNOTATE), airflow.as_("labeller")
+    annotate_dags = {each for each in dags_seen(airflow, "admin") if each.endswith("__annotate")}
+    assert ANNOTATE in annotate_dags
+    assert dags_seen(airflow, "labeller") == annotate_dags
     for hidden in (approval, f"/dags/{DEPLOY}", f"{approval}/-1/hitlDetails", "/assets"):
         assert labeller.get(hidden).status_code == 403, hidden
     asked = labeller.get("/dags/~/dagRuns/~/hitlDetails").raise_for_status().json()
-    assert {each["task_instance"]["dag_id"] for each in asked["hitl_details"]} == {LABEL}
+    assert {each["task_instance"]["dag_id"] for each in asked["hitl_details"]} == {ANNOTATE}
     assert answer(labeller, approval).status_code == 403
     assert mark_success(airflow, "labeller", labels) == 403
-    assert trigger(airflow, "labeller", LABEL, partition_key=None) == 403
+    assert trigger(airflow, "labeller", ANNOTATE, partition_key=None) == 403
     assert answer(labeller, labels).status_code == 200
+
+
+def test_a_picture_is_for_who_may_see_the_questions(airflow):
+    """By the header of a client and by the cookie of the pages; a viewer reads all questions."""
+    path = "digits/pictures/2024-05-01/36d1cd0c87cda2eb.png"
+    LakeFiles(airflow.lake).write(path, b"\x89PNG\r\n\x1a\n")
+
+    def status(who: str = "", path: str = path, by: str = "header") -> int:
+        token = airflow.token(who, airflow.password(who)).json()["access_token"] if who else ""
+        sent = {
+            "headers": {"Authorization": f"Bearer {token}"} if who and by == "header" else {},
+            "cookies": {"_token": token} if by == "cookie" else {},
+        }
+        url = f"{airflow.url}/flywheel/{path}"
+        return httpx.get(url, timeout=60, trust_env=False, **sent).status_code
+
+    allowed = {who: status(who) for who in (*NOT_ADMIN, "admin")}
+    assert allowed == dict.fromkeys(allowed, 200)
+    assert status("labeller", by="cookie") == 200
+    assert status() == 401
+    assert status("labeller", path.replace("digits", "flight_delays")) == 403
+    assert status("labeller", path.replace("36d1", "0000")) == 404
+    assert status("labeller", "digits/pictures/2024-05-01/..%2f..%2f..%2fsecret.png") == 404
 
 
 def test_an_admin_may_do_all(airflow, question):

@@ -14,6 +14,7 @@ import pyarrow as pa
 import pytest
 
 from include.errors import ServiceUnavailable
+from include.lake.attempts import next_token
 from include.lake.table import Lake, LakeTable, Writer
 from include.settings import Settings
 from scripts.cluster.settings import ClusterSettings
@@ -40,7 +41,7 @@ def store() -> Iterator[S3Faults]:
             yield faults
 
 
-def table_at(store: S3Faults, name: str) -> LakeTable:
+def lake_at(store: S3Faults, name: str) -> Lake:
     settings = Settings.from_env(
         {
             "FLYWHEEL_LAKE_URI": f"s3://bucket/{name}",
@@ -51,7 +52,11 @@ def table_at(store: S3Faults, name: str) -> LakeTable:
             "AWS_REGION": "us-east-1",
         }
     )
-    return Lake(settings.lake_uri, settings.storage_options()).table("u", "raw")
+    return Lake(settings.lake_uri, settings.storage_options())
+
+
+def table_at(store: S3Faults, name: str) -> LakeTable:
+    return lake_at(store, name).table("u", "raw")
 
 
 def published(table: LakeTable, number: int) -> int:
@@ -84,6 +89,19 @@ def test_each_publish_is_there_once(store, fault, share):
         changed = [c for c in history if c["partition"] == f"p{number:03}" and c["changed"]]
         assert len(changed) == 1, f"partition {number} was published {len(changed)} times"
     assert sum(attempts) < 2 * len(attempts)
+
+
+@pytest.mark.parametrize(("fault", "share"), [(BUSY, 0.3), (RESET, 0.2), (LATE, 0.3)])
+def test_an_attempt_gets_a_number_that_rises_at_once(store, fault, share):
+    """No task begins without one: a fifth of them would wait for Airflow's retry."""
+    lake = lake_at(store, f"counted_{fault}")
+    before = store.caused().get(fault, 0)
+
+    with store.failing(**{fault: share}):
+        numbers = [next_token(lake, "u") for _ in range(12)]
+
+    assert store.caused()[fault] - before > 5
+    assert numbers == sorted(set(numbers))
 
 
 def test_a_publish_whose_answer_is_lost_is_found_and_not_called_a_conflict(store):

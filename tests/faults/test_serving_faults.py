@@ -408,7 +408,7 @@ def churn_root(tmp_path, monkeypatch):
         ),
         pytest.param("x = 1\nreturn x\n", "line 2: 'return' outside function.", id="return"),
         pytest.param("x = 'a\0b'\n", "cannot contain null bytes", id="NUL"),
-        pytest.param(b"x = '\xff'\n", "Correct the syntax.", id="not UTF-8"),
+        pytest.param(b"x = '\xff'\n", "Make it a UTF-8 file.", id="not UTF-8"),
         pytest.param(
             "import os\nimport sklaern.linear_model as lm\n",
             "line 2: imports 'sklaern'; it may import the standard library, numpy, pandas, scipy, "

@@ -14,6 +14,7 @@ from include.deploy.apply import promote
 from include.deploy.compare import compare
 from include.deploy.refit import refit
 from include.drift_monitor.monitor import monitor_partition
+from include.errors import DataContractError
 from include.feature.build import build_partition
 from include.ingest_label.ingest import ingest_labels, ingest_rows
 from include.ingest_label.landing import Landing
@@ -170,6 +171,17 @@ def test_a_new_snapshot_goes_round_the_wheel(house: House, tmp_path: Path) -> No
     # The champion has learned its holdout; the version before its refit has not, and is asked.
     assert any("of which it is the refit, has not, and stands for it" in r for r in verdict.reasons)
     assert any(reason.startswith("freshness: ") for reason in verdict.reasons), verdict.reasons
+
+
+def test_so_few_groups_that_none_is_left_are_told(house: House, tmp_path: Path) -> None:
+    train_ = {**house.use_case.train.model_dump(), "split": {"by": "group:plan", "folds": 2}}
+    told = {**house.use_case.model_dump(by_alias=True), "train": train_}
+    house.use_case = UseCase.model_validate(told)
+    land(house, tmp_path, FIRST, customers().assign(plan="basic"))
+    with pytest.raises(
+        DataContractError, match="Or 'group:plan' has so few units that chance left"
+    ):
+        load_training_set(house.use_case, house.lake, FIRST)
 
 
 def test_rows_of_a_group_stay_together(house: House, tmp_path: Path) -> None:

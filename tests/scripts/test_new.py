@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from datetime import timedelta
 from io import StringIO
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pandas as pd
 import pytest
 import statsmodels.api as sm
 from rich.console import Console
-from sklearn.datasets import load_diabetes
+from sklearn.datasets import load_diabetes, load_digits, load_wine
 
 from include.feature.build import build_partition
 from include.ingest_label.ingest import ingest_labels, ingest_rows
@@ -65,9 +66,11 @@ def learned(name: str, home: Path) -> dict[str, dict[str, float]]:
     grain = use_case.ingest.partition.grain
     for partition in landing.partitions(use_case.ingest.landing, grain):
         ingest_rows(use_case, partition, landing, lake, writer)
-        ingest_labels(use_case, partition, landing, lake, writer)
         validate_and_clean(use_case, partition, lake, writer)
         build_partition(use_case, partition, lake, writer)
+    assert use_case.labels is not None
+    for partition in landing.partitions(use_case.labels.landing, grain):
+        ingest_labels(use_case, partition, landing, lake, writer)
     return experiment.run(use_case, lake, None, Console(file=StringIO())).compared.values
 
 
@@ -82,7 +85,7 @@ def test_an_untidy_export_is_understood_and_learned_from(
     assert use_case.labels is not None
     assert use_case.labels.classes == {"ja": 1, "nein": 0}
     told = capsys.readouterr().out
-    assert "a snapshot: the days of ['Kunde seit'] say something about a row" in told
+    assert "a snapshot: the days of ['Kunde seit'] do not look like the time of a row" in told
     assert "has a name that is Flywheel's own; rename it in the file to use it" in told
     assert "ok   expectations of " in told
     assert "1,200 of 1,200 rows clean, 0 set aside" in told
@@ -108,14 +111,136 @@ def test_text_labels_of_a_survey_are_learned_from(home: Path) -> None:
     assert values["model"]["roc_auc"] > 0.7
 
 
+def test_three_names_are_classes_that_are_learned(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wine = load_wine(as_frame=True)
+    names = np.array(["Barolo", "Grignolino d'Asti", "Barbera"])[wine.target]
+    wine.frame.assign(target=names).to_csv(home / "wine.csv", index_label="bottle")
+    assert made("wine", home / "wine.csv", "--label", "target") == 0
+    told = " ".join(capsys.readouterr().out.split())
+    assert "178 labels of 3 classes, 27.0% of 'Barbera', the rarest" in told
+    assert get("wine").class_names == ["Barbera", "Barolo", "Grignolino d'Asti"]
+    values = learned("wine", home)
+    assert values["dummy"]["log_loss"] > 1 > 0.2 > values["model"]["log_loss"]
+    assert values["model"]["f1_macro"] > 0.9
+
+
+def test_digits_are_classes_by_their_numbers(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    load_digits(as_frame=True).frame.to_csv(home / "digits.csv", index_label="image")
+    assert made("digits", home / "digits.csv") == 0, "the label is found by its name, 'target'"
+    assert get("digits").class_names == [str(number) for number in range(10)]
+    told = " ".join(capsys.readouterr().out.split())
+    assert "1,797 labels of 10 classes, 9.7% of '8', the rarest" in told
+
+
 def test_months_are_cut_and_learned_from(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     days = pd.Timestamp("2024-01-01") + pd.to_timedelta(np.arange(1200) % 90, "D")
     customers().assign(day=days.strftime("%m/%d/%Y")).to_csv(home / "x.csv", index=False)
     assert made("months", home / "x.csv") == 0
     told = capsys.readouterr().out
     assert "landed as 3 files, one for each month:" in told
-    assert "ok   the same for the 2 months before" in told
+    assert "ok   the 2 months before pass, too" in told
     assert learned("months", home)["model"]["roc_auc"] > 0.65
+
+
+def late_outcomes(home: Path, *, rows: int = 1200) -> tuple[Path, Path]:
+    """Write four months of bookings; of the last month no outcome is known yet."""
+    days = pd.Timestamp("2024-01-01") + pd.to_timedelta(np.arange(rows) % 120, "D")
+    frame = customers().head(rows).assign(day=days.strftime("%Y-%m-%d"))
+    known = frame[frame["day"] < "2024-04-01"][["customer", "left"]]
+    frame.drop(columns="left").to_csv(home / "bookings.csv", index=False)
+    known.to_csv(home / "outcomes.csv", index=False)
+    return home / "bookings.csv", home / "outcomes.csv"
+
+
+def test_outcomes_that_come_later_are_joined_and_learned_from(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows, outcomes = late_outcomes(home)
+    with outcomes.open("a") as file:
+        file.write("nobody,Yes\n")
+    assert made("bookings", rows, "--outcomes", str(outcomes)) == 0
+    labels = get("bookings").labels
+    assert labels is not None
+    assert (labels.strategy, labels.from_) == ("outcome", "left")
+    assert labels.classes == {"Yes": 1, "No": 0}
+    # April's are missing while March's are there: they come a month later, by the shortest month.
+    assert labels.mature_after == timedelta(days=28)
+    assert labels.min_coverage == 0.9
+    told = capsys.readouterr().out
+    assert "landed 3 files of outcomes in the partitions of their rows" in told
+    assert "ok   labels of 2024-03: " in told
+    assert "1 outcomes belong to no row, and were left out" in told
+    landed = sorted((home / "home/landing/bookings_outcomes").iterdir())
+    assert [folder.name for folder in landed] == ["2024-01", "2024-02", "2024-03"]
+    months = pd.read_csv(rows).set_index("customer")["day"].str[:7]
+    for folder in landed:
+        found = pd.read_csv(next(folder.iterdir()))
+        assert set(months[found["customer"]]) == {folder.name}
+    assert sum(len(pd.read_csv(next(folder.iterdir()))) for folder in landed) == 910
+    assert learned("bookings", home)["model"]["roc_auc"] > 0.65
+
+
+def test_columns_that_differ_only_in_case_are_one_to_the_lake(home: Path) -> None:
+    frame = customers().assign(Calls=np.arange(1200) % 11, Reason=np.arange(1200) % 5)
+    frame.to_csv(home / "x.csv", index=False)
+    assert made("churn", home / "x.csv", "--label", "left") == 0
+    assert get("churn").features.numeric == ["calls", "bill"]
+    written = (home / "use_cases/churn/columns.yaml").read_text()
+    assert "# Calls: left out: differs from 'calls' only in upper and lower case" in written
+
+
+def test_a_column_that_both_files_have_but_that_is_no_key_may_differ(home: Path) -> None:
+    rows, outcomes = late_outcomes(home)
+    pd.read_csv(outcomes).assign(calls="many").to_csv(outcomes, index=False)
+    assert made("bookings", rows, "--outcomes", str(outcomes)) == 0
+    assert get("bookings").ingest.columns["calls"] == "int64"
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "said", "message"),
+    [
+        ("id,left\nc1,Yes\n", [], "shares no column with bookings.csv"),
+        ("plan,left\nbasic,Yes\ngold,No\n", [], "which both files have, do not"),
+        ("customer,left\nc1,Yes\nc1,No\n", [], "1 stand there again, such as that of"),
+        ("customer,left\nc1,Yes\n,No\n", [], "is missing in 1 rows"),
+        ("customer,left\nx1,Yes\nx2,No\n", [], "no outcome belongs to a row of bookings.csv"),
+        ("customer,left\n1,Yes\n2,No\n", [], "holds int64, but in bookings.csv string"),
+        ("customer,plan\nc1,basic\nc2,gold\n", [], "has no column that bookings.csv lacks"),
+        ("customer,left\nc1,Yes\nc2,No\n", ["--label", "plan"], "stands in bookings.csv too"),
+        ("customer,left\nc1,Yes\nc2,No\n", ["--key", "day"], "there is no column 'day'"),
+    ],
+)
+def test_outcomes_that_do_not_fit_are_told_and_nothing_is_written(
+    home: Path,
+    capsys: pytest.CaptureFixture[str],
+    outcomes: str,
+    said: list[str],
+    message: str,
+) -> None:
+    rows, path = late_outcomes(home)
+    path.write_text(outcomes)
+    assert made("bookings", rows, "--outcomes", str(path), *said) == 1
+    assert message in capsys.readouterr().err
+    assert list((home / "use_cases").iterdir()) == []
+    assert not (home / "home").exists()
+
+
+def test_a_key_that_repeats_beyond_the_sample_is_told_and_nothing_is_written(
+    home: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("include.profiling.raw.SAMPLE_ROWS", 600)
+    rows, outcomes = late_outcomes(home)
+    frame = pd.read_csv(rows)
+    frame.loc[1, "customer"] = frame.loc[2, "customer"]  # every third row is in the sample
+    frame.to_csv(rows, index=False)
+    assert made("bookings", rows, "--outcomes", str(outcomes)) == 1
+    message = "KEY=customer: must identify each row, but 1 rows have a key that stands there before"
+    assert message in capsys.readouterr().err
+    assert list((home / "use_cases").iterdir()) == []
 
 
 def test_a_word_beyond_the_sample_fails_the_check_with_what_would_accept_it(
@@ -138,7 +263,7 @@ def test_a_word_beyond_the_sample_fails_the_check_with_what_would_accept_it(
     ("arguments", "message"),
     [
         (["--label", "nobody"], "LABEL=nobody: there is no such column"),
-        (["--key", "plan"], "KEY=plan: must name each row once"),
+        (["--key", "plan"], "KEY=plan: must identify each row, but"),
         (["--time", "plan"], "TIME=plan: must be a column of days or times"),
     ],
 )
@@ -152,7 +277,7 @@ def test_an_answer_that_cannot_be_is_told_and_nothing_is_written(
     assert not (home / "home").exists()
 
 
-@pytest.mark.parametrize("name", ["", "My-Case", "../churn", "1st"])
+@pytest.mark.parametrize("name", ["", "My-Case", "../churn", "1st", "a" * 300])
 def test_a_name_that_is_none_is_told(
     home: Path, capsys: pytest.CaptureFixture[str], name: str
 ) -> None:
@@ -184,4 +309,4 @@ def test_only_a_terminal_is_asked(
     monkeypatch.setattr(sys.stdout, "isatty", lambda: terminal)
     assert made("churn", home / "x.csv", "--label", "left") == 0
     # The label was given, and no column holds times.
-    assert asked == (["  Which columns name a row (separated by commas)?"] if terminal else [])
+    assert asked == (["  Which columns identify a row (separated by commas)?"] if terminal else [])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from pathlib import Path
 
@@ -35,6 +36,7 @@ def test_what_is_as_declared_passes_step_by_step(
 ) -> None:
     code, told = lines(capsys, "--data", str(data))
     assert code == 0
+    assert logging.getLogger("include").isEnabledFor(logging.WARNING), "whoever calls it logs on"
     assert [line.split(": ")[1] for line in told] == [
         "configuration",
         f"labels of {FIRST}",
@@ -76,7 +78,7 @@ def test_files_that_are_not_taken_are_named(data: Path, capsys: pytest.CaptureFi
     (data / "customers" / FIRST / "all.csv").rename(data / "customers" / FIRST / "all.CSV")
     code, told = lines(capsys, "--data", str(data))
     assert code == 1
-    assert "customers/{partition}/*.csv: nothing is there" in told[-1]
+    assert "customers/{partition}/*.csv: no file in" in told[-1]
     assert "all.CSV" in told[-1]
 
 
@@ -92,3 +94,29 @@ def test_nothing_is_left_behind(
     lines(capsys, "--data", str(data))
     written = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert all(path.stat().st_mtime < before for path in written)
+
+
+def test_people_would_be_asked_and_gold_items_that_are_no_rows_are_told(
+    data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = data.parent / "use_cases" / "churn"
+    path, keys = folder / "use_case.yaml", customers()["customer"].tolist()
+    text = path.read_text()
+    asking = "  people: {items: 5, gold: gold.csv, gold_items: 1}\n"
+    assert "\nlabels:\n" in text
+    path.write_text(text.replace("\nlabels:\n", f"\nlabels:\n{asking}"))
+    gold = folder / "gold.csv"
+    gold.write_text(f"customer,label\n{keys[0]},Yes\nnobody,No\n")
+    landed = data / "customers" / FIRST / "all.csv"
+    rows = customers()
+    rows.loc[rows.index >= 1000, "left"] = None  # whom nobody knows of yet
+    rows.to_csv(landed, index=False)
+    code, told = lines(capsys, "--data", str(data))
+    assert code == 1
+    assert f"ok   churn: questions of {FIRST}: 5 items would be asked about" in told
+    assert told[-1] == (
+        "FAIL churn: gold items: 1 of 2 are no rows that landed and are clean, such as "
+        "{'customer': 'nobody'}. Correct the keys, or remove the lines."
+    )
+    gold.write_text(f"customer,label\n{keys[0]},Yes\n")
+    assert lines(capsys, "--data", str(data))[0] == 0

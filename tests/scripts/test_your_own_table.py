@@ -23,7 +23,7 @@ DOCUMENT = (REPO / "docs" / "your-own-table.md").read_text()
 COMMANDS = [
     command
     for block in re.findall(r"```bash\n(.*?)```", DOCUMENT, re.DOTALL)
-    for command in ([block] if "-c" in block else block.splitlines())
+    for command in re.findall(r'^\S+ -c "[^"]*"$|^[^\n]+$', block, re.MULTILINE)
 ]
 UP = "make up"  # tests/end_to_end starts the stack; here its phases run in this process
 
@@ -71,19 +71,22 @@ def test_each_command_of_the_walk_works(tmp_path: Path, monkeypatch: pytest.Monk
         "COLUMNS": "120",
     }
     env = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")} | made
-    told = {}
+    told: dict[str, str] = {}
     assert UP in COMMANDS
     for command in COMMANDS:
         if command == UP:
             take_in(home)
         else:
-            told[command.split()[1]] = run(command, env)
+            name = command.split()[1]
+            told[name] = told.get(name, "") + run(command, env)
     # What the document shows is what is printed.
     for line in re.findall(r"^│ \w.*│$", DOCUMENT, re.MULTILINE):
         cells = [cell.strip() for cell in line.split("│") if cell.strip()]
         assert all(cell in told["new"] for cell in cells), line
     assert "classification, judged by roc_auc; a snapshot" in told["new"]
     assert "ok   tumours: features of " in told["validate"]
+    assert "landed 5 files of outcomes in the partitions of their rows" in told["new"]
+    assert "ok   late_arrivals: features of 2013-06" in told["validate"]
     assert "# default" in told["explain"]
     assert re.search(r"roc_auc +│ (0\.9\d+|1\.0000) +│ 0\.5000", told["experiment"])
     assert "MLflow run " in told["experiment"]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import secrets
-import shutil
 import sqlite3
 import subprocess
 import sys
@@ -15,20 +14,13 @@ from pathlib import Path
 
 import httpx
 
+from include.lake.table import Lake
 from plugins.roles import ROLES
 from scripts.cluster.environment import command, environment
 from scripts.cluster.settings import ClusterSettings
 from scripts.stack.settings import REPO
 from tests.support.waiting import until
 
-LABEL_DAG = """\
-from airflow.sdk import DAG
-from airflow.providers.standard.operators.empty import EmptyOperator
-from plugins.roles import LABEL, access_control
-
-with DAG("flight_delays__label", access_control=access_control(LABEL)):
-    EmptyOperator(task_id="ask_for_labels")
-"""
 SEED = """\
 import json, sys
 from airflow.dag_processing.bundles.manager import DagBundlesManager
@@ -76,6 +68,7 @@ class Server:
         self.settings = settings
         self._env = env
         self.url = settings.airflow_url
+        self.lake = Lake(str(database.parent / "lake"))
         self.passwords = {
             user: secrets.token_urlsafe(12) for user in ROLES if user != "housekeeping"
         }
@@ -136,15 +129,12 @@ def answer(client: httpx.Client, path: str, option: str = "Approve") -> httpx.Re
 
 @contextmanager
 def airflow_server(folder: Path) -> Iterator[Server]:
-    """Run an API server with all Dags of one use case's phases and a label Dag; stop it."""
-    dags = folder / "dags"
-    shutil.copytree(REPO / "dags", dags, ignore=shutil.ignore_patterns("__pycache__"))
-    (dags / "label.py").write_text(LABEL_DAG)
+    """Run an API server with all Dags; stop it."""
     ports = {"airflow_port": ClusterSettings.free_ports()["FLYWHEEL_AIRFLOW_PORT"]}
     settings = ClusterSettings.with_secrets(cluster_home=folder, **ports)
     database = folder / "airflow.db"
     env = environment("api-server", settings, folder) | {
-        "AIRFLOW__CORE__DAGS_FOLDER": str(dags),
+        "AIRFLOW__CORE__DAGS_FOLDER": str(REPO / "dags"),
         "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",  # nothing is executed
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{database}?timeout=60",
         "AIRFLOW__LOGGING__REMOTE_LOGGING": "False",
@@ -154,6 +144,8 @@ def airflow_server(folder: Path) -> Iterator[Server]:
     server = Server(settings, database, env | accounts)
     people = {user: (user, password) for user, password in server.passwords.items()}
     run(SEED, env | accounts, json.dumps(people))
+    # A cluster's lake is a bucket; this server alone reads pictures from it.
+    env["FLYWHEEL_LAKE_URI"] = server.lake.uri
     with (folder / "api-server.log").open("wb") as log:
         running = subprocess.Popen(
             command("api-server", "api-server"), cwd=REPO, env=env, stdout=log, stderr=log

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from include.lake.table import Lake
 from scripts.cluster import aws, env_file
 from scripts.cluster.cluster import Cluster
 from scripts.cluster.settings import ClusterSettings
@@ -30,6 +31,16 @@ class ClusterHouse(House):
         self.landing = use_cases.parent / "staging"
         self._landed: set[Path] = set()
         self._s3 = aws.s3_client(cluster.settings)
+
+    def look_by(self, store_url: str) -> None:
+        """Land files and read tables by another address of the store.
+
+        It passes by what makes requests fail: a test that cannot land or look tests nothing.
+        """
+        settings = self.stack.settings.model_copy(update={"aws_endpoint_url": store_url})
+        self._s3 = aws.s3_client(settings)
+        options = {**self.settings.storage_options(), "AWS_ENDPOINT_URL": store_url}
+        self.lake = Lake(self.settings.lake_uri, options)
 
     def land(self, day: str, **how: Any) -> None:
         """Land a day in the bucket."""

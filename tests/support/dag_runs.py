@@ -40,7 +40,7 @@ class Ran:
     errors: list[str]
 
 
-@dataclass
+@dataclass(eq=False)  # pluggy finds a listener again by equality
 class Failures:
     """A listener that keeps the errors of failed attempts: `dag.test()` only logs them."""
 
@@ -109,7 +109,11 @@ def dag_runs(bag: Any) -> Iterator[DagRuns]:
 
     failures = Failures()
     runs = DagRuns(bag, failures)
-    parse, sync, synced = dagbag.BundleDagBag, dagbag.sync_bag_to_db, []
+    # Another bag may be prepared around this one, and has synced only its own Dags.
+    parse, sync = (
+        getattr(each, "replaced", each) for each in (dagbag.BundleDagBag, dagbag.sync_bag_to_db)
+    )
+    synced: list[Any] = []
 
     # `dag.test()` parses every Dag file and writes all Dags to the database each time: a second
     # each. The files do not change here, so once is enough.
@@ -121,6 +125,7 @@ def dag_runs(bag: Any) -> Iterator[DagRuns]:
             sync(found, *more)
             synced.append(found)
 
+    parsed_once.replaced, synced_once.replaced = parse, sync  # type: ignore[attr-defined]
     with (
         patch.object(dagrun, "get_or_create_dagrun", runs.with_key(dagrun.get_or_create_dagrun)),
         patch.object(dagbag, "BundleDagBag", parsed_once),

@@ -29,12 +29,17 @@ class House:
         return Ledger(self.lake, self.use_case.name, self.registry.verify_key)
 
 
-def make_house(where: Path, task: str = "classification") -> House:
-    """Return a use case with a lake of two months and an empty registry."""
-    use_case = tiny_use_case(task)
+def make_house(
+    where: Path,
+    task: str = "classification",
+    use_case: UseCase | None = None,
+    lake: Lake | None = None,
+) -> House:
+    """Return a use case with a lake of two months, or this one, and an empty registry."""
+    use_case = use_case or tiny_use_case(task)
     return House(
         use_case=use_case,
-        lake=tiny_lake(where, use_case),
+        lake=lake or tiny_lake(where, use_case),
         registry=local_registry(where / "registry"),
         work=where / "work",
     )

@@ -1,4 +1,4 @@
-"""The S3 server of a trial cluster, for tests that need a bucket."""
+"""moto's server, for tests that need a bucket or another service of AWS."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def object_store() -> Iterator[str]:
     port = ClusterSettings.free_ports()["FLYWHEEL_S3_PORT"]
     url = f"http://127.0.0.1:{port}"
     process = subprocess.Popen(
-        [sys.executable, "-m", "scripts.cluster.object_store", port],
+        [sys.executable, "-m", "tests.support.moto_server", port],
         cwd=REPO, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
     try:

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from include.modelling import estimators
+from include.registry.independence import Sample
 from include.registry.package import ServableModel, load_package, reference_of, write_package
 from include.registry.signing import ensure_keys
 from include.use_cases.loader import python_of
@@ -121,18 +122,19 @@ def make_package(
     python: OwnPython | None = None,
     partitions: Sequence[str] = ("2024-01",),
     inputs: Sequence[dict[str, Any]] = (),
+    rows: pd.DataFrame | None = None,
 ) -> TinyPackage:
     """Train on 400 rows and write a signed package to `where/package`, keys to `where/keys`.
 
     Takes about 0.2 s. `estimator` names a candidate; the use case's first by default. Serving
     learns from `request_rows` what requests usually hold. `partitions` are those that the model is
     said to have learned from, the last held out; `inputs` are its pins. Its own Python is that of
-    the working tree unless `python` is given.
+    the working tree unless `python` is given. `rows` are other rows to learn, with `outcome`.
     """
     use_case = use_case or tiny_use_case(task)
     keys = where / "keys"
     ensure_keys(keys / "signing.pem", keys / "verify.pem")
-    rows = tiny_rows(seed=seed)
+    rows = tiny_rows(seed=seed) if rows is None else rows
     X = rows[use_case.features.columns]
     y = (
         None
@@ -171,5 +173,6 @@ def make_package(
         run_id=run_id,
         signing_key=keys / "signing.pem",
         request_rows=request_rows,
+        sample=Sample(rows, {}),
     )
     return TinyPackage(where / "package", use_case, keys / "signing.pem", keys / "verify.pem")

@@ -24,10 +24,11 @@ ENDED = ("success", "failed")
 
 
 class House:
-    """One stack, or one cluster, that turns the use case `daily`."""
+    """One stack, or one cluster, that turns one use case, by default `daily`."""
 
-    def __init__(self, stack: Stack | Cluster, use_cases: Path) -> None:
+    def __init__(self, stack: Stack | Cluster, use_cases: Path, name: str = daily.NAME) -> None:
         self.stack = stack
+        self.name = name
         self.use_cases = use_cases
         environment = stack.environment()
         self.settings = Settings.from_env(environment)
@@ -50,7 +51,7 @@ class House:
         return httpx.Client(base_url=base, headers=headers, timeout=60, trust_env=False)
 
     def table(self, stage: str) -> Any:
-        return self.lake.table(daily.NAME, stage)
+        return self.lake.table(self.name, stage)
 
     def version(self, stage: str, key: str) -> int | None:
         return self.table(stage).partition_versions([key]).get(key)
@@ -61,14 +62,14 @@ class House:
 
     @property
     def ledger(self) -> Ledger:
-        return Ledger(self.lake, daily.NAME, self.settings.verify_key)
+        return Ledger(self.lake, self.name, self.settings.verify_key)
 
     def get(self, path: str, **params: Any) -> Any:
         return self.api.get(path, params=params).raise_for_status().json()
 
     def trigger(self, phase: str, key: str | None = None, /, **conf: Any) -> httpx.Response:
         body = {"logical_date": None, "conf": conf} | ({"partition_key": key} if key else {})
-        return self.api.post(f"/dags/{daily.NAME}__{phase}/dagRuns", json=body)
+        return self.api.post(f"/dags/{self.name}__{phase}/dagRuns", json=body)
 
     def run(self, phase: str, key: str | None = None, /, **conf: Any) -> Run:
         """Start a run and wait for its end."""
@@ -82,7 +83,7 @@ class House:
 
     def runs(self, phase: str, key: str | None = None) -> list[Run]:
         """All runs of a phase, or of one key, newest first."""
-        found = self.get(f"/dags/{daily.NAME}__{phase}/dagRuns", limit=100, order_by="-run_after")[
+        found = self.get(f"/dags/{self.name}__{phase}/dagRuns", limit=100, order_by="-run_after")[
             "dag_runs"
         ]
         return [
@@ -94,10 +95,10 @@ class House:
     def clear(self, run: Run, task_id: str | None = None) -> Run:
         """Clear a run, or one task of it, and wait for its new end."""
         if task_id is None:
-            path = f"/dags/{daily.NAME}__{run.phase}/dagRuns/{run.run_id}/clear"
+            path = f"/dags/{self.name}__{run.phase}/dagRuns/{run.run_id}/clear"
             self.api.post(path, json={"dry_run": False}).raise_for_status()
         else:
-            path = f"/dags/{daily.NAME}__{run.phase}/clearTaskInstances"
+            path = f"/dags/{self.name}__{run.phase}/clearTaskInstances"
             body = {
                 "dry_run": False,
                 "dag_run_id": run.run_id,
@@ -110,7 +111,7 @@ class House:
         return self.ended(run.phase, run.run_id)
 
     def pause(self, phase: str, paused: bool) -> None:
-        path = f"/dags/{daily.NAME}__{phase}"
+        path = f"/dags/{self.name}__{phase}"
         self.api.patch(path, json={"is_paused": paused}).raise_for_status()
 
     def until(self, reached: Callable[[], Any], what: str, within_s: float = 120) -> Any:
@@ -142,7 +143,7 @@ class House:
         return run
 
     def served(self) -> str | None:
-        address = f"{self.stack.settings.serving_url}/{daily.NAME}/version"
+        address = f"{self.stack.settings.serving_url}/{self.name}/version"
         answer = httpx.get(address, timeout=10, trust_env=False)
         return answer.json().get("model_version") if answer.is_success else None
 
@@ -152,7 +153,7 @@ class Run:
 
     def __init__(self, house: House, phase: str, run_id: str) -> None:
         self.house, self.phase, self.run_id = house, phase, run_id
-        self._path = f"/dags/{daily.NAME}__{phase}/dagRuns/{run_id}"
+        self._path = f"/dags/{house.name}__{phase}/dagRuns/{run_id}"
 
     def __repr__(self) -> str:
         return f"Run({self.phase} {self.run_id})"
@@ -179,19 +180,22 @@ class Run:
         body = {"new_state": "success"}
         (api or self.house.api).patch(path, json=body).raise_for_status()
 
-    def ask_again(self, task_id: str, api: httpx.Client | None = None) -> None:
+    def ask_again(self, task_id: str, api: httpx.Client | None = None, map_index: int = -1) -> None:
         """Clear a question and what comes after it, by default as the admin."""
-        path = f"/dags/{daily.NAME}__{self.phase}/clearTaskInstances"
+        task = task_id if map_index == -1 else [task_id, map_index]
+        path = f"/dags/{self.house.name}__{self.phase}/clearTaskInstances"
         body = {
-            "dry_run": False, "dag_run_id": self.run_id, "task_ids": [task_id],
+            "dry_run": False, "dag_run_id": self.run_id, "task_ids": [task],
             "only_failed": False, "include_downstream": True, "reset_dag_runs": True,
         }  # fmt: skip
         (api or self.house.api).post(path, json=body).raise_for_status()
         self.house.until(lambda: self.state not in ENDED, "the run goes on", 30)
 
-    def answer(self, task_id: str, option: str, api: httpx.Client | None = None) -> httpx.Response:
+    def answer(
+        self, task_id: str, option: str, api: httpx.Client | None = None, map_index: int = -1
+    ) -> httpx.Response:
         """Answer the question of a task, by default as the admin."""
-        path = f"{self._path}/taskInstances/{task_id}/-1/hitlDetails"
+        path = f"{self._path}/taskInstances/{task_id}/{map_index}/hitlDetails"
         body = {"chosen_options": [option], "params_input": {}}
         return (api or self.house.api).patch(path, json=body)
 
@@ -206,16 +210,23 @@ class Run:
 
 @contextmanager
 def daily_house(folder: Path, approvers: str = "", **settings: Any) -> Iterator[House]:
-    """Run a stack with the use case `daily` alone; stop it at the end.
+    """Run a stack with the use case `daily` alone, as `house_of` does."""
+    daily.write_use_case(folder / "use_cases", approvers)
+    with house_of(folder, daily.NAME, **settings) as house:
+        yield house
+
+
+@contextmanager
+def house_of(folder: Path, name: str, **settings: Any) -> Iterator[House]:
+    """Run a stack with the use case that stands in `<folder>/use_cases`; stop it at the end.
 
     `settings` are of `StackSettings`, besides home and ports. Housekeeping runs once a year there:
     a test starts it when it wants it.
     """
-    daily.write_use_case(folder / "use_cases", approvers)
     before = dict(os.environ)
-    for name in before:  # the tests' own Airflow logs warnings only
-        if name.startswith("AIRFLOW__"):
-            del os.environ[name]
+    for variable in before:  # the tests' own Airflow logs warnings only
+        if variable.startswith("AIRFLOW__"):
+            del os.environ[variable]
     os.environ |= {
         "FLYWHEEL_USE_CASES": str(folder / "use_cases"),
         "FLYWHEEL_HOUSEKEEPING_CRON": "0 0 1 1 *",
@@ -223,7 +234,7 @@ def daily_house(folder: Path, approvers: str = "", **settings: Any) -> Iterator[
     stack = Stack(StackSettings.on_free_ports(folder / "home", **settings), say=print)
     try:
         stack.up()
-        house = House(stack, folder / "use_cases")
+        house = House(stack, folder / "use_cases", name)
         house.until(
             lambda: house.get("/dags", limit=100)["total_entries"] >= 12, "the Dags are parsed"
         )

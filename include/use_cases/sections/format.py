@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, Field, model_validator
 
-from include.use_cases.base import Strict
+from include.strict import Strict
 
 
 def _zone(name: str) -> str:
@@ -78,6 +78,11 @@ class CellRules(Strict):
         if both := set(self.true_values or ()) & set(self.false_values or ()):
             raise ValueError(f"true_values and false_values must differ, got {sorted(both)} twice")
         return self
+
+    @property
+    def given(self) -> bool:
+        """Whether any rule is given."""
+        return any(getattr(self, rule) is not None for rule in CellRules.model_fields)
 
 
 class Format(CellRules):

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, TypeAdapter, WithJsonSchema
 
-from include.use_cases.base import Strict
+from include.strict import Strict
 from include.use_cases.sections.format import Format
 from include.use_cases.sections.values import TIMES, Columns, ColumnType, Cron, Grain, Pattern
 

@@ -7,11 +7,11 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from include.strict import Strict
 from include.use_cases.amounts import Amount
-from include.use_cases.base import Strict
 from include.use_cases.sections.values import Count, Duration, Loose
 
-Signal = Literal["drift", "performance", "age", "schedule", "new_rows", "corrections"]
+Signal = Literal["drift", "performance", "age", "schedule", "new_rows", "new_labels", "corrections"]
 
 
 class Slices(Strict):
@@ -115,7 +115,8 @@ class Retrain(Strict):
         description="Signals, of which one is enough: 'performance' (outcomes worse than on the "
         "holdout) and 'drift' (of predictions), in k_of_n windows; 'age' of the champion; "
         "'schedule', one training every so long; 'new_rows', rows that it does not know; "
-        "'corrections', labels that were corrected since. A person may always ask."
+        "'new_labels', labels that it does not know, also of rows that it does; 'corrections', "
+        "labels that were corrected since. A person may always ask."
     )
     k_of_n: Annotated[tuple[Count, Count], Loose] = Field(
         default=(2, 3),
@@ -134,6 +135,12 @@ class Retrain(Strict):
         description="'new_rows': of the rows that a training would use now, the share that the "
         "champion does not know. Half is our choice: errors fall with a power of the number of "
         "rows, so what counts is a share, and a smaller one is seldom seen in a metric.",
+    )
+    new_labels: Annotated[float, Field(gt=0, le=1)] = Field(
+        default=0.05,
+        description="'new_labels': of the rows that a training would use now, the share that had "
+        "no label when the champion was trained. People label a partition round by round, and each "
+        "round is considered. One in twenty is our choice.",
     )
     corrections: Annotated[float, Field(gt=0, le=1)] = Field(
         default=0.01,

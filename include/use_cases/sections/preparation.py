@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from include.use_cases.base import Strict
+from include.strict import Strict
 from include.use_cases.sections.values import Loose, Share
 
 

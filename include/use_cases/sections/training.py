@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from math import inf
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
-from include.use_cases.base import Strict
+from include.strict import Strict
+from include.use_cases.sections.labels import text_of
 from include.use_cases.spaces import Candidate
 
 RANDOM, GROUP = "random", "group:"
@@ -55,10 +57,39 @@ class Tuning(Strict):
     )
 
 
+def _class_weight(given: object) -> object:
+    """Check both forms, with the names of classes as `labels.classes` has them."""
+    if given == "balanced" or given is None:
+        return given
+    if not isinstance(given, dict):
+        raise ValueError(
+            f"must be 'balanced' or a mapping like {{1: 5.0, 0: 1.0}}, got {given!r}. Write it as "
+            "one of them, or remove it."
+        )
+    for name, weight in given.items():
+        if not isinstance(weight, int | float) or isinstance(weight, bool) or not 0 < weight < inf:
+            raise ValueError(
+                f"must map classes to numbers above 0, got {name}: {weight!r}. Correct it."
+            )
+    return {text_of(name): float(weight) for name, weight in given.items()}
+
+
+ClassWeight = Annotated[
+    Literal["balanced"] | dict[str, float] | None, BeforeValidator(_class_weight)
+]
+
+
 class Train(Strict):
     """What is trained, what for, and on how much."""
 
-    metric: str
+    metric: str = Field(
+        description="One of the task's, or own:<module>.<function> for a function of the use "
+        "case's own package, such as own:metrics.profit: it takes truth and score, two arrays, and "
+        "returns a number, NaN where it is not defined."
+    )
+    greater_is_better: bool | None = Field(
+        default=None, description="For an own metric alone, and needed there."
+    )
     split: Split
     candidates: Annotated[list[Candidate], Field(min_length=1)] = Field(
         description="Simplest first: the first that is at most one standard error worse than the "
@@ -73,6 +104,24 @@ class Train(Strict):
     )
     max_rows: Annotated[int, Field(ge=1000)] = Field(
         default=200_000, description="At most so many training rows, the newest first."
+    )
+    class_weight: ClassWeight = Field(
+        default=None,
+        description="How much rows of each class count when a model is fitted: 'balanced', so that "
+        "all classes weigh alike, or numbers by class, 1 for those that are not named. Not in "
+        "metrics. Probabilities of the model are then no shares of rows.",
+    )
+    sample_weight: str | None = Field(
+        default=None,
+        description="A numeric column of ingest.columns, 0 or more in each row: how much a row "
+        "counts when a model is fitted and when it is judged. The model does not see it, unless "
+        "features list it.",
+    )
+    label_confidence: Literal["weight", "ignore"] = Field(
+        default="ignore",
+        description="'weight': a row counts by the confidence of its label when a model is fitted, "
+        "and when candidates are compared in folds; not in the holdout. For labels of rules or "
+        "people: landed ones have confidence 1.",
     )
     mixed_definitions: Literal["refuse", "name"] = Field(
         default="refuse",

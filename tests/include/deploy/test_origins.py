@@ -88,9 +88,9 @@ def test_each_stretch_is_scored_by_a_model_of_what_came_before(split, monkeypatc
     use_case, (train, holdout) = tiny_use_case(), split
     fitted = []
 
-    def counted(*arguments):
+    def counted(*arguments, **weights):
         fitted.append(len(arguments[3]))
-        return fit(*arguments)
+        return fit(*arguments, **weights)
 
     monkeypatch.setattr(module, "fit", counted)
     first = fit(use_case, "logistic_regression", {"C": 1.0}, *train)

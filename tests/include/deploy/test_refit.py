@@ -196,9 +196,9 @@ def test_a_refit_on_shuffled_labels_does_not_serve(house, monkeypatch):
     version = _train(house)
     real = module.fit
 
-    def shuffled(use_case, candidate, params, X, y):
+    def shuffled(use_case, candidate, params, X, y, **weights):
         wrong = y.sample(frac=1, random_state=0).set_axis(y.index)
-        return real(use_case, candidate, params, X, wrong)
+        return real(use_case, candidate, params, X, wrong, **weights)
 
     monkeypatch.setattr(module, "fit", shuffled)
 

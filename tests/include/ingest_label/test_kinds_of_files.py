@@ -76,12 +76,12 @@ def refusal(content: bytes, path: str, kinds: Columns = COLUMNS, **written: obje
         ("a.csv", CSV.replace(",", ";").encode("cp1252"), {"delimiter": ";", "encoding": "cp1252"}),
         ("a.csv", CSV.encode("utf-16"), {"encoding": "utf-16"}),
         ("a.tsv", CSV.replace(",", "\t").encode(), {}),
-        ("a.csv.gz", gzip.compress(CSV.encode()), {}),
+        ("a.csv.gz", gzip.compress(CSV.encode(), mtime=0), {}),
         ("a.csv.bz2", bz2.compress(CSV.encode()), {}),
         ("a.csv.zst", zstd(CSV.encode()), {}),
         ("a.csv.zip", zipped(CSV.encode(), "inside.txt"), {}),
         ("a.jsonl", JSON.encode(), {}),
-        ("a.ndjson.gz", gzip.compress(JSON.encode()), {}),
+        ("a.ndjson.gz", gzip.compress(JSON.encode(), mtime=0), {}),
     ],
 )  # fmt: skip
 def test_each_kind_of_file_has_the_same_rows(
@@ -197,11 +197,11 @@ def test_a_zip_bomb_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("content", "path", "message"),
     [
-        (gzip.compress(CSV.encode())[:-12], "a.csv.gz", "cannot be unpacked"),
+        (gzip.compress(CSV.encode(), mtime=0)[:-12], "a.csv.gz", "cannot be unpacked"),
         (b"no zip", "a.csv.zip", "cannot be unpacked"),
         (b"no gzip", "a.csv.gz", "cannot be unpacked"),
         (zipped(CSV.encode(), "a.csv", "b.csv"), "a.csv.zip", "a zip of one file, but has 2"),
-        (gzip.compress(b"x"), "a.xlsx.gz", "a.xlsx.gz: must end in .csv, .tsv"),
+        (gzip.compress(b"x", mtime=0), "a.xlsx.gz", "a.xlsx.gz: must end in .csv, .tsv"),
     ],
 )
 def test_what_cannot_be_unpacked_is_told(content: bytes, path: str, message: str) -> None:

@@ -1,13 +1,16 @@
 from __future__ import annotations
 
+import pandas as pd
 import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from include.errors import DataContractError
-from include.ingest_label.outcomes import MANY, check_classes, check_keys, label_of
+from include.ingest_label.outcomes import MANY, check_classes, check_keys, label_of, make_labels
+from include.lake.frames import arrow_schema, to_arrow
 from include.use_cases.schema import ColumnType, Labels
+from tests.support.three_classes import three_classes
 
 COMPARISONS = {
     ">=": float.__ge__,
@@ -64,6 +67,48 @@ def test_texts_become_classes(made: dict[str, object], wanted: list[int | None])
 def test_numbers_that_stand_for_classes(kind: ColumnType, values: list[float]) -> None:
     made = read_off(kind, classes={1: 0, 2: 1})
     assert label_of(pa.chunked_array([values]), made).to_pylist() == [0, 1]
+
+
+NAMES = ["setosa", "Iris 'x'", "größer"]
+
+
+def test_names_become_the_numbers_of_their_places() -> None:
+    outcome = pa.chunked_array([["größer", None, "setosa"], ["Iris 'x'"]])
+    labels = label_of(outcome, read_off("string", classes=NAMES))
+    assert labels.type == pa.int64()
+    assert labels.to_pylist() == [2, None, 0, 1]
+
+
+@pytest.mark.parametrize(
+    ("kind", "written"),
+    [("int64", [7, 8, 9]), ("float64", [7, 8, 9]), ("float64", [7.0, 8.0, 9.0])],
+)
+def test_numbers_that_name_several_classes(kind: ColumnType, written: list[float]) -> None:
+    made = read_off(kind, classes=written)
+    outcome = pa.chunked_array([[9, 7, None, 8]]).cast(
+        {"int64": pa.int64(), "float64": pa.float64()}[kind]
+    )
+    assert label_of(outcome, made).to_pylist() == [2, 0, None, 1]
+
+
+@pytest.mark.parametrize("stranger", ["Setosa", "setosa ", "virginica", ""])
+def test_a_class_that_is_not_in_the_list_is_refused_with_words(stranger: str) -> None:
+    use_case = three_classes(classes=NAMES)
+    assert use_case.labels is not None
+    at = pd.Timestamp("2024-01-02", tz="UTC").as_unit("us")
+    rows = pd.DataFrame({"id": [1, 2], "at": at, "kind": ["setosa", stranger]})
+    schema = arrow_schema(use_case.labels.columns)
+    with pytest.raises(DataContractError) as error:
+        make_labels(to_arrow(rows, schema), use_case, use_case.labels, "tiny: outcomes")
+    assert f"got {stranger!r} in data row 2. Add it to labels.classes" in str(error.value)
+    assert "must be one of ['setosa', \"Iris 'x'\", 'größer']" in str(error.value)
+
+
+def test_many_labels_of_one_of_several_classes_are_refused() -> None:
+    labels = read_off("string", classes=NAMES)
+    with pytest.raises(DataContractError, match="must be of several classes, but all 200 are 2 by"):
+        check_classes(pa.table({"label": [2] * MANY}), labels, "flowers")
+    check_classes(pa.table({"label": [2] * MANY + [0]}), labels, "flowers")
 
 
 @pytest.mark.parametrize("rows", [MANY - 1, MANY])

@@ -64,7 +64,7 @@ def lake(churn: UseCase, landing: Landing, churn_lake: Lake, first: Writer) -> L
 def taken_back(folder: Path) -> Retracted:
     """Say what taking the first day back must tell."""
     files = [f"customers/{DAY}/a.csv", f"customers/{DAY}/b.csv", f"departures/{DAY}/a.csv"]
-    return Retracted(DAY, [f"{folder}/{file}" for file in files], ["raw", "labels", "clean"])
+    return Retracted(DAY, [f"{folder}/{file}" for file in files], ["raw", "clean", "labels"])
 
 
 def publish(table: LakeTable, key: str, by: Writer) -> None:
@@ -120,7 +120,7 @@ def test_it_is_on_record_who_took_back_what_and_why(
         "reason": "bills were in cents",
         "who": "ann",
         "files": "\n".join(taken_back.files),
-        "cleared": "raw, labels, clean",
+        "cleared": "raw, clean, labels",
         "run_id": "run-2",
         "partition": DAY,
     }
@@ -214,7 +214,7 @@ def test_a_retry_finishes_and_the_record_keeps_what_the_first_attempt_found(
     assert lake.table("churn", "raw").partitions() == [NEXT]
     [row] = record(lake)
     assert row["files"] == "\n".join(taken_back.files)
-    assert row["cleared"] == "raw, labels, clean"
+    assert row["cleared"] == "raw, clean, labels"
 
 
 def test_a_run_that_had_finished_finds_the_same_again(
@@ -240,7 +240,7 @@ def test_a_second_retraction_is_recorded_beside_the_first(
         churn, DAY, reason="still wrong", who="bob", landing=landing, lake=lake, writer=writer(4)
     )
     assert [(row["who"], row["reason"], row["cleared"]) for row in record(lake)] == [
-        ("ann", "bills were in cents", "raw, labels, clean"),
+        ("ann", "bills were in cents", "raw, clean, labels"),
         ("bob", "still wrong", "raw"),
     ]
     assert record(lake)[1]["files"] == f"{folder}/customers/{DAY}/c.csv"

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from include.errors import DataContractError
-from include.modelling.folds import time_folds
+from include.modelling.folds import random_folds, time_folds
 
 
 def _times(hours: list[int]) -> pd.Series:
@@ -46,3 +46,11 @@ def test_too_few_moments_are_named():
         DataContractError, match=r"at: 3 folds need at least 4 blocks .* 10 rows have 2"
     ):
         time_folds(_times([0] * 5 + [1] * 5), folds=3)
+
+
+def test_folds_need_a_row_of_a_second_class_each():
+    labels = pd.Series([0] * 20 + [1] * 2)
+    with pytest.raises(DataContractError, match="3 rows of the rarest class, got 2"):
+        random_folds(22, labels, 3, seed=0)
+    several = pd.Series([0] * 20 + [1] * 3 + [2])
+    assert all(several[judge].nunique() >= 2 for _, judge in random_folds(24, several, 3, seed=0))

@@ -1,9 +1,11 @@
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 from sklearn.dummy import DummyClassifier
 
 from include.modelling import estimators
-from include.modelling.scoring import predictions, score_rows
+from include.modelling.scoring import predictions, score_rows, scores_in
 from tests.support.packages import tiny_rows, tiny_use_case
 
 
@@ -36,3 +38,10 @@ def test_predictions_of_each_task():
     assert values.to_dict("list") == {"prediction": [0.5, 2.0]}
     assert clusters["prediction"].dtype == np.int64
     assert list(classes.index) == list(values.index) == list(clusters.index) == [5, 3]
+
+
+def test_scores_of_a_model_are_put_into_todays_order_by_the_names_of_classes():
+    today = SimpleNamespace(name="t", class_names=["new", "b", "a"])
+    model = SimpleNamespace(name="t", class_names=["a", "gone", "b"])
+    found = scores_in(today, np.array([[0.5, 0.2, 0.3]]), of=model)
+    assert found.tolist() == [[0.0, 0.3, 0.5]]

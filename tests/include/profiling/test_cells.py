@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
 
 from include.profiling.delimited import delimiter_of
+from include.profiling.raw import read
+from include.profiling.table import table_of
 from tests.include.profiling.conftest import Tabled
 
 NAN = float("nan")
@@ -70,6 +73,45 @@ def test_dates_in_several_formats_are_no_feature_and_all_are_named(tabled: Table
     assert table.findings["x"].obstacle == (
         "dates in 3 formats (%Y-%m-%d, %d.%m.%Y, %m/%d/%Y); write them in one"
     )
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        ["+1.5", "-2.25", "3"],
+        ["1.5%", "2%", "10%"],
+        ["12 €", "1.300 €", "9 €"],
+        ["$4.20", "$1", "$3"],
+        ["1\u202f234", "5\u202f678", "12"],
+        ["\u22121.5", "2.5", "3.5"],
+    ],
+)
+def test_amounts_with_signs_are_no_categories(tabled: Tabled, cells: list[str]) -> None:
+    table = tabled("row,x\n" + "".join(f"{n},{cell}\n" for n, cell in enumerate(cells)))
+    assert table.findings["x"].obstacle == (
+        f"numbers with signs, such as {cells[0]!r}; write them without"
+    )
+
+
+@pytest.mark.parametrize("cells", [["1.2.3", "1.2.4"], ["A+", "B-"], ["10%", "few"]])
+def test_codes_with_digits_or_signs_stay_texts(tabled: Tabled, cells: list[str]) -> None:
+    table = tabled("row,x\n" + "".join(f"{n},{cell}\n" for n, cell in enumerate(cells)))
+    assert (table.kind("x"), table.findings["x"].obstacle) == ("string", "")
+
+
+@pytest.mark.parametrize("kind", ["csv", "jsonl", "parquet"])
+def test_a_column_with_line_breaks_is_left_out_and_not_the_file(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / f"x.{kind}"
+    frame = pd.DataFrame({"row": [1, 2], "note": ["first\nsecond", "b"], "x": [1.5, 2.5]})
+    if kind == "csv":
+        frame.to_csv(path, index=False)
+    elif kind == "jsonl":
+        frame.to_json(path, orient="records", lines=True)
+    else:
+        frame.to_parquet(path)
+    table = table_of(path, read(path))
+    assert table.findings["note"].obstacle.startswith("holds line breaks")
+    assert list(table.frame) == ["row", "x"]
 
 
 def test_numbers_mixed_with_words_are_no_feature(tabled: Tabled) -> None:

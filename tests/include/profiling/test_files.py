@@ -58,12 +58,12 @@ def test_the_configuration_says_what_was_decided(snapshot: Path, tmp_path: Path)
     # Each decision has its reason.
     for key, reason in {
         "partition": "a snapshot: no column holds days or times",
-        "key": "another value in each row",
+        "key": "unique in every row",
         "from": "two values; class 1 is 'Yes', by its name",
     }.items():
         assert re.search(rf"^  {key}: .*  # {reason}", text, re.MULTILINE), key
     assert (
-        "bill: float64  # numeric: 101 different values; missing in"
+        "bill: float64  # numeric: 101 distinct values; missing in"
         in (placed.folder / "columns.yaml").read_text()
     )
 
@@ -234,3 +234,38 @@ def test_a_bucket_is_told_before_anything_is_written(snapshot: Path, tmp_path: P
     with pytest.raises(ConfigError, match=r"s3://b/l: `make new` lands files in a folder"):
         place(plan_for(snapshot), tmp_path / "use_cases", "s3://b/l", TODAY)
     assert not (tmp_path / "use_cases").exists()
+
+
+def test_names_and_values_with_blanks_that_nobody_sees_are_kept(tmp_path: Path) -> None:
+    """An export writes a no-break space between a name and its unit."""
+    path = tmp_path / "export.csv"
+    frame = customers().rename(
+        columns={"customer": "customer\u00a0id", "calls": "calls\u200b", "left": "left\u00a0us"}
+    )
+    frame["plan"] = frame["plan"].map({"basic": "basic\u00ad", "gold": "gold\u00a0plus"})
+    frame.to_csv(path, index=False)
+    placed = place(plan_for(path, label="left\u00a0us"), *places(tmp_path))
+    use_case = load(placed.folder)
+    assert use_case.ingest.key == ["customer\u00a0id"]
+    assert use_case.features.numeric == ["calls\u200b", "bill"]
+    assert use_case.labels is not None
+    assert use_case.labels.from_ == "left\u00a0us"
+    sets = [
+        expected["value_set"]
+        for expected in read_yaml((placed.folder / "expectations.yaml").read_text(), "").content
+        if "value_set" in expected
+    ]
+    assert sets == [["basic\u00ad", "gold\u00a0plus"]]
+
+
+@pytest.mark.parametrize("scale", [1e-305, 1e300])
+def test_numbers_at_the_ends_of_float64_have_a_range(tmp_path: Path, scale: float) -> None:
+    path = tmp_path / "x.csv"
+    customers().assign(dose=np.arange(1200) % 7 * scale).to_csv(path, index=False)
+    placed = place(plan_for(path), *places(tmp_path))
+    (found,) = [
+        expected
+        for expected in read_yaml((placed.folder / "expectations.yaml").read_text(), "").content
+        if expected.get("column") == "dose" and "min_value" in expected
+    ]
+    assert found["min_value"] == 0 < 6 * scale <= found["max_value"] <= 10 * scale

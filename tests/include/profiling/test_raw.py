@@ -37,9 +37,10 @@ ROWS = "a,b\n1,2\n3,4\n"
         ("x", b"a,b\n1,2\n", r"files of kind '' are not read. Name one that ends in .csv"),
         ("x.jsonl", b'{"a": 1, "b": 2}\n[1]\n', r"line 2 must be one JSON object"),
         ("x.jsonl", b'{"a": 1, "b": \n', r"line 1 must be one JSON object"),
+        ("x.jsonl", b'{"a": "\\ud800", "b": 1}\n', r"half a character, '\\ud800'"),
         ("x.parquet", b"PAR1, but no more", r"is no readable Parquet file"),
         ("x.csv.gz", b"no gzip", r"cannot be unpacked"),
-        ("x.csv.gz", gzip.compress(b""), r"is empty inside"),
+        ("x.csv.gz", gzip.compress(b"", mtime=0), r"is empty inside"),
     ],
 )  # fmt: skip
 def test_what_is_no_table_is_told_in_words(

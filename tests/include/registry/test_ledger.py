@@ -190,15 +190,15 @@ def _at_once(
 
     def attempt(version: str, run_id: str) -> Promotion | DataContractError:
         ledger = Ledger(lake, "tiny", keys / "verify.pem")
-        look = ledger.current
+        look = ledger._rows
 
-        def look_then_wait() -> Promotion | None:
-            ledger.current = look
+        def look_then_wait() -> list[dict]:
+            ledger._rows = look
             seen = look()
             barrier.wait(60)
             return seen
 
-        ledger.current = look_then_wait
+        ledger._rows = look_then_wait
         try:
             return _promote(ledger, keys, version, instead_of, run_id)
         except DataContractError as error:

@@ -24,7 +24,7 @@ from include.registry.package import (
     write_package,
 )
 from include.registry.signing import ensure_keys
-from tests.support.packages import TinyPackage, make_package, tiny_use_case
+from tests.support.packages import TinyPackage, make_package, tiny_rows, tiny_use_case
 
 
 def _forbid_loading(monkeypatch) -> None:
@@ -63,14 +63,14 @@ def test_a_loaded_model_predicts_what_the_saved_one_did(tmp_path, task):
     assert model.version == "1"
     answers = model.predict_features(model.reference)
     scores = answers["score"] if task == "classification" else answers["prediction"]
-    np.testing.assert_array_equal(scores, model.reference["prediction"])
+    np.testing.assert_allclose(scores, model.reference["prediction"], rtol=1e-12)
 
 
 def test_whichever_candidate_wins_can_be_packaged(tmp_path):
     model = make_package(tmp_path, estimator="hist_gradient_boosting").load()
     assert type(model.estimator[-1]).__name__ == "HistGradientBoostingClassifier"
     answers = model.predict_features(model.reference)
-    np.testing.assert_array_equal(answers["score"], model.reference["prediction"])
+    np.testing.assert_allclose(answers["score"], model.reference["prediction"], rtol=1e-12)
 
 
 def test_predictions_are_a_class_and_its_probability(package):
@@ -279,3 +279,23 @@ def test_a_pickle_in_the_models_place_is_not_unpickled(package):
     _resign(package.folder, package.signing_key)
     with pytest.raises(DataContractError, match=r"model.skops must be a skops file"):
         load_package(package.folder, package.verify_key)
+
+
+def test_the_graph_is_in_the_signed_manifest_and_scores(tmp_path):
+    made = make_package(tmp_path, estimator="hist_gradient_boosting")
+    files = verify_package(made.folder, made.verify_key)["files"]
+    assert {"flywheel/model.onnx", "flywheel/runtime.json"} <= set(files)
+    model = made.load()
+    assert model.parity["runtime"] == "onnx"
+    assert model.parity["max_difference"] < 1e-9
+    assert model.parity["rows"] > 500
+    model.estimator[-1].predict_proba = None  # nobody asks it
+    assert len(model.predict(tiny_rows(5), {})) == 5
+
+
+def test_where_there_is_no_graph_scikit_learn_scores_and_the_package_says_why(tmp_path):
+    model = make_package(tmp_path, "clustering").load()
+    assert not (tmp_path / "package" / "flywheel" / "model.onnx").exists()
+    assert model.onnx is None
+    assert model.parity["runtime"] == "scikit-learn"
+    assert model.parity["reason"] == "clusters have no graph here"

@@ -145,7 +145,7 @@ def test_two_versions_answer_side_by_side_in_one_process(tmp_path: Path) -> None
     for model, factor in [*answers, *answers]:
         own = rows.assign(x=factor * rows["x"])[["x", "z", "colour"]]
         expected = model.estimator.predict(own)
-        np.testing.assert_array_equal(model.predict(rows, {})["prediction"], expected)
+        np.testing.assert_allclose(model.predict(rows, {})["prediction"], expected, rtol=1e-12)
 
 
 def test_a_package_names_the_numerical_libraries_that_it_was_made_with(packages: Packages) -> None:

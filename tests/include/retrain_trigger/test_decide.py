@@ -206,6 +206,29 @@ def test_corrected_labels_count_as_a_share_of_what_a_training_would_use(correcte
     assert decision.signals["corrections"]["corrected_rows"] == corrected
 
 
+@pytest.mark.parametrize(("new", "ask"), [(0, False), (9, False), (10, True), (None, False)])
+def test_new_labels_of_rows_that_the_champion_knows_ask_for_a_training(new, ask):
+    retrain = Retrain(when=["new_labels"], new_labels=0.05)
+    learned = [month for month in MONTHS if month <= CHAMPION.known_up_to]
+    decision = decide(later(labelled=learned, rows=200, new_labels=new), retrain)
+    assert decision.ask is ask, "no newer partition is needed"
+    assert decision.signals["new_labels"]["new_labels"] == new
+
+
+def test_each_round_of_people_on_one_partition_is_asked_for_once():
+    """The as-of partition stays the same: what differs is the training set."""
+    retrain = Retrain(when=["new_labels"], new_labels=0.05)
+    champion = Champion("4", as_of="2013-07", known_up_to="2013-07")
+    facts = later(labelled=["2013-07"], champion=champion, rows=200, new_labels=20)
+    first = Request("2013-07", "2013-07", "the champion's")
+    assert decide(replace(facts, requests=[first], training_set="round 1"), retrain).ask
+    asked = [first, Request("2013-07", "2013-07", "round 1")]
+    again = decide(replace(facts, requests=asked, training_set="round 1"), retrain)
+    assert not again.ask
+    assert again.signals["obstacles"] == ["already_asked"]
+    assert decide(replace(facts, requests=asked, training_set="round 2"), retrain).ask
+
+
 def test_a_window_of_an_earlier_model_counts_and_is_named():
     seen = [Window("2013-05", True, None, "0"), Window("2013-06", True, None, "1")]
     decision = decide(later(windows=seen), Retrain(when=["drift"]))

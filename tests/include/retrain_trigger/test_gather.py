@@ -547,3 +547,28 @@ def test_a_partition_with_few_of_its_labels_is_not_learned_from_and_is_named(tmp
     assert gather(
         world.use_case, "2024-03", world.lake, world.registry, world.ledger.current()
     ).incomplete == ["2024-03 has 25% of its labels, 90% needed"]
+
+
+def test_labels_that_came_to_rows_that_the_champion_knows_ask_for_a_training(tmp_path: Path):
+    when = {"when": ["new_labels", "corrections"], "new_labels": 0.05}
+    world = make_world(tmp_path, retrain=when)
+    for key in ("2024-01", "2024-02"):
+        month(world, key)
+    rows = tiny_rows(month="2024-02", rows=300, seed=2)
+    world.land_outcomes("2024-02", rows.iloc[:280])
+    pin = world.lake.table("tiny", "labels").pin()
+    pins = [{"table": pin.table, "version": pin.version, "table_id": pin.table_id}]
+    world.crown(as_of="2024-02", holdout="2024-02", inputs=pins)
+    assert ask(world, "2024-02").signals["new_labels"]["new_labels"] == 0
+    world.land_outcomes("2024-02", rows.iloc[:290])
+    decision = ask(world, "2024-02")
+    assert decision.signals["new_labels"]["new_labels"] == 10
+    assert not decision.ask, "10 of 590"
+    world.land_outcomes("2024-02", rows)
+    decision = ask(world, "2024-01")
+    assert decision.signals["corrections"]["corrected_rows"] == 0
+    assert (decision.as_of, decision.ask) == ("2024-02", False), "20 of 600"
+    world.use_case = world.use_case.model_copy(
+        update={"retrain": world.use_case.retrain.model_copy(update={"new_labels": 0.03})}
+    )
+    assert ask(world, "2024-01").ask

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import json
 import time
@@ -13,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from include.lake.table import Lake
-from include.serving import app as app_module
+from include.serving import admission, invocations
 from include.serving.protocol import MAX_BODY_BYTES
 
 ROW = {"x": 0.5, "z": -0.5, "colour": "red"}
@@ -63,6 +64,8 @@ def test_facts_of_a_use_case(client: TestClient) -> None:
         "run_id": "run-1",
         "code_version": "test",
         "evaluated_version": None,
+        "runtime": "onnx",
+        "rows_apart": True,
     }
 
 
@@ -137,23 +140,25 @@ def test_body_limit(client: TestClient) -> None:
 
 
 def test_a_body_that_does_not_come(client: TestClient, monkeypatch: Any) -> None:
-    async def never(_request: Any) -> Any:
-        import anyio
+    async def never(*_: Any) -> Any:
+        await asyncio.sleep(60)
 
-        await anyio.sleep(60)
-        yield b""
-
-    monkeypatch.setattr(app_module, "BODY_TIMEOUT_S", 0.05)
-    monkeypatch.setattr("starlette.requests.Request.stream", never)
+    monkeypatch.setattr(invocations, "BODY_TIMEOUT_S", 0.05)
+    monkeypatch.setattr("include.serving.invocations._Body._take", never)
     assert client.post(INVOKE, json=BODY).status_code == 408
 
 
-def test_too_many_at_once(client: TestClient, monkeypatch: Any) -> None:
-    monkeypatch.setattr(app_module, "MAX_IN_FLIGHT", 0)
+def test_too_much_in_memory_at_once(client: TestClient, monkeypatch: Any) -> None:
+    monkeypatch.setattr(admission, "MOST_HELD_BYTES", 5)
     reply = client.post(INVOKE, json=BODY)
     assert (reply.status_code, reply.json()["error_code"]) == (503, "UNAVAILABLE")
+    assert reply.headers["Retry-After"] == "1"
     refused = 'flywheel_serving_errors_total{error_code="UNAVAILABLE",use_case="tiny"} 1.0'
     assert refused in client.get("/metrics").text
+    monkeypatch.undo()
+    held = len(json.dumps(BODY)) + 20
+    monkeypatch.setattr(admission, "MOST_HELD_BYTES", held)
+    assert [client.post(INVOKE, json=BODY).status_code for _ in range(3)] == [200] * 3
 
 
 class Broken:
@@ -177,7 +182,8 @@ class Broken:
 def test_a_model_that_fails_costs_its_request_only(
     serve: Callable[..., TestClient], registry: Any, tiny_model: Any, lake: Lake, fails: bool
 ) -> None:
-    registry.promote(dataclasses.replace(tiny_model, estimator=Broken(fails)), "2")
+    broken = dataclasses.replace(tiny_model, estimator=Broken(fails), onnx=None)
+    registry.promote(broken, "2")
     with serve() as client:
         reply = client.post(INVOKE, json={"instances": [{**ROW, "x": 7}]})
         assert (reply.status_code, reply.json()["error_code"]) == (500, "INTERNAL_ERROR")
@@ -220,6 +226,25 @@ def test_published_description_names_the_protocol(client: TestClient) -> None:
     described = client.get("/openapi.json").json()["paths"]["/{use_case}/invocations"]["post"]
     assert set(described["requestBody"]["content"]) == {"application/json", "text/csv"}
     assert {"200", "400", "413", "415", "503"} <= set(described["responses"])
+
+
+def test_published_description_has_the_columns_of_each_use_case(client: TestClient) -> None:
+    described = client.get("/openapi.json").json()["paths"]["/tiny/invocations"]["post"]
+    forms = described["requestBody"]["content"]["application/json"]["schema"]["oneOf"]
+    row = next(f for f in forms if "instances" in f["properties"])["properties"]["instances"]
+    assert row["items"] == {
+        "type": "object",
+        "properties": {
+            "x": {"type": ["number", "null"]},
+            "z": {"type": ["number", "null"]},
+            "colour": {"type": ["string", "null"]},
+            "id": {"type": "integer"},
+        },
+        "required": ["colour", "x", "z"],
+        "additionalProperties": False,
+    }
+    example = described["requestBody"]["content"]["application/json"]["example"]
+    assert client.post(INVOKE, json=example).status_code == 200
 
 
 JSON_VALUES = st.recursive(

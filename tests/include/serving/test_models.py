@@ -313,6 +313,7 @@ def sized_model(tiny_model: Any) -> Any:
         tiny_model,
         use_case=use_case,
         estimator=SizeItself(),
+        onnx=None,
         request_columns={"x": "float64", "colour": "string"},
         example={"x": 1.0, "colour": "red"},
     )
@@ -384,7 +385,7 @@ def other_size(model: Any) -> Any:
         "colour": "string"}}}}  # fmt: skip
     features = {"inputs": ["x", "colour"], "numeric": ["x"], "references": ["sizes"]}
     use_case = tiny_use_case("regression", ingest=ingest, features=features)
-    return dataclasses.replace(model, use_case=use_case, estimator=XItself())
+    return dataclasses.replace(model, use_case=use_case, estimator=XItself(), onnx=None)
 
 
 class XItself:

@@ -84,6 +84,8 @@ def test_one_row_of_the_table_for_each_row_of_the_request(make: Make, lake: Lake
         "status": 200,
         "error": None,
         "partition": "2026-01-31",
+        "predicted_class": None,
+        "probabilities": None,
     }
     sent = '{"x": %s, "at": "2026-01-31T23:59:59.123456+00:00"}'
     assert sorted(got, key=lambda row: row["row"]) == [

@@ -7,9 +7,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from include.serving.protocol import MAX_ROWS, answer, parse
+from include.serving.protocol import MAX_ROWS, answer, frame_of, parse
 from include.serving.rejected import ERROR_CODES, Rejected
 from tests.support.packages import tiny_use_case
+from tests.support.three_classes import NAMES, three_classes
 
 USE_CASE = tiny_use_case()
 COLUMNS = {"x": "float64", "z": "float64", "colour": "string"}
@@ -89,7 +90,7 @@ def test_what_mlflow_client_sends_is_understood() -> None:
 def test_key_columns_may_be_sent_and_are_checked() -> None:
     rows = read({"instances": [record(id=7)]})
     assert rows.columns["id"] == [7]
-    assert list(rows.frame(USE_CASE, COLUMNS).columns) == ["x", "z", "colour"]
+    assert list(frame_of([rows], USE_CASE, COLUMNS).columns) == ["x", "z", "colour"]
     assert rejected({"instances": [record(id="7")]}).message == (
         "Row 0, column 'id': must be a whole number of 64 bits, got text."
     )
@@ -201,7 +202,7 @@ def test_no_message_repeats_what_was_sent(content: Any) -> None:
 def test_frame_has_the_dtypes_of_the_lake() -> None:
     columns = {"n": "int64", "x": "float64", "b": "bool", "s": "string", "t": "timestamp"}
     row = {"n": 5.0, "x": 1, "b": None, "s": None, "t": "2024-01-31T07:00:00+02:00"}
-    frame = read({"instances": [row]}, columns=columns).frame(USE_CASE, columns)
+    frame = frame_of([read({"instances": [row]}, columns=columns)], USE_CASE, columns)
     assert frame.dtypes.astype(str).to_dict() == {
         "n": "Int64",
         "x": "float64",
@@ -217,7 +218,7 @@ def test_noise_and_missing_values_are_treated_as_in_training() -> None:
     clean = {"missing": {"x": 9.0, "colour": "none"}, "noise": {"x": [0, 10], "z": [0, 1]}}
     use_case = tiny_use_case(clean=clean)
     rows = read({"inputs": {"x": [11, None, 3], "z": [2, 1, 0], "colour": [None, "a", "b"]}})
-    frame = rows.frame(use_case, COLUMNS)
+    frame = frame_of([rows], use_case, COLUMNS)
     assert frame["x"].tolist() == [9.0, 9.0, 3.0]
     assert frame["z"].isna().tolist() == [True, False, False]
     assert frame["colour"].tolist() == ["none", "a", "b"]
@@ -242,19 +243,34 @@ def test_cleaning_agrees_with_the_phase() -> None:
     sent = {"x": [-2.0, 0.5, None], "z": [5.0, 5.1, None], "colour": ["a", None, "b"]}
     keyed = pa.table({"id": [1, 2, 3], **sent}, schema=arrow_schema({"id": "int64", **COLUMNS}))
     expected = to_pandas(clean(keyed, use_case.clean).rows.drop_columns(["id"]))
-    pd.testing.assert_frame_equal(read({"inputs": sent}).frame(use_case, COLUMNS), expected)
+    found = frame_of([read({"inputs": sent})], use_case, COLUMNS)
+    pd.testing.assert_frame_equal(found, expected)
 
 
 def test_answer_has_scores_for_classification_only() -> None:
-    frame = pd.DataFrame({"prediction": np.array([0, 1]), "score": [0.25, 0.75]})
-    assert answer(frame) == {"predictions": [0, 1], "scores": [0.25, 0.75]}
-    assert answer(frame[["prediction"]]) == {"predictions": [0, 1]}
+    scores = np.array([0.25, 0.75])
+    assert answer(scores, tiny_use_case()) == {"predictions": [0, 1], "scores": [0.25, 0.75]}
+    assert answer(scores, tiny_use_case("regression")) == {"predictions": [0.25, 0.75]}
+    found = answer(np.array([0.0, 2.0]), tiny_use_case("clustering"))
+    assert found == {"predictions": [0, 2]}
+    assert all(isinstance(cluster, int) for cluster in found["predictions"])
+
+
+def test_answer_names_classes_and_their_probabilities() -> None:
+    low, middle, high = NAMES
+    assert answer(np.array([[0.2, 0.5, 0.3]]), three_classes()) == {
+        "predictions": [middle],
+        "probabilities": [{low: 0.2, middle: 0.5, high: 0.3}],
+    }
 
 
 def test_answer_says_what_is_flagged_when_something_is() -> None:
-    frame = pd.DataFrame({"prediction": np.array([0.5, 1.5])})
-    assert answer(frame, {}) == {"predictions": [0.5, 1.5]}
-    assert answer(frame, {"x": [1]}) == {"predictions": [0.5, 1.5], "out_of_range": {"x": [1]}}
+    scores, use_case = np.array([0.5, 1.5]), tiny_use_case("regression")
+    assert answer(scores, use_case, {}) == {"predictions": [0.5, 1.5]}
+    assert answer(scores, use_case, {"x": [1]}) == {
+        "predictions": [0.5, 1.5],
+        "out_of_range": {"x": [1]},
+    }
 
 
 @pytest.mark.parametrize("letter", ["a", "é"])

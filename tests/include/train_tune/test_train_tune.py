@@ -391,6 +391,7 @@ def test_a_training_ends_with_a_signed_challenger_that_beats_chance(each_house):
     assert tags["flywheel.table_id.tiny.features"] == prepared.inputs[0]["table_id"]
     assert tags["flywheel.version.tiny.features"] == str(prepared.inputs[0]["version"])
     assert model.predict(_rows_of(model), {}).shape[0] == 1
+    assert model.rows_apart is True, "it was tried on rows of the holdout"
 
 
 def _rows_of(model):

@@ -64,5 +64,5 @@ def test_a_change_that_cannot_be_is_told(name: str, changes: dict[str, str], mes
 
 
 def test_a_use_case_that_is_not_there_is_told(name: str) -> None:
-    with pytest.raises(ConfigError, match=r"none/use_case.yaml: cannot be read"):
+    with pytest.raises(ConfigError, match=rf"There is no use case 'none' .* there are \['{name}'"):
         list(explained("none"))

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from include.due.definitions import definition_of
 from include.errors import ConfigError
 from include.use_cases import loader
 from include.use_cases.explain import explained, with_changes
@@ -28,12 +30,14 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_shipped_use_cases_load_and_are_of_three_kinds() -> None:
+def test_shipped_use_cases_load_and_are_of_all_kinds() -> None:
     loaded = loader.load_all(loader.ROOT)
     assert loaded.broken == {}
     assert {name: use_case.task for name, use_case in loaded.use_cases.items()} == {
         "air_time": "regression",
+        "digits": "classification",
         "flight_delays": "classification",
+        "votes": "classification",
         "weather_regimes": "clustering",
     }
 
@@ -201,3 +205,53 @@ def test_the_explanation_names_the_line_of_that_file(root: Path) -> None:
     told = [line for line in explained("churn") if line.strip().startswith(f"{first}: ")]
     assert told[0].endswith("churn/columns.yaml, line 1")
     assert with_changes("churn", {"train.tuning.trials": "5"}).train.tuning.trials == 5
+
+
+def with_own_code(root: Path, models: str | None = "class Stump:\n    pass\n") -> None:
+    """Let `churn` name an estimator of its own in `models.py`."""
+    folder = root / "churn"
+    text = (folder / "use_case.yaml").read_text()
+    own = "\n    - estimator: own:models.Stump\n"
+    (folder / "use_case.yaml").write_text(text.replace("\n    - estimator: ridge\n", own))
+    if models is not None:
+        (folder / "models.py").write_text(models)
+
+
+@pytest.mark.parametrize(
+    ("models", "message"),
+    [
+        (None, r"names 'own:models.Stump', but there is no models.py; there are \[\]"),
+        (
+            "class Stmup:\n    pass\n",
+            r"models.py defines no class 'Stump' .* it defines \['Stmup'\]",
+        ),
+        ("def Stump():\n    pass\n", r"models.py defines no class 'Stump'"),
+        ("from x import Stump\n", r"models.py defines no class 'Stump'"),
+        ("class Stump\n", r"models.py, line 1: "),
+    ],
+)
+def test_own_code_that_is_not_there_breaks_the_use_case(
+    root: Path, models: str | None, message: str
+) -> None:
+    with_own_code(root, models)
+    with pytest.raises(ConfigError, match=message) as error:
+        loader.get("churn")
+    if models != "class Stump\n":
+        assert re.search(r"churn/use_case.yaml, line \d+: train.candidates.0", str(error.value))
+
+
+def test_own_code_is_read_and_not_run_when_a_use_case_is_loaded(root: Path) -> None:
+    with_own_code(root, "raise SystemExit\nclass Stump:\n    pass\n")
+    use_case = loader.get("churn")
+    assert [name for name, _ in loader.python_of(use_case).files] == ["models.py"]
+    assert use_case.python == loader.python_of(use_case)
+
+
+def test_own_code_is_part_of_a_training_and_not_of_the_features(root: Path) -> None:
+    with_own_code(root)
+    (root / "churn" / "features.py").write_text("def derive(frame):\n    return frame\n")
+    stages = ("features", "training", "monitoring")
+    before = {stage: definition_of(loader.get("churn"), stage) for stage in stages}
+    (root / "churn" / "models.py").write_text("class Stump:\n    other = 1\n")
+    after = {stage: definition_of(loader.get("churn"), stage) for stage in stages}
+    assert [stage for stage in stages if before[stage] != after[stage]] == ["training"]

@@ -90,7 +90,9 @@ def test_byte_order_mark_and_line_ends_of_windows_change_nothing(
 
 def test_a_file_that_is_not_utf_8_is_refused(folder: Path) -> None:
     (folder / "features.py").write_bytes(b"X = '\xff'\n")
-    with pytest.raises(ConfigError, match=r"features.py: cannot be read .* Make it a UTF-8 file"):
+    with pytest.raises(
+        ConfigError, match=r"features.py, line 1: cannot be read .* Make it a UTF-8 file"
+    ):
         read_python(folder)
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from include.batch_predict.predict import predictions_schema
 from include.errors import ConfigError
-from include.ingest_label.outcomes import labels_schema
+from include.labelling.contract import labels_schema
 from include.lake.schemas import PARTITION
 from include.use_cases.loader import load_text
 from include.use_cases.reserved import RESERVED
@@ -24,11 +24,12 @@ def problems(text: str) -> str:
     return str(error.value)
 
 
-@pytest.mark.parametrize("name", [*sorted(RESERVED), "_row"])
+@pytest.mark.parametrize("name", [*sorted(RESERVED), "_row", ".fitted", "Score"])
 def test_reserved_names_are_refused_wherever_they_would_meet_ours(name: str) -> None:
     said = (
         "cannot have this name: ['label', 'model_version', 'partition', 'predicted_at', "
-        "'prediction', 'reason', 'score'] and names that begin with '_' are Flywheel's own. "
+        "'prediction', 'reason', 'score'] and names that begin with '_' or '.' are kept for other "
+        "things. "
     )
     rename, derive = "Rename the column where it is landed.", "Give the feature another name."
     landed = YAML.replace("{customer: int64, seen_at: timestamp, plan", f"{{{name}: int64, plan")
@@ -61,3 +62,13 @@ def test_every_column_that_the_lake_adds_is_reserved() -> None:
         "A table got or lost a column beside the use case's own: correct RESERVED in "
         "include/use_cases/reserved.py."
     )
+
+
+def test_columns_that_differ_only_in_upper_and_lower_case_are_refused() -> None:
+    landed = YAML.replace(
+        "{customer: int64, seen_at: timestamp, plan",
+        "{customer: int64, Plan: string, seen_at: timestamp, plan",
+    )
+    assert "ingest.columns names 'Plan' and 'plan', which differ only in" in problems(landed)
+    made = YAML.replace("[calls, bill, price]", "[calls, bill, price, Customer]")
+    assert "names 'Customer' and 'customer', which differ only in" in problems(made)

@@ -7,7 +7,9 @@ import pytest
 
 from include.errors import ConfigError
 from include.use_cases.loader import dump, load_text
+from include.use_cases.own_code import modules_of
 from include.use_cases.schema import UseCase
+from include.use_cases.spaces import Span, WholeSpan
 from include.use_cases.yaml_text import read
 
 CONFS = Path(__file__).parent / "confs"
@@ -28,12 +30,17 @@ def test_valid_file_says_what_it_says(path: Path) -> None:
 
 @pytest.mark.parametrize("path", INVALID, ids=lambda path: path.stem)
 def test_invalid_file_is_told_in_words(path: Path) -> None:
-    """Each line of the .txt beside the file is one expected sentence, with the line it is about."""
+    """Each line of the .txt beside the file is one expected sentence, with the line it is about.
+
+    For ` ... ` stands what is not expected word for word, such as the list of all algorithms.
+    """
     with pytest.raises(ConfigError) as error:
         load_text(path.read_text(), path.stem, path.name)
     for expected in path.with_suffix(".txt").read_text().splitlines():
         separator = ", " if expected.startswith("line ") else ": "
-        assert f"{path.name}{separator}{expected}" in str(error.value)
+        start, *later = expected.split(" ... ")
+        assert f"{path.name}{separator}{start}" in str(error.value)
+        assert all(part in str(error.value) for part in later)
 
 
 def test_only_a_missing_section_has_no_line() -> None:
@@ -87,3 +94,15 @@ def test_two_mistakes_are_told_at_once() -> None:
         "got 'week'. "
         "Known: ['day', 'month'].",
     ]
+
+
+def test_parameters_of_an_own_estimator_are_ranges_whole_ranges_and_numbers() -> None:
+    path = CONFS / "valid" / "own_code.yaml"
+    use_case = load_text(path.read_text(), path.stem, path.name)
+    space = use_case.train.candidates[1].space
+    assert isinstance(space["depth"], WholeSpan)
+    assert isinstance(space["rate"], Span)
+    assert not isinstance(space["rate"], WholeSpan)
+    assert space["share"] == 0.5
+    assert use_case.train.candidates[1].prepare == "passthrough"
+    assert modules_of(use_case) == ["metrics", "models"]

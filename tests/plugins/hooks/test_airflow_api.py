@@ -135,6 +135,7 @@ def run(key: str | None, state: str, hour: int = 0) -> dict[str, Any]:
 
 
 ANSWER = f"/api/v2/dags/{DAG}/dagRuns/{{}}/taskInstances/ask/-1/hitlDetails"
+QUESTIONS = f"/api/v2/dags/{DAG}/dagRuns/r"
 CALLS = [
     pytest.param(lambda hook: hook.is_paused(DAG), f"/api/v2/dags/{DAG}", id="is_paused"),
     pytest.param(
@@ -149,6 +150,9 @@ CALLS = [
         lambda hook: hook.create_event("a", "2013-01", {}), "/api/v2/assets/events", id="event"
     ),
     pytest.param(lambda hook: hook.answer_to(DAG, "r", "ask"), ANSWER.format("r"), id="answer_to"),
+    pytest.param(
+        lambda hook: hook.answers_of(DAG, "r", "ask"), f"{QUESTIONS}/taskInstances", id="answers_of"
+    ),
     pytest.param(
         lambda hook: hook.start_run(DAG, "2013-01", "r"),
         f"/api/v2/dags/{DAG}/dagRuns",
@@ -171,6 +175,29 @@ def test_an_answer_is_given_as_it_was_recorded_and_none_where_nothing_was_asked(
 
     assert AirflowApiHook().answer_to(DAG, "manual__2013-01-01T00:00:00+00:00", "ask") == recorded
     assert AirflowApiHook().answer_to(DAG, "manual__2", "ask") is None
+
+
+def test_the_answers_of_a_mapped_task_are_those_of_all_its_tries(airflow):
+    def told(index: int, number: int, chosen: str | None) -> dict[str, Any]:
+        task = {"map_index": index, "try_number": number}
+        return {"chosen_options": chosen and [chosen], "task_instance": task}
+
+    # The first was cleared after it was answered; the second failed once before it asked; the
+    # third failed for good.
+    tries = {0: 2, 1: 2, 2: 1}
+    tasks = [{"map_index": index, "try_number": last} for index, last in tries.items()]
+    now = [told(1, 2, "3"), told(0, 2, None)]
+    airflow.answers = {
+        f"{QUESTIONS}/taskInstances": {"task_instances": tasks, "total_entries": 3},
+        f"{QUESTIONS}/hitlDetails": {"hitl_details": now, "total_entries": 2},
+        f"{QUESTIONS}/taskInstances/ask/0/hitlDetails/tries/1": told(0, 1, "7"),
+    }
+    found = AirflowApiHook().answers_of(DAG, "r", "ask")
+    assert [(one["map_index"], one["try_number"], one["chosen_options"]) for one in found] == [
+        (0, 1, ["7"]), (0, 2, None), (1, 2, ["3"]),
+    ]  # fmt: skip
+    asked = [sent for _, path, sent in airflow.asked if path.startswith(QUESTIONS)]
+    assert asked[0]["task_id"] == asked[1]["task_id"] == ["ask"]
 
 
 def test_paused_or_not(airflow):

@@ -316,6 +316,24 @@ def test_nothing_to_score_is_an_empty_list(served, home):
     assert execute(confirm(), make_context()) == []
 
 
+def test_where_people_label_the_newest_partition_is_announced_too(served, home):
+    """The champion has learned from it, and people are asked what it is unsure of there."""
+    served.return_value = "2"
+    digits = get("digits")
+    crown(home, digits.name, version="2", known_up_to="2024-05-02")
+    confirming = ConfirmServingOperator(
+        task_id="confirm", use_case=digits.name, version="2", timeout=timedelta(hours=1)
+    )
+    assert execute(confirming, make_context()) == [], "nothing has landed"
+    lake = Lake(str(home / "lake"))
+    for number, day in enumerate(("2024-05-01", "2024-05-02"), start=1):
+        rows = pa.table({"image": ["a"]})
+        lake.table(digits.name, "features").publish(
+            rows, partition=day, schema=rows.schema, writer=Writer("test", 1, number, "test")
+        )
+    assert execute(confirming, make_context()) == [["2024-05-02"]]
+
+
 def test_what_has_to_be_scored_comes_in_lists_of_at_most_so_many(served, home, monkeypatch):
     monkeypatch.setattr(deploy, "ANNOUNCED_AT_ONCE", 2)
     served.return_value = "2"

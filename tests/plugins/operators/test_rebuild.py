@@ -94,6 +94,7 @@ def test_what_can_be_rebuilt_is_what_makes_partitions_from_what_there_is():
     assert REBUILT == (
         "ingest_label",
         "validate_clean",
+        "label",
         "feature",
         "batch_predict",
         "drift_monitor",

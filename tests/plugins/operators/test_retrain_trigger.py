@@ -145,6 +145,24 @@ def test_labels_that_come_before_the_monitor_has_looked_decide_nothing(library, 
     library[0].assert_not_called()
 
 
+@pytest.fixture
+def new_labels(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give the use case the signal `new_labels`."""
+    config = get(USE_CASE)
+    retrain = config.retrain.model_copy(update={"when": ["new_labels"]})
+    changed = config.model_copy(update={"retrain": retrain})
+    monkeypatch.setattr(DecideRetrainingOperator, "config", changed)
+
+
+@pytest.mark.usefixtures("new_labels")
+def test_labels_of_a_partition_that_the_champion_knows_are_decided_on(library, home):
+    """It was learned from before it could be scored, so no monitor ever looks at it."""
+    crown(home, USE_CASE, as_of=KEY, known_up_to=KEY)
+    assert decide()["reasons"] == ["cooling down"]
+    with pytest.raises(AirflowSkipException, match="2013-03 has not been monitored"):
+        decide("2013-03")
+
+
 def test_a_retry_finds_its_decision_and_a_cleared_run_decides_anew(library):
     decider, recorder = library
     ids = []

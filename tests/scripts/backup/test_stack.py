@@ -28,6 +28,8 @@ from scripts.stack import layout, secret_files
 from scripts.stack.environment import base_environment
 from scripts.stack.settings import MARKER, StackSettings
 
+PICTURE = "lake/daily/pictures/2024-01/0f.png"
+
 
 def library_of(settings: StackSettings) -> Settings:
     return Settings.from_env(base_environment(settings))
@@ -65,6 +67,8 @@ def settings(tmp_path: Path) -> StackSettings:
     (made.home / "landing" / "parts").mkdir(parents=True)
     (made.home / "landing" / "parts" / "a.csv").write_text("1,2")
     write_deltalake(str(made.home / "lake/daily/raw"), pa.table({"value": [1]}))
+    (made.home / "lake/daily/pictures/2024-01").mkdir(parents=True)
+    (made.home / PICTURE).write_bytes(b"png")
     promote(library, "1", None)
     layout.write(made)
     return made
@@ -79,7 +83,8 @@ def test_a_restored_home_is_what_was_saved_keys_included(settings, tmp_path):
     for path in ("airflow/airflow.db", "mlflow/users.db"):
         with closing(sqlite3.connect(new.home / path)) as database:
             assert database.execute("SELECT * FROM pair").fetchall() == [(0, 0)]
-    for path in ("mlflow/artifacts/model.skops", "landing/parts/a.csv", "keys/signing.pem"):
+    files = ("mlflow/artifacts/model.skops", "landing/parts/a.csv", "keys/signing.pem", PICTURE)
+    for path in files:
         assert (new.home / path).read_bytes() == (settings.home / path).read_bytes()
     for file in settings.secrets.iterdir():
         assert (new.secrets / file.name).read_bytes() == file.read_bytes()

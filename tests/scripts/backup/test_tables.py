@@ -48,6 +48,22 @@ def test_each_stage_is_noted_before_what_it_is_made_from():
     assert place["quarantine"] < place["raw"]
 
 
+def test_labels_are_noted_before_the_answers_and_these_before_the_questions_and_their_rows():
+    """In the wrong order a copy would hold labels whose answers it lacks: they were withdrawn."""
+    names = ["clean", "features", "label_answers", "label_boxes", "label_history", "label_rounds"]
+    order = tables.below_models([f"a/{name}" for name in [*names, "labels", "landed"]])
+    assert [name.removeprefix("a/") for name in order] == [
+        "labels",
+        "label_history",
+        "label_answers",
+        "label_boxes",
+        "label_rounds",
+        "features",
+        "clean",
+        "landed",
+    ]
+
+
 def test_what_is_committed_after_the_versions_were_noted_is_not_in_the_copy(tmp_path):
     lake, copy = tmp_path / "lake", tmp_path / "copy"
     for value in range(3):

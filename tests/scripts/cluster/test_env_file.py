@@ -39,6 +39,20 @@ def test_two_files_have_no_secret_in_common(made, tmp_path):
     assert not set(first.values()) & set(second.values())
 
 
+def test_a_new_file_keeps_the_keys_that_it_is_given(made, tmp_path):
+    """A restore into a new cluster rests on the former's keys."""
+    given = ("FLYWHEEL_FERNET_KEY", "FLYWHEEL_SIGNING_KEY_BASE64", "FLYWHEEL_VERIFY_KEY_BASE64")
+    former = env_file.read(made)
+    other = tmp_path / "other.env"
+
+    added = env_file.ensure(other, {name: former[name] for name in given})
+
+    found = env_file.read(other)
+    assert {name: found[name] for name in given} == {name: former[name] for name in given}
+    assert found["FLYWHEEL_REDIS_PASSWORD"] != former["FLYWHEEL_REDIS_PASSWORD"]
+    assert {ClusterSettings.variable(field) for field in MADE} <= {*added}
+
+
 def test_the_keys_are_a_pair(made, tmp_path):
     for name, content in files("trusted", env_file.load(made)).items():
         (tmp_path / name).write_bytes(content)

@@ -9,7 +9,15 @@ from airflow.configuration import conf
 from include.errors import SettingsError
 from include.settings import Settings
 from plugins.phases import PHASES, TRAIN, TRUSTED
-from scripts.cluster.environment import AUTH_MANAGER, NEEDS, QUEUES, command, environment, files
+from scripts.cluster.environment import (
+    AUTH_MANAGER,
+    NEEDS,
+    QUEUES,
+    command,
+    environment,
+    files,
+    own_variables,
+)
 from scripts.cluster.settings import MADE, ClusterSettings
 
 WORKERS = ("worker", "trusted")
@@ -41,6 +49,39 @@ def test_a_role_gets_the_secrets_that_it_needs_and_no_others(settings, tmp_path,
     assert in_files == by_files
 
 
+def test_the_first_job_reads_the_file_of_settings_without_the_secrets_of_others(settings):
+    file = {ClusterSettings.variable(field): settings.secret(field) for field in MADE}
+    file["FLYWHEEL_LAKE_URI"] = "s3://flywheel/lake"
+
+    found = own_variables("init", file)
+
+    assert known(settings, found) == set(NEEDS["init"])
+    assert found["FLYWHEEL_LAKE_URI"] == "s3://flywheel/lake"
+    assert "FLYWHEEL_SIGNING_KEY_BASE64" not in found
+
+
+def test_how_much_runs_at_once_is_a_setting(settings, tmp_path):
+    more = settings.model_copy(update={"parallelism": 64})
+
+    assert environment("scheduler", settings, tmp_path)["AIRFLOW__CORE__PARALLELISM"] == "32"
+    assert environment("scheduler", more, tmp_path)["AIRFLOW__CORE__PARALLELISM"] == "64"
+
+
+@pytest.mark.parametrize(
+    ("field", "role", "variable", "default"),
+    [
+        ("serving_poll_s", "serving", "FLYWHEEL_SERVING_POLL_S", "2.0"),
+        ("dag_parse_interval_s", "dag-processor",
+         "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL", "30"),
+    ],
+)  # fmt: skip
+def test_how_often_parts_look_is_a_setting(settings, tmp_path, field, role, variable, default):
+    rarely = settings.model_copy(update={field: 60})
+
+    assert environment(role, settings, tmp_path)[variable] == default
+    assert environment(role, rarely, tmp_path)[variable] == "60"
+
+
 def _decoded(secret):
     """Return what a secret in base64 stands for; other secrets as they are."""
     try:
@@ -67,6 +108,18 @@ def test_a_worker_reaches_airflow_through_its_api_only(settings, tmp_path, role)
     assert not any("postgres" in value for value in found.values())
     assert "AIRFLOW__API_AUTH__JWT_SECRET" not in found
     assert found["AIRFLOW__CORE__EXECUTION_API_SERVER_URL"] == "http://127.0.0.1:8080/execution/"
+
+
+def test_tasks_and_their_waits_reach_label_studio_where_it_is(settings, tmp_path):
+    elsewhere = settings.model_copy(update={"label_studio_url": "https://labels.example.com"})
+    token = settings.secret("label_studio_token")
+    for role in (*WORKERS, "triggerer"):
+        found = environment(role, elsewhere, tmp_path)["AIRFLOW_CONN_LABEL_STUDIO"]
+        assert json.loads(found) == {
+            "conn_type": "http", "host": "https://labels.example.com", "password": token
+        }  # fmt: skip
+        here = environment(role, settings, tmp_path)["AIRFLOW_CONN_LABEL_STUDIO"]
+        assert json.loads(here)["host"] == f"http://127.0.0.1:{settings.labelling_port}"
 
 
 @pytest.mark.parametrize("role", NEEDS)

@@ -5,11 +5,14 @@ from __future__ import annotations
 from urllib.parse import urlsplit
 
 import pytest
+from airflow.models.pool import Pool
 from airflow.models.variable import Variable
 
 from plugins.operators.base import REVISION
+from plugins.phases import PHASES
 from scripts.cluster import aws, initialise
 from scripts.cluster.settings import ClusterSettings
+from scripts.stack import airflow_database
 from tests.support.object_stores import object_store
 
 
@@ -32,6 +35,19 @@ def test_the_revision_of_an_image_is_what_workers_must_run(variables):
 def test_where_code_has_no_revision_none_is_asked_of_workers(variables):
     initialise.announce_revision("")
     assert variables == {"other": "1"}
+
+
+@pytest.mark.parametrize("factor", [1, 3])
+def test_pools_have_the_slots_of_their_phases_times_the_factor(monkeypatch, factor):
+    made = {}
+    monkeypatch.setattr("airflow.utils.db.upgradedb", lambda: None)
+    monkeypatch.setattr(
+        Pool, "create_or_update_pool", lambda name, slots, *_, **__: made.update({name: slots})
+    )
+
+    airflow_database.main(factor)
+
+    assert made == {name: factor * phase.slots for name, phase in PHASES.items()}
 
 
 @pytest.mark.parametrize("region", ["us-east-1", "eu-central-1"])

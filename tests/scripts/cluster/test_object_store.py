@@ -1,105 +1,81 @@
-"""The S3 server of a trial cluster keeps Delta's commits, as a real store must."""
+"""The store of a cluster of plain processes: its login, its proof, and what kill -9 leaves."""
 
 from __future__ import annotations
 
-import threading
-import time
+import os
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import boto3
-import pyarrow as pa
 import pytest
-from deltalake import DeltaTable, write_deltalake
+from botocore.exceptions import ClientError
 
-from include.errors import ServiceUnavailable
 from include.lake.proof import prove
-from scripts.cluster.object_store import one_at_a_time
-from tests.support.object_stores import object_store
+from scripts.cluster import object_store
+from scripts.cluster.settings import ClusterSettings
+from scripts.stack.parts import HEALTHY, answers_at
+from tests.support.waiting import until
 
-WRITERS = 6
+LOGIN = {"AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "secret-of-the-key"}
+
+
+@contextmanager
+def running(port: str, data: Path) -> Iterator[str]:
+    """Run the store, and kill it -9 at the end."""
+    process = subprocess.Popen(
+        object_store.command(int(port), data),
+        env={**os.environ, **LOGIN}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    url = f"http://127.0.0.1:{port}"
+    try:
+        assert until(lambda: answers_at(f"{url}/healthz") == HEALTHY, within_s=60)
+        yield url
+    finally:
+        process.kill()
+        process.wait()
+
+
+def client_of(url: str, secret: str = LOGIN["AWS_SECRET_ACCESS_KEY"]):
+    return boto3.client(
+        "s3", endpoint_url=url, region_name="us-east-1",
+        aws_access_key_id=LOGIN["AWS_ACCESS_KEY_ID"], aws_secret_access_key=secret,
+    )  # fmt: skip
 
 
 @pytest.fixture(scope="module")
-def options():
-    """Run the server; how to reach it."""
-    with object_store() as url:
-        yield {
-            "AWS_ENDPOINT_URL": url,
-            "AWS_ALLOW_HTTP": "true",
-            "AWS_ACCESS_KEY_ID": "a",
-            "AWS_SECRET_ACCESS_KEY": "b",
-            "AWS_REGION": "us-east-1",
-        }
-
-
-def bucket_of(options, name, versioning=None):
-    client = boto3.client(
-        "s3",
-        endpoint_url=options["AWS_ENDPOINT_URL"],
-        aws_access_key_id="a",
-        aws_secret_access_key="b",
-        region_name="us-east-1",
-    )
-    client.create_bucket(Bucket=name)
-    if versioning:
-        client.put_bucket_versioning(Bucket=name, VersioningConfiguration={"Status": versioning})
-    return client
+def store(tmp_path_factory):
+    """Run it; return its address."""
+    port = ClusterSettings.free_ports()["FLYWHEEL_S3_PORT"]
+    with running(port, tmp_path_factory.mktemp("s3")) as url:
+        yield url
 
 
 @pytest.mark.parametrize("versioning", [None, "Enabled"])
-def test_it_proves_itself_with_and_without_versioning_and_nothing_stays(options, versioning):
+def test_it_proves_itself_with_and_without_versioning(store, versioning):
     name = f"proof-{str(versioning).lower()}"
-    client = bucket_of(options, name, versioning)
+    client = client_of(store)
+    client.create_bucket(Bucket=name)
+    if versioning:
+        client.put_bucket_versioning(Bucket=name, VersioningConfiguration={"Status": versioning})
+    options = {**LOGIN, "AWS_ENDPOINT_URL": store, "AWS_REGION": "us-east-1"}
 
     for _ in range(3):
-        prove(f"s3://{name}/lake", options)
+        prove(f"s3://{name}/lake", {**options, "AWS_ALLOW_HTTP": "true"})
 
     assert client.list_objects_v2(Bucket=name)["KeyCount"] == 0
 
 
-def test_a_missing_bucket_is_told(options):
-    with pytest.raises(ServiceUnavailable, match="NoSuchBucket"):
-        prove("s3://missing/lake", options)
+def test_it_asks_for_the_login_of_the_cluster(store):
+    with pytest.raises(ClientError, match="SignatureDoesNotMatch"):
+        client_of(store, secret="another").list_buckets()
 
 
-def test_concurrent_appends_are_all_kept(options):
-    bucket_of(options, "appends")
-    uri = "s3://appends/table"
-    write_deltalake(uri, pa.table({"x": [-1]}), storage_options=options)
-    start = threading.Barrier(WRITERS)
-
-    def append(number):
-        start.wait()
-        write_deltalake(uri, pa.table({"x": [number]}), mode="append", storage_options=options)
-
-    threads = [threading.Thread(target=append, args=[number]) for number in range(WRITERS)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-
-    table = DeltaTable(uri, storage_options=options)
-    assert sorted(table.to_pyarrow_table()["x"].to_pylist()) == list(range(-1, WRITERS))
-
-
-def test_no_two_requests_are_inside_at_once():
-    inside, most = [], []
-
-    def application(environ, start_response):
-        inside.append(1)
-        most.append(len(inside))
-        time.sleep(0.01)
-        inside.pop()
-        return [b"a", b"b"]
-
-    answer = one_at_a_time(application)
-    found = []
-    threads = [
-        threading.Thread(target=lambda: found.extend(answer({}, None))) for _ in range(WRITERS)
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-
-    assert max(most) == 1
-    assert found == [b"ab"] * WRITERS
+def test_objects_are_there_after_a_kill_9_and_other_inner_ports(tmp_path):
+    port = ClusterSettings.free_ports()["FLYWHEEL_S3_PORT"]
+    with running(port, tmp_path) as url:
+        client_of(url).create_bucket(Bucket="bucket")
+        client_of(url).put_object(Bucket="bucket", Key="a/b", Body=b"kept")
+    with running(port, tmp_path) as url:
+        assert client_of(url).get_object(Bucket="bucket", Key="a/b")["Body"].read() == b"kept"

@@ -107,7 +107,7 @@ def test_nothing_is_installed_when_all_is_there(monkeypatch):
 
 
 def test_a_store_elsewhere_is_not_asked_for_the_health_of_a_service(settings, monkeypatch):
-    """It answers no `/moto-api/`, so the cluster would never be healthy."""
+    """Its address may answer no `/healthz`, and then the cluster would never be healthy."""
     asked: list[str] = []
     monkeypatch.setattr(parts, "answers_at", lambda url: asked.append(url) or parts.HEALTHY)
     for name in ("_postgres", "_redis"):
@@ -116,4 +116,4 @@ def test_a_store_elsewhere_is_not_asked_for_the_health_of_a_service(settings, mo
     elsewhere = settings.model_copy(update={"aws_endpoint_url": "aws"})
 
     assert parts.services_health(elsewhere)["s3"] == parts.HEALTHY
-    assert asked == [f"http://127.0.0.1:{settings.s3_port}/moto-api/"]
+    assert asked == [f"http://127.0.0.1:{settings.s3_port}/healthz"]

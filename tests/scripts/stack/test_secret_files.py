@@ -16,6 +16,8 @@ def test_only_the_owner_can_look_in(settings):
         "api_secret_key",
         "fernet_key",
         "jwt_secret",
+        "label_studio_password",
+        "label_studio_token",
         "mlflow_admin_password",
         "mlflow_pipeline_password",
         "mlflow_secret_key",

@@ -1,4 +1,4 @@
-"""How many of the labels that the champion was trained with have been corrected since."""
+"""How many labels have been corrected, and added, since the champion was trained."""
 
 from __future__ import annotations
 
@@ -40,6 +40,38 @@ def corrected_rows(
     int or None
         None where the use case has no labels, or the champion's are not in the lake any more.
     """
+    found = _changed(use_case, lake, facts, partitions)
+    if found is None:
+        return None
+    return sum(
+        _differing(use_case.ingest.key, before, now) for before, now in found if before is not None
+    )
+
+
+def new_labels(
+    use_case: UseCase, lake: Lake, facts: Mapping[str, Any], partitions: Sequence[str]
+) -> int | None:
+    """Count the rows that have a label, and had none when the champion was trained.
+
+    Parameters and what is returned are as for `corrected_rows`.
+    """
+    found = _changed(use_case, lake, facts, partitions)
+    if found is None:
+        return None
+    key = use_case.ingest.key
+    return sum(
+        int((now if before is None else _without(now, before, key)).num_rows)
+        for before, now in found
+    )
+
+
+def _changed(
+    use_case: UseCase, lake: Lake, facts: Mapping[str, Any], partitions: Sequence[str]
+) -> list[tuple[pa.Table | None, pa.Table]] | None:
+    """Read the labels of partitions that were published since, as they were and as they are.
+
+    What they were is None for a partition that the champion was not trained with.
+    """
     if use_case.labels is None:
         return None
     labels = lake.table(use_case.name, "labels")
@@ -50,20 +82,24 @@ def corrected_rows(
         labels.check_pin(pins[0])
     except DataContractError:  # the table was made again: there is nothing to compare with
         return None
-    known = sorted(set(facts["partitions"]) & set(partitions))
-    before = labels.partition_versions(known, pins[0].version)
-    now = labels.partition_versions(known)
-    changed = [key for key in known if key in now and now[key] != before.get(key)]
+    version = pins[0].version
+    known = set(facts["partitions"]) & set(labels.partitions(version))
+    before = labels.partition_versions(known, version)
+    now = labels.partition_versions(partitions)
     columns = [*use_case.ingest.key, LABEL]
-    return sum(
-        _differing(
-            use_case.ingest.key,
-            labels.read([key], columns, pins[0].version),
+    return [
+        (
+            labels.read([key], columns, version) if key in known else None,
             labels.read([key], columns),
         )
-        for key in changed
-        if key in before
-    )
+        for key in sorted(now)
+        if key not in known or now[key] != before.get(key)
+    ]
+
+
+def _without(now: pa.Table, before: pa.Table, key: list[str]) -> pa.Table:
+    """Leave out the rows whose key was there before."""
+    return now.join(before.select(key), key, join_type="left anti")
 
 
 def _differing(key: list[str], before: pa.Table, now: pa.Table) -> int:

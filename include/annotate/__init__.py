@@ -1,0 +1,1 @@
+"""Ask people: which rows, with which picture, and what becomes of their answers."""

@@ -1,0 +1,1 @@
+"""What Flywheel adds to Airflow's pages. Built in the API server only."""
