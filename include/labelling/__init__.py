@@ -11,7 +11,8 @@
 - `box_agreement`: boxes of several annotators: whether they agree, and one set made of them.
 - `drawings`: the boxes that count; `coco`: these as a data set that others read.
 - `asking`: the protocol between a round and whoever asks: items, rounds, answers, boxes.
-- `policies`: which rows a round takes. `rounds`, `answers`, `boxes`: the tables of a round.
+- `policies`: which rows a round takes. `rounds`, `answers`, `boxes`: the tables of a round, written
+  by `appending`.
 - `verdicts`: which answers count.
 - `card`: an item as Airflow shows it; `interface`: as Label Studio does, and its annotations.
 - `quality`: class balance, candidates for label errors, features that give the label away.

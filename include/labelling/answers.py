@@ -11,12 +11,11 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
-from uuid import uuid4
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from include.errors import ServiceUnavailable
+from include.labelling.appending import append_new
 from include.labelling.asking import Answer
 from include.labelling.boxes import record_boxes
 from include.labelling.contract import LABEL
@@ -65,7 +64,8 @@ _COLUMNS = {
 }
 _SAME = (VIA, EXTERNAL, ITEM, ROUND, ANNOTATOR, ANSWER, ANSWERED_AT)
 """What two records of one and the same answer agree in."""
-_TRIES = 20
+Items = Mapping[str, Mapping[str, Any]]
+"""The rows of a round, by item."""
 
 
 def answers_schema(use_case: UseCase) -> pa.Schema:
@@ -132,10 +132,8 @@ def record_answers(
         Too many record at the same time.
     """
     people = people_of(use_case)
-    table = answers_table(use_case, lake)
-    for _ in range(_TRIES):
-        # Before the rows are read: what another attempt appends meanwhile takes this number.
-        sequence = (table.last_sequence(partition) or 0) + 1
+
+    def look() -> tuple[list[dict[str, Any]], tuple[AnswersRecorded, Items]]:
         rounds = read_rounds(use_case, partition, lake)
         asked = rounds.filter(pc.equal(rounds[ROUND], number)).to_pylist()
         items = {row[ITEM]: row for row in asked}
@@ -157,25 +155,23 @@ def record_answers(
             nobody = [Answer(one, None, None, closed_at, f"round {number}") for one in lacking]
             news += [_row(use_case, items[one.item], one, number, via, None, now) for one in nobody]
         mark_repeated([*known, *news])
-        if not news or _append(use_case, partition, news, table, sequence, writer):
-            break
-    else:
-        raise ServiceUnavailable(
-            f"table {table.name}: others were recording answers of {partition} {_TRIES} times. "
-            "Try again when fewer run at once."
+        of_round = [row for row in [*known, *news] if row[ROUND] == number]
+        recorded = AnswersRecorded(
+            partition,
+            number,
+            len(items),
+            dict(Counter(row[VERDICT] for row in of_round)),
+            len(news),
+            ended_at is not None or min(closes, default=now) <= now,
         )
+        return news, (recorded, items)
+
+    table, schema = answers_table(use_case, lake), answers_schema(use_case)
+    recorded, items = append_new(use_case, table, partition, schema, look, writer)
     record_boxes(use_case, partition, number, answers, items, lake, writer)
     if closed_at is not None and items:  # last: until all is recorded, a retry goes on
         record_end(use_case, partition, number, closed_at, lake)
-    of_round = [row for row in [*known, *news] if row[ROUND] == number]
-    return AnswersRecorded(
-        partition,
-        number,
-        len(items),
-        dict(Counter(row[VERDICT] for row in of_round)),
-        len(news),
-        ended_at is not None or min(closes, default=now) <= now,
-    )
+    return recorded
 
 
 def _judged(use_case: UseCase, partition: str, lake: Lake) -> list[dict[str, Any]]:
@@ -224,26 +220,3 @@ def _row(
     if closes_at is not None and (answer.answered_at or now) > closes_at:
         return {**row, VERDICT: "after closing"}
     return {**row, **verdict_now(use_case, row, corrected)}
-
-
-def _append(
-    use_case: UseCase,
-    partition: str,
-    news: Sequence[dict[str, Any]],
-    table: LakeTable,
-    sequence: int,
-    writer: Writer,
-) -> bool:
-    rows = pa.Table.from_pylist(list(news), schema=answers_schema(use_case))
-    done = table.append(
-        rows,
-        partition=partition,
-        schema=rows.schema,
-        app_id=partition,
-        sequence=sequence,
-        # Each try its own: of two attempts of one run that record at once only one may.
-        run_id=f"{writer.run_id}/{writer.attempt}/{uuid4()}",
-        kept=True,
-        migrations=use_case.migrations,
-    )
-    return done is not None

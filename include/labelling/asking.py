@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any, Literal, TypeAlias
 
@@ -85,6 +85,11 @@ class Round:
     asked_at: datetime | None = None
     closes_at: datetime | None = None
     why_not: str = ""
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether the round is over, so that further answers do not count."""
+        return self.closes_at is None or self.closes_at <= datetime.now(UTC)
 
 
 @dataclass(frozen=True, order=True)

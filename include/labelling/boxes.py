@@ -11,11 +11,10 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
-from uuid import uuid4
 
 import pyarrow as pa
 
-from include.errors import ServiceUnavailable
+from include.labelling.appending import append_new
 from include.labelling.asking import Answer, Box
 from include.labelling.rounds import ITEM, ROUND, key_columns, named
 from include.labelling.verdicts import people_of
@@ -43,7 +42,6 @@ _COLUMNS = {
     FAULT: "string",
 }
 _SAME = (ITEM, "_annotator", "_external", "_answered_at")
-_TRIES = 20
 
 
 def boxes_schema(use_case: UseCase) -> pa.Schema:
@@ -71,38 +69,26 @@ def record_boxes(
     items: Mapping[str, Mapping[str, Any]],
     lake: Lake,
     writer: Writer,
-) -> int:
-    """Append the boxes of answers that were not recorded before; return how many rows.
+) -> None:
+    """Append the boxes of answers that were not recorded before.
 
     Answers to unknown items have no boxes that could be stored: there is no row to store them for.
+
+    Raises
+    ------
+    ServiceUnavailable
+        Too many record at the same time.
     """
-    table = lake.table(use_case.name, BOXES)
     drawn = [one for one in answers if one.item in items and one.annotator is not None]
     if not drawn:
-        return 0
-    for _ in range(_TRIES):
-        sequence = (table.last_sequence(partition) or 0) + 1
+        return
+
+    def look() -> tuple[list[dict[str, Any]], None]:
         known = read_boxes(use_case, partition, lake).to_pylist()
-        news = _news(known, drawn, items, use_case, number)
-        if not news:
-            return 0
-        rows = pa.Table.from_pylist(news, schema=boxes_schema(use_case))
-        done = table.append(
-            rows,
-            partition=partition,
-            schema=rows.schema,
-            app_id=partition,
-            sequence=sequence,
-            run_id=f"{writer.run_id}/{writer.attempt}/{uuid4()}",
-            kept=True,
-            migrations=use_case.migrations,
-        )
-        if done is not None:
-            return int(rows.num_rows)
-    raise ServiceUnavailable(
-        f"table {table.name}: others were recording boxes of {partition} {_TRIES} times. Try again "
-        "when fewer run at once."
-    )
+        return _news(known, drawn, items, use_case, number), None
+
+    table, schema = lake.table(use_case.name, BOXES), boxes_schema(use_case)
+    append_new(use_case, table, partition, schema, look, writer)
 
 
 def _news(

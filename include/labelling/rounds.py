@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 from uuid import uuid4
 
@@ -134,6 +135,24 @@ def round_ids(use_case: UseCase, partition: str, lake: Lake) -> dict[int, str]:
     """Give the id of each round of a partition, by number: 32 hexadecimal digits, by chance."""
     rounds = read_rounds(use_case, partition, lake)
     return dict(zip(rounds[ROUND].to_pylist(), rounds[ROUND_ID].to_pylist(), strict=True))
+
+
+def open_until(use_case: UseCase, asked: Round) -> datetime:
+    """Return when a round closes.
+
+    Raises
+    ------
+    DataContractError
+        It is closed.
+    """
+    assert asked.closes_at is not None  # noqa: S101  for mypy: a round that was written down
+    if asked.is_closed:
+        raise DataContractError(
+            f"{use_case.name}: round {asked.number} of {asked.partition} must be open, and closed "
+            f"at {asked.closes_at:%Y-%m-%d %H:%M} UTC: an answer would not count. Start the Dag "
+            "with the partition key for the next round."
+        )
+    return asked.closes_at
 
 
 def read_round(use_case: UseCase, partition: str, number: int, lake: Lake) -> Round:

@@ -28,11 +28,6 @@ if TYPE_CHECKING:
     from include.labelling.asking import Answer, Item, Round
 
 
-def is_closed(asked: Round) -> bool:
-    """Tell whether a round is over, so that further answers do not count."""
-    return asked.closes_at is None or asked.closes_at <= datetime.now(UTC)
-
-
 class AnnotateOperator(PhaseOperator):
     """Base of the operators of one round of one partition.
 
@@ -78,7 +73,7 @@ class ChooseItemsOperator(AnnotateOperator):
             chosen = choose_round(self.config, key, self.lake, writer, guesses, read)
             if not chosen.items:
                 raise AirflowSkipException(chosen.why_not)
-            if is_closed(chosen):  # the run was cleared
+            if chosen.is_closed:  # the run was cleared
                 raise AirflowSkipException(
                     f"Round {chosen.number} of {key} was asked by this run before, and is closed. "
                     "Start the Dag with the partition key for the next one."
@@ -124,13 +119,13 @@ class AskForLabelOperator(AnnotateOperator, HITLOperator):
     def execute(self, context: Context) -> Any:
         """Ask."""
         from include.labelling.card import card
-        from include.labelling.rounds import read_round
+        from include.labelling.rounds import open_until, read_round
 
         with errors_for_airflow():
             key = self.checked_key(self.partition)
             asked = read_round(self.config, key, self.question["round"], self.lake)
             item = self._item(asked)
-            closes_at = self._open_until(asked)
+            closes_at = open_until(self.config, asked)
             shown = card(
                 self.config,
                 item,
@@ -154,15 +149,6 @@ class AskForLabelOperator(AnnotateOperator, HITLOperator):
                 "questions go on."
             )
         return found[0]
-
-    def _open_until(self, asked: Round) -> datetime:
-        if asked.closes_at is None or is_closed(asked):
-            raise DataContractError(
-                f"{self.use_case}: round {asked.number} of {asked.partition} must be open, and is "
-                "closed: an answer would not count. Start the Dag with the partition key for the "
-                "next round."
-            )
-        return asked.closes_at
 
 
 class CollectAnswersOperator(AnnotateOperator):

@@ -96,11 +96,12 @@ class SendItemsOperator(LabelStudioOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         """Send what is not there."""
         from include.labelling.interface import interface
+        from include.labelling.rounds import open_until
         from include.labelling.verdicts import people_of
 
         with errors_for_airflow():
             asked, people = self.asked(), people_of(self.config)
-            self._check_open(asked)
+            open_until(self.config, asked)
             project = self.studio.ensure_project(
                 self.title, interface(self.config), people.annotators
             )
@@ -138,14 +139,6 @@ class SendItemsOperator(LabelStudioOperator):
         ]
         for number in doubles:
             self.studio.discard_unanswered(number)
-
-    def _check_open(self, asked: Round) -> None:
-        if asked.closes_at is not None and asked.closes_at <= datetime.now(UTC):
-            raise DataContractError(
-                f"{self.use_case}: round {asked.number} of {asked.partition} must be open, and "
-                f"closed at {asked.closes_at:%Y-%m-%d %H:%M} UTC: an answer would not count. Start "
-                "the Dag with the partition key for the next round."
-            )
 
 
 class WaitForAnnotationsOperator(LabelStudioOperator):

@@ -19,14 +19,13 @@ from include.annotate.publish import publish_people
 from include.due.mixed import made_before
 from include.ingest_label.ingest import ingest_labels
 from include.ingest_label.landing import Landing
-from include.labelling import answers as module
 from include.labelling.answers import read_answers, record_answers
 from include.labelling.asking import Answer, Box, Round, item_id
 from include.labelling.boxes import read_boxes
 from include.labelling.history import LabelHistory
 from include.labelling.rounds import read_round
 from include.lake.schemas import CHOSEN, arrow_schema
-from include.lake.table import Lake
+from include.lake.table import Lake, LakeTable
 from include.use_cases.schema import UseCase
 from tests.include.annotate.conftest import DAY, land
 from tests.include.annotate.test_choosing import answered, record
@@ -113,16 +112,16 @@ def test_two_who_record_at_the_same_time_lose_no_answer_and_write_none_twice(
     land(scans, lake)
     asked = choose_round(scans, DAY, lake, writer(1))
     mine, other = asked.items[0], asked.items[1]
-    append, beside = module._append, []
+    append, beside = LakeTable.append, []
 
-    def late(*arguments: Any) -> bool:
+    def late(table: LakeTable, *arguments: Any, **named: Any) -> int | None:
         if not beside:
             beside.append("once")
             both = [answered(mine), answered(other)]
             record_answers(scans, DAY, 1, both, lake, writer(5), via="airflow")
-        return append(*arguments)
+        return append(table, *arguments, **named)
 
-    monkeypatch.setattr(module, "_append", late)
+    monkeypatch.setattr(LakeTable, "append", late)
     first = replace(answered(mine), answered_at=asked.asked_at)
     done = record_answers(scans, DAY, 1, [first], lake, writer(5), via="airflow")
     rows = read_answers(scans, DAY, lake).to_pylist()

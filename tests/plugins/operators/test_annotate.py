@@ -16,6 +16,7 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException, T
 
 from include.annotate.guesses import Guesses
 from include.errors import ServiceUnavailable
+from include.labelling import asking
 from include.labelling.answers import read_answers
 from include.labelling.rounds import read_round, read_rounds
 from include.lake.table import Lake
@@ -250,7 +251,7 @@ def test_without_rows_it_says_so(scans):
 
 
 def later(monkeypatch: pytest.MonkeyPatch, **how: float) -> None:
-    """Move the operators' clock on."""
+    """Move the clock on: of the operators, and of the round."""
 
     class Later(datetime):
         @classmethod
@@ -258,6 +259,7 @@ def later(monkeypatch: pytest.MonkeyPatch, **how: float) -> None:
             return datetime.now(tz) + timedelta(**how)
 
     monkeypatch.setattr(module, "datetime", Later)
+    monkeypatch.setattr(asking, "datetime", Later)
 
 
 def test_the_question_has_the_classes_the_row_and_skip_as_default(asked, questions, scans, lake):
@@ -282,7 +284,7 @@ def test_all_questions_of_a_round_close_together(asked, questions, scans, monkey
 
 def test_nobody_is_asked_again_when_the_round_is_closed(asked, questions, scans, monkeypatch):
     later(monkeypatch, days=8)
-    with pytest.raises(AirflowFailException, match="must be open, and is closed: an answer would"):
+    with pytest.raises(AirflowFailException, match="must be open, and closed at"):
         ask(questions[0], scans)
     asked.assert_not_called()
 
