@@ -18,7 +18,7 @@ from scripts.cluster.settings import ClusterSettings
 from scripts.cluster.users import switched, write_private
 from scripts.stack.environment import process_environment
 from scripts.stack.parts import Part
-from scripts.stack.settings import HOST, MARKER
+from scripts.stack.settings import HOST, MARKER, Place
 
 NAMES = ("postgres", "redis", "s3")
 _ACCOUNTS = {"postgres": "postgres", "redis": "redis", "balancer": "www-data"}
@@ -26,24 +26,10 @@ _ACCOUNTS = {"postgres": "postgres", "redis": "redis", "balancer": "www-data"}
 
 
 @dataclass(frozen=True)
-class ServicesPlace:
+class ServicesPlace(Place):
     """Where the services keep their data, logs and states."""
 
     home: Path
-
-    @property
-    def run(self) -> Path:
-        """States of the parts."""
-        return self.home / "run"
-
-    @property
-    def logs(self) -> Path:
-        """One log a part."""
-        return self.home / "logs"
-
-    def log(self, name: str) -> Path:
-        """Return the log file of a part."""
-        return self.logs / f"{name}.log"
 
 
 def tool(name: str) -> str:

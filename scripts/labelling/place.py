@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from scripts.stack.settings import HOST, StackSettings
+from scripts.stack.settings import HOST, Place, StackSettings
 
 
 @dataclass(frozen=True)
-class LabellingPlace:
+class LabellingPlace(Place):
     """The folders and the port of Label Studio.
 
     Parameters
@@ -42,17 +42,3 @@ class LabellingPlace:
     def data(self) -> Path:
         """Its database (SQLite), and the pictures that were sent to it."""
         return self.home / "data"
-
-    @property
-    def run(self) -> Path:
-        """What runs at present: process ids and states."""
-        return self.home / "run"
-
-    @property
-    def logs(self) -> Path:
-        """Its log, and that of its manager."""
-        return self.home / "logs"
-
-    def log(self, name: str) -> Path:
-        """Return the log file of a part."""
-        return self.logs / f"{name}.log"

@@ -6,7 +6,7 @@ import socket
 import sys
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Annotated, Any, Protocol, Self
+from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, model_validator
 
@@ -19,22 +19,33 @@ MARKER = "FLYWHEEL_STACK"
 PORTS = ("airflow_port", "mlflow_port", "serving_port", "log_port")
 
 
-class Place(Protocol):
-    """The folders of a group."""
+class Place:
+    """The folders of a group of processes.
+
+    Attributes
+    ----------
+    home : Path
+        Names the group: each of its processes carries it as its mark.
+    """
+
+    home: Path
 
     @property
-    def home(self) -> Path:
-        """Names the group: each of its processes carries it as its mark."""
+    def logs(self) -> Path:
+        """One log file a part, and the one before it (`.log.1`)."""
+        return self.home / "logs"
 
     @property
     def run(self) -> Path:
         """What runs at present: process ids and states."""
+        return self.home / "run"
 
     def log(self, name: str) -> Path:
         """Return the log file of a part, or of the manager."""
+        return self.logs / f"{name}.log"
 
 
-class StackSettings(EnvironmentSettings):
+class StackSettings(EnvironmentSettings, Place):
     """One stack: its home folder and its ports.
 
     Attributes
@@ -132,20 +143,6 @@ class StackSettings(EnvironmentSettings):
     def password_file(self) -> Path:
         """The JSON file from which Airflow's simple auth manager reads passwords."""
         return self.secrets / "airflow_passwords.json"
-
-    @property
-    def logs(self) -> Path:
-        """One log file a part, and the one before it (`.log.1`)."""
-        return self.home / "logs"
-
-    @property
-    def run(self) -> Path:
-        """What runs at present: process ids and states."""
-        return self.home / "run"
-
-    def log(self, name: str) -> Path:
-        """Return the log file of a part."""
-        return self.logs / f"{name}.log"
 
 
 def program(name: str) -> str:
