@@ -6,13 +6,7 @@ from scripts.cluster.settings import MADE, ClusterSettings
 from scripts.stack.settings import MARKER
 
 
-@pytest.fixture
-def anywhere(monkeypatch):
-    """Pretend that the programs are installed."""
-    monkeypatch.setattr(services, "tool", lambda name: f"/usr/bin/{name}")
-
-
-def test_no_secret_is_on_a_command_line(settings, anywhere):
+def test_no_secret_is_on_a_command_line(settings, installed):
     of_services, of_wheel = places(settings)
     found = [*services.parts(settings, of_services), *parts.parts(settings, of_wheel)]
 
@@ -22,7 +16,7 @@ def test_no_secret_is_on_a_command_line(settings, anywhere):
             assert settings.secret(field) not in " ".join(part.command), part.name
 
 
-def test_each_part_has_a_home_of_its_own_and_its_groups_mark(settings, anywhere):
+def test_each_part_has_a_home_of_its_own_and_its_groups_mark(settings, installed):
     _, place = places(settings)
     found = {part.name: part.environment for part in parts.parts(settings, place)}
 
@@ -31,7 +25,7 @@ def test_each_part_has_a_home_of_its_own_and_its_groups_mark(settings, anywhere)
     assert {env[MARKER] for env in found.values()} == {str(place.home)}
 
 
-def test_workers_take_their_own_queues(settings, anywhere):
+def test_workers_take_their_own_queues(settings, installed):
     _, place = places(settings)
     found = {part.name: part.command for part in parts.parts(settings, place)}
 

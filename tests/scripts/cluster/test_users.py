@@ -8,17 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from scripts.cluster import parts, services, users
+from scripts.cluster import parts, users
 from scripts.cluster.manager import places
 from tests.support.clusters import folder_for_all_users
 
 AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root may become other users")
-
-
-@pytest.fixture
-def anywhere(monkeypatch):
-    """Pretend that the programs are installed."""
-    monkeypatch.setattr(services, "tool", lambda name: f"/usr/bin/{name}")
 
 
 @pytest.fixture(autouse=True)
@@ -35,7 +29,7 @@ def read_by(uid: int, file: Path) -> bool:
 
 
 @AS_ROOT
-def test_a_part_reads_its_own_home_and_no_other(settings, monkeypatch, anywhere):
+def test_a_part_reads_its_own_home_and_no_other(settings, monkeypatch, installed):
     monkeypatch.setattr(users, "hindrance", lambda _: None)
     monkeypatch.setattr(users, "compile_code", lambda: None)
     with folder_for_all_users() as folder:
@@ -99,7 +93,7 @@ def test_another_user_finds_the_revision_of_the_code():
     assert theirs.stdout.strip() == ours.stdout.strip() != "", theirs.stderr
 
 
-def test_parts_are_started_as_different_users(settings, monkeypatch, anywhere):
+def test_parts_are_started_as_different_users(settings, monkeypatch, installed):
     _, place = places(settings)
     monkeypatch.setattr(users, "hindrance", lambda _: None)
     found = {part.name: part for part in parts.parts(settings, place)}
@@ -110,7 +104,7 @@ def test_parts_are_started_as_different_users(settings, monkeypatch, anywhere):
     assert found["worker-1"].environment["LOGNAME"] == "worker-1"
 
 
-def test_without_users_of_their_own_all_parts_run_as_we_do(settings, monkeypatch, anywhere):
+def test_without_users_of_their_own_all_parts_run_as_we_do(settings, monkeypatch, installed):
     _, place = places(settings)
     monkeypatch.setattr(users, "hindrance", lambda _: "only root may")
     found = {part.name: part for part in parts.parts(settings, place)}
