@@ -20,7 +20,7 @@ from pydantic import SecretStr
 from include.errors import ConfigError, ServiceUnavailable
 from scripts.backup import cluster as backup
 from scripts.backup import manifest, trees
-from scripts.cluster import initialise, parts, services
+from scripts.cluster import initialise, install, parts, services
 from scripts.cluster.manager import places
 from scripts.cluster.settings import ClusterSettings
 from scripts.stack.parts import HEALTHY
@@ -32,10 +32,8 @@ LAKE_TABLE = "s3://flywheel/lake/daily/raw"
 
 @pytest.fixture(autouse=True, scope="module")
 def _installed() -> None:
-    try:
-        services.tool("postgres")
-    except ConfigError:
-        pytest.skip("Postgres is not installed (`make cluster-install`)")
+    if absent := install.missing():
+        pytest.skip(f"{absent} are not installed; `make cluster-install` installs them")
 
 
 @contextmanager
