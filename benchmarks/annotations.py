@@ -21,56 +21,29 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
 
 from include.annotate.choosing import choose_round
 from include.annotate.publish import publish_people
 from include.labelling.answers import record_answers
 from include.labelling.asking import Answer, Round
-from include.lake.schemas import arrow_schema
 from include.lake.table import Lake, Writer
 from include.use_cases.loader import get
+from tests.support import scans
+from tests.support.scans import DAY
 
 ROWS, FEW, MANY = 20_000, 100, 10_000
 ANNOTATORS = {"ann": 0.9, "bob": 0.8, "eve": 0.7}
 MORE_MIB, LIMIT_S = 256, 60
-DAY = "2024-05-01"
-YAML = """\
-task: classification
-description: Which kind of scan is this?
-owner: scans@example.com
-ingest:
-  landing: scans/{partition}/*.csv
-  partition: {grain: day}
-  key: [scan]
-  columns: {scan: int64, ink: float64, folds: float64}
-labels:
-  strategy: people
-  classes: [letter, bill, form]
-  people: {ask: label_studio, connection: label_studio, items: ITEMS, annotators: 3}
-features: {inputs: [ink, folds], numeric: [ink, folds]}
-train: {metric: log_loss, split: {by: random}, candidates: [{estimator: logistic_regression}]}
-retrain: {when: [drift]}
-"""
 NAMES = ("letter", "bill", "form")
 
 
 def case(folder: Path, items: int) -> dict[str, float]:
     """Ask, record twice and publish; return seconds of each step, the peak and the right labels."""
     os.environ["FLYWHEEL_USE_CASES"] = str(folder)
-    (folder / "scans").mkdir(parents=True)
-    (folder / "scans" / "use_case.yaml").write_text(YAML.replace("ITEMS", str(items)))
-    (folder / "scans" / "expectations.yaml").write_text(
-        "- {expectation: expect_table_row_count_to_be_between, min_value: 1, max_value: 100000, "
-        "on_failure: refuse}\n"
-    )
-    use_case, lake = get("scans"), Lake(str(folder / "lake"))
-    scans = np.arange(ROWS)
-    rows = pa.table(
-        {"scan": scans, "ink": scans / ROWS, "folds": scans % 7 * 1.0},
-        schema=arrow_schema(use_case.ingest.columns),
-    )
-    lake.table("scans", "clean").publish(rows, partition=DAY, schema=rows.schema, writer=_writer(1))
+    people = {"ask": "label_studio", "connection": "label_studio", "annotators": 3, "items": items}
+    scans.write(folder, people)
+    use_case, lake = get(scans.NAME), Lake(str(folder / "lake"))
+    scans.land(use_case, lake, ROWS, stages=["clean"])
     found: dict[str, float] = {}
     began = time.perf_counter()
     asked = choose_round(use_case, DAY, lake, _writer(1))

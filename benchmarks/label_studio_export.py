@@ -21,15 +21,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import pyarrow as pa
-
 from include.annotate.choosing import choose_round
 from include.annotate.publish import publish_people
 from include.labelling.annotations import answers
 from include.labelling.answers import record_answers
 from include.labelling.asking import Answer
 from include.labelling.interface import interface, round_key, task
-from include.lake.schemas import arrow_schema
 from include.lake.table import Lake, Writer
 from include.use_cases.loader import get
 from include.use_cases.schema import UseCase
@@ -37,43 +34,18 @@ from plugins.hooks.label_studio import LabelStudioHook
 from scripts.labelling.place import LabellingPlace
 from scripts.stack import secret_files
 from scripts.stack.settings import HOST, StackSettings
+from tests.support import scans
+from tests.support.scans import DAY
 
 ITEMS, FEW = 10_000, 1_000
 GROWTH = 1.25
-DAY, BOXES = "2024-05-01", 5
-YAML = """\
-task: classification
-description: Which kind of scan is this?
-owner: benchmarks@example.com
-ingest:
-  landing: scans/{partition}/*.csv
-  partition: {grain: day}
-  key: [scan]
-  columns: {scan: int64, ink: float64}
-labels:
-  strategy: people
-  classes: [letter, bill, form]
-  min_coverage: 0.05
-  people: {ask: label_studio, connection: label_studio, items: ITEMS, choose: {random: 1}}
-features: {inputs: [ink], numeric: [ink]}
-train:
-  metric: log_loss
-  split: {by: random}
-  candidates: [{estimator: logistic_regression}]
-retrain: {when: [drift]}
-"""
-
-
-def use_case_in(folder: Path) -> UseCase:
-    """Write the use case into a folder of its own: to choose a round reads the definition again."""
-    os.environ["FLYWHEEL_USE_CASES"] = str(folder)
-    (folder / "scans").mkdir(parents=True)
-    (folder / "scans" / "use_case.yaml").write_text(YAML.replace("ITEMS", str(ITEMS)))
-    (folder / "scans" / "expectations.yaml").write_text(
-        "- {expectation: expect_table_row_count_to_be_between, min_value: 1, max_value: 100000, "
-        "on_failure: refuse}\n"
-    )
-    return get("scans")
+BOXES = 5
+PEOPLE = {
+    "ask": "label_studio",
+    "connection": "label_studio",
+    "items": ITEMS,
+    "choose": {"random": 1},
+}
 
 
 def annotation(classes: list[str], number: int) -> dict[str, Any]:
@@ -103,12 +75,7 @@ def measured(told: str) -> Iterator[list[float]]:
 
 def fill(hook: LabelStudioHook, use_case: UseCase, lake: Lake) -> tuple[int, int]:
     """Send a round and its annotations; return the project's id, and how many items."""
-    schema = arrow_schema(use_case.ingest.columns)
-    rows = pa.table({"scan": range(ITEMS), "ink": [0.5] * ITEMS}, schema=schema)
-    for stage in ("clean", "features"):
-        lake.table(use_case.name, stage).publish(
-            rows, partition=DAY, schema=schema, writer=Writer("fill", 1, 1, "benchmark")
-        )
+    scans.land(use_case, lake, ITEMS)
     chosen = choose_round(use_case, DAY, lake, Writer("round", 1, 1, "benchmark"))
     assert use_case.labels is not None  # noqa: S101 - for mypy
     classes = list(use_case.labels.answers)
@@ -138,7 +105,9 @@ def main() -> int:
 def run(hook: LabelStudioHook) -> int:
     """Fill, measure, and remove the project."""
     with TemporaryDirectory() as folder:
-        use_case, lake = use_case_in(Path(folder) / "use_cases"), Lake(f"{folder}/lake")
+        os.environ["FLYWHEEL_USE_CASES"] = f"{folder}/use_cases"
+        scans.write(Path(folder) / "use_cases", PEOPLE)
+        use_case, lake = get(scans.NAME), Lake(f"{folder}/lake")
         began = time.perf_counter()
         project, count = fill(hook, use_case, lake)
         print(f"{count:,} tasks, each with a class and {BOXES} boxes, sent in "

@@ -7,7 +7,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-import yaml
 from airflow.dag_processing.dagbag import DagBag
 
 from include.labelling.answers import read_answers
@@ -17,28 +16,18 @@ from plugins.operators.base import PhaseOperator
 from plugins.triggers import annotations
 from tests.dags.conftest import DAGS
 from tests.dags.test_policies import longest_chain
-from tests.include.annotate.conftest import DAY, SUITE, YAML, land
 from tests.support.dag_runs import dag_runs
 from tests.support.label_studio import TOKEN, label_studio
+from tests.support.scans import DAY, NAME, move_in
 
-NAME, DAG = "scans", "scans__annotate"
+DAG = f"{NAME}__annotate"
 WITHIN = timedelta(days=7)
 
 
 @pytest.fixture
 def home(tmp_path, monkeypatch):
     """Give the process a home with the use case `scans`, three items a round, and its rows."""
-    own = tmp_path / "use_cases" / NAME
-    own.mkdir(parents=True)
-    content = yaml.safe_load(YAML)
-    content["labels"]["people"] |= {"items": 3, "ask": "label_studio", "connection": "labels"}
-    (own / "use_case.yaml").write_text(yaml.safe_dump(content, sort_keys=False))
-    (own / "expectations.yaml").write_text(SUITE)
-    monkeypatch.setenv("FLYWHEEL_HOME", str(tmp_path))
-    monkeypatch.setenv("FLYWHEEL_USE_CASES", str(own.parent))
-    monkeypatch.setenv("FLYWHEEL_CODE_VERSION", "test")
-    monkeypatch.setenv("AIRFLOW_VAR_FLYWHEEL_CODE_VERSION", "test")
-    land(get(NAME), Lake(str(tmp_path / "lake")))
+    move_in(tmp_path, monkeypatch, {"items": 3, "ask": "label_studio", "connection": "labels"})
     return tmp_path
 
 

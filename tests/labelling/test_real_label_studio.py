@@ -40,8 +40,9 @@ from plugins.triggers.annotations import AnnotationsTrigger
 from scripts.labelling.labelling import Labelling
 from scripts.stack import processes, secret_files
 from scripts.stack.settings import HOST
-from tests.include.annotate.conftest import DAY, land, make  # noqa: F401 - a fixture
+from tests.include.annotate.conftest import make  # noqa: F401 - a fixture
 from tests.include.labelling.test_annotations import UNREADABLE
+from tests.support.scans import DAY, land
 from tests.support.tasks import execute, make_context
 
 pytestmark = pytest.mark.labelling

@@ -20,10 +20,10 @@ from include.lake.table import Lake
 from include.use_cases.schema import UseCase
 from scripts import export_boxes as script
 from scripts.export_boxes import export_boxes
-from tests.include.annotate.conftest import DAY, land
 from tests.include.annotate.conftest import lake as lake
 from tests.include.annotate.conftest import make as make
 from tests.include.conftest import writer
+from tests.support.scans import DAY, land
 
 WIDTH, HEIGHT = 40, 30
 PEOPLE = {

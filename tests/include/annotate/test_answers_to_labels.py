@@ -27,9 +27,9 @@ from include.labelling.rounds import read_round
 from include.lake.schemas import CHOSEN, arrow_schema
 from include.lake.table import Lake, LakeTable
 from include.use_cases.schema import UseCase
-from tests.include.annotate.conftest import DAY, land
 from tests.include.annotate.test_choosing import answered, record
 from tests.include.conftest import writer
+from tests.support.scans import DAY, land
 
 NAMES = {"letter": 0, "bill": 1, "form": 2}
 UNKNOWN = "f" * 16

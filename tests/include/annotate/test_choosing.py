@@ -26,8 +26,8 @@ from include.lake.files import LakeFiles
 from include.lake.table import Lake
 from include.modelling.units import unit_numbers
 from include.use_cases.schema import UseCase
-from tests.include.annotate.conftest import DAY, land, truth
 from tests.include.conftest import writer
+from tests.support.scans import DAY, land, truth
 
 NAMES = ("letter", "bill", "form")
 POLICIES = ("uncertain", "random")

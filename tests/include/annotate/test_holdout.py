@@ -39,9 +39,10 @@ from include.modelling.training_set import (
 )
 from include.replay.known import History
 from include.use_cases.schema import UseCase
-from tests.include.annotate.conftest import DAY, Make, land, truth
+from tests.include.annotate.conftest import Make
 from tests.include.annotate.test_choosing import answered, guesses, record
 from tests.include.conftest import writer
+from tests.support.scans import DAY, land, truth
 
 COLUMNS = {"scan": "int64", "at": "timestamp", "box": "string", "ink": "float64"}
 BY = {

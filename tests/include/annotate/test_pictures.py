@@ -17,8 +17,8 @@ from include.annotate.pictures import as_png
 from include.errors import ConfigError, DataContractError
 from include.ingest_label.landing import Landing
 from include.lake.files import LakeFiles
-from tests.include.annotate.conftest import DAY
 from tests.include.conftest import writer
+from tests.support.scans import DAY
 
 
 def file_of(kind: str, size: tuple[int, int] = (30, 20)) -> bytes:

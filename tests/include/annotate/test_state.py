@@ -10,8 +10,9 @@ from include.annotate.state import State
 from include.labelling.asking import item_id
 from include.lake.schemas import arrow_schema
 from include.lake.table import Lake
-from tests.include.annotate.conftest import DAY, Make, land
+from tests.include.annotate.conftest import Make
 from tests.include.conftest import writer
+from tests.support.scans import DAY, land
 
 ROWS = 3_000
 

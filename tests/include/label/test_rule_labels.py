@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from include.label.rule_labels import label_partition
 from include.labelling.history import LabelHistory
-from tests.include.annotate.conftest import DAY, land
 from tests.include.annotate.conftest import lake as lake
 from tests.include.annotate.conftest import make as make
 from tests.include.conftest import writer
+from tests.support.scans import DAY, land
 
 
 def test_rules_label_rows_with_each_of_three_classes(make, lake):
@@ -28,4 +28,4 @@ def test_rules_label_rows_with_each_of_three_classes(make, lake):
     assert done.class_shares == {"0": 2 / 6, "1": 3 / 6, "2": 1 / 6}
     assert (done.labelled, done.undecided) == (6, 1)
     sources = LabelHistory(scans, lake).known(DAY).to_pylist()
-    assert {row["scan"]: row["_source"] for row in sources}[1] == "also_blank, blank"
+    assert {row["scan"]: row["_source"] for row in sources}[1] == "blank, also_blank"

@@ -16,11 +16,11 @@ from include.labelling.answers import record_answers
 from include.labelling.asking import Answer, Box, Item
 from include.lake.table import Lake
 from include.use_cases.schema import UseCase
-from tests.include.annotate.conftest import DAY, land, truth
 from tests.include.annotate.conftest import lake as lake
 from tests.include.annotate.conftest import make as make
 from tests.include.annotate.conftest import scans as scans
 from tests.include.conftest import writer
+from tests.support.scans import DAY, land, truth
 
 NAMES = ("letter", "bill", "form")
 STUDIO = {"ask": "label_studio", "connection": "label_studio", "picture": {"python": "picture"}}

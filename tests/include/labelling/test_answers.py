@@ -14,11 +14,11 @@ from include.labelling.asking import Answer, Box, Round
 from include.labelling.boxes import read_boxes
 from include.lake.table import Lake
 from include.use_cases.schema import UseCase
-from tests.include.annotate.conftest import DAY, land
 from tests.include.annotate.conftest import lake as lake
 from tests.include.annotate.conftest import make as make
 from tests.include.annotate.conftest import scans as scans
 from tests.include.conftest import writer
+from tests.support.scans import DAY, land
 
 HOUR = timedelta(hours=1)
 

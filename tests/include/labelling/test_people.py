@@ -20,11 +20,11 @@ from include.labelling.asking import Answer, item_id
 from include.labelling.people import PeopleLabels
 from include.labelling.rounds import rounds_schema
 from include.use_cases.schema import UseCase
-from tests.include.annotate.conftest import DAY, land, truth
 from tests.include.annotate.conftest import lake as lake
 from tests.include.annotate.conftest import make as make
 from tests.include.annotate.conftest import scans as scans
 from tests.include.conftest import writer
+from tests.support.scans import DAY, land, truth
 
 NAMES = ("letter", "bill", "form")
 NOW = datetime.now(UTC)

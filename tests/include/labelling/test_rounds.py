@@ -12,10 +12,10 @@ from include.labelling.asking import item_id
 from include.labelling.interface import task
 from include.labelling.rounds import read_round, round_ids
 from include.lake.table import Lake
-from tests.include.annotate.conftest import DAY, land
 from tests.include.annotate.conftest import lake as lake
 from tests.include.annotate.conftest import make as make
 from tests.include.conftest import writer
+from tests.support.scans import DAY, land
 
 ROWS = {item_id({"scan": number}): number for number in range(100)}
 LETTER = Guesses("1", ROWS, np.tile([0.5, 0.3, 0.2], (100, 1)))

@@ -21,10 +21,10 @@ from include.modelling.labelled_rows import LabelledRows
 from include.modelling.training_set import load_training_set
 from include.modelling.weights import learning_weight, weight_in
 from include.use_cases.schema import UseCase
-from tests.include.annotate.conftest import DAY, land, truth
 from tests.include.annotate.conftest import lake as lake
 from tests.include.annotate.conftest import make as make
 from tests.include.conftest import writer
+from tests.support.scans import DAY, land, truth
 
 NAMES = ("letter", "bill", "form")
 PEOPLE = {"items": 50, "annotators": 3}

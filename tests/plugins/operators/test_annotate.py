@@ -10,7 +10,6 @@ from unittest.mock import Mock, create_autospec
 import numpy as np
 import pyarrow as pa
 import pytest
-import yaml
 from airflow.sdk import Asset
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException, TaskAwaitingInput
 
@@ -30,11 +29,11 @@ from plugins.operators.annotate import (
     CollectAnswersOperator,
     PublishLabelsOperator,
 )
-from tests.include.annotate.conftest import DAY, SUITE, YAML, land, truth
 from tests.include.conftest import writer
+from tests.support import scans as scans_support
+from tests.support.scans import DAY, NAME, land, truth
 from tests.support.tasks import emitted, execute, is_small_json, make_context
 
-NAME = "scans"
 OPTIONS = ["letter", "bill", "form"]
 LABELS = Asset(name=f"{NAME}.labels")
 
@@ -42,16 +41,10 @@ LABELS = Asset(name=f"{NAME}.labels")
 @pytest.fixture
 def write(home, monkeypatch):
     """Write the use case `scans`, with other keys of `labels.people`."""
-    own = home / "use_cases" / NAME
-    own.mkdir(parents=True)
-    (own / "expectations.yaml").write_text(SUITE)
-    monkeypatch.setenv("FLYWHEEL_USE_CASES", str(own.parent))
+    monkeypatch.setenv("FLYWHEEL_USE_CASES", str(home / "use_cases"))
 
     def write(description: str = "Which kind of scan is this?", **people: Any) -> Any:
-        content = yaml.safe_load(YAML)
-        content["labels"]["people"] |= people
-        content["description"] = description
-        (own / "use_case.yaml").write_text(yaml.safe_dump(content, sort_keys=False))
+        scans_support.write(home / "use_cases", people, description=description)
         return get(NAME)
 
     return write

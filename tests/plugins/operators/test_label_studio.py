@@ -23,9 +23,10 @@ from plugins.operators.label_studio import (
     SendItemsOperator,
     WaitForAnnotationsOperator,
 )
-from tests.include.annotate.conftest import DAY, land, make  # noqa: F401 - a fixture
+from tests.include.annotate.conftest import make  # noqa: F401 - a fixture
 from tests.include.conftest import writer
 from tests.support.label_studio import TOKEN, LabelStudio, label_studio
+from tests.support.scans import DAY, land
 from tests.support.tasks import execute, is_small_json, make_context
 
 PEOPLE = {"ask": "label_studio", "connection": "labels", "items": 6}
