@@ -24,6 +24,7 @@ from include.errors import ConfigError, FlywheelError
 from include.feature.build import build_partition
 from include.ingest_label.ingest import ingest_labels, ingest_reference, ingest_rows
 from include.ingest_label.landing import Landing
+from include.label.rule_labels import label_partition
 from include.lake.table import Lake, Writer
 from include.registry.own_code import problems_of_own_code
 from include.settings import Settings
@@ -90,6 +91,8 @@ class Check:
                 ("expectations", self._expectations),
                 ("features", self._features),
             ]
+            if labels and labels.rules:
+                steps.append(("rules", self._rules))
             if labels and labels.people:
                 steps.append(("questions", self._questions))
             for what, step in steps:
@@ -162,6 +165,11 @@ class Check:
     def _features(self, partition: str) -> str:
         made = build_partition(self.use_case, partition, self.lake, _WRITER)
         return f"{len(made.columns)} columns"
+
+    def _rules(self, partition: str) -> str:
+        made = label_partition(self.use_case, partition, self.lake, _WRITER)
+        told = "; ".join(each.told for each in made.functions)
+        return f"{made.labelled:,} of {made.rows:,} rows labelled: {told}"
 
     def _questions(self, partition: str) -> str:
         read = self.landing.read_path

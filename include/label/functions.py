@@ -16,7 +16,7 @@ from include.labelling.label_model import ABSTAIN, Votes
 from include.use_cases.loader import labels_python_of
 from include.use_cases.predicates import parse
 from include.use_cases.python_package import LABELS
-from include.use_cases.schema import UseCase
+from include.use_cases.schema import Labels, UseCase
 from include.use_cases.sections.rules import Rules
 
 _ROWS_AT_ONCE = 50_000
@@ -49,15 +49,15 @@ def classes_of(use_case: UseCase) -> int:
     return len(use_case.class_names) or 2
 
 
-def vote(use_case: UseCase, rules: Rules, rows: pa.Table) -> Voted:
+def vote(use_case: UseCase, labels: Labels, rules: Rules, rows: pa.Table) -> Voted:
     """Ask each function about each row.
 
     Parameters
     ----------
     use_case : UseCase
         Its `labels.py` has the functions that the rules name.
-    rules : Rules
-        The functions.
+    labels, rules : Labels and Rules
+        The classes, and the functions that vote for them.
     rows : Table
         Columns of `ingest.columns`.
 
@@ -66,16 +66,17 @@ def vote(use_case: UseCase, rules: Rules, rows: pa.Table) -> Voted:
     ConfigError
         `labels.py` cannot be imported, or lacks a function.
     """
-    names, n_classes = list(rules.functions), classes_of(use_case)
+    names = list(rules.functions)
     voted = Voted(names, np.full((rows.num_rows, len(names)), ABSTAIN, np.int64))
     written: dict[int, tuple[str, Callable[[Mapping[str, Any]], Any]]] = {}
     for number, (name, function) in enumerate(rules.functions.items()):
         if function.when is not None and function.label is not None:
-            voted.votes[holds(parse(function.when), rows), number] = function.label
+            label = _class(function.label, labels)
+            voted.votes[holds(parse(function.when), rows), number] = label
         else:
             written[number] = (name, _written(use_case, str(function.python)))
     if written:
-        _ask(written, rows, voted, n_classes)
+        _ask(written, rows, voted, labels)
     return voted
 
 
@@ -95,7 +96,7 @@ def _ask(
     written: Mapping[int, tuple[str, Callable[[Mapping[str, Any]], Any]]],
     rows: pa.Table,
     voted: Voted,
-    n_classes: int,
+    labels: Labels,
 ) -> None:
     """Ask the functions in Python, row by row, so that an error is about one row."""
     for start in range(0, rows.num_rows, _ROWS_AT_ONCE):
@@ -105,15 +106,16 @@ def _ask(
                     # Each its own copy: a function that changes the row must not mislead the next.
                     said = function(dict(row))
                     if said is not None:
-                        voted.votes[at, number] = _class(said, n_classes)
+                        voted.votes[at, number] = _class(said, labels)
                 except Exception as error:  # whatever a person's rule raises, it is about this row
                     voted.raised[name] = voted.raised.get(name, 0) + 1
                     told = f"data row {at + 1}: {type(error).__name__}: {error}"
                     voted.first_error.setdefault(name, bounded(told, 300))
 
 
-def _class(said: Any, n_classes: int) -> int:
-    label = operator.index(said)
-    if not 0 <= label < n_classes:
-        raise ValueError(f"must return a class from 0 to {n_classes - 1} or None, got {said!r}")
-    return label
+def _class(said: Any, labels: Labels) -> int:
+    found = labels.class_of(said if isinstance(said, str) else operator.index(said))
+    if found is None:
+        named = f"one of {list(labels.numbers)}, its number" if labels.numbers else "0, 1"
+        raise ValueError(f"must return {named} or None, got {said!r}")
+    return found

@@ -149,9 +149,11 @@ def label_partition(use_case: UseCase, partition: str, lake: Lake, writer: Write
     made = make_rule_labels(use_case, labels, labels.rules, rows)
     labelled = int((made.chosen[0] != ABSTAIN).sum())
     if labelled == 0 and not labels.landed:
+        said = summaries(made.voted, made.weighed.posterior)
         raise DataContractError(
             f"{use_case.name}: no rule gives a label to any of the {rows.num_rows:,} rows of "
-            f"{partition}: {_told(made)}. Nothing was published. Correct labels.rules."
+            f"{partition}: {'; '.join(one.told for one in said)}. Nothing was published. Correct "
+            "labels.rules."
         )
     published = publish_labels(
         made,
@@ -180,7 +182,7 @@ def label_partition(use_case: UseCase, partition: str, lake: Lake, writer: Write
 
 def make_rule_labels(use_case: UseCase, labels: Labels, rules: Rules, rows: pa.Table) -> RuleLabels:
     """Vote and weigh; nothing is published."""
-    voted = vote(use_case, rules, rows)
+    voted = vote(use_case, labels, rules, rows)
     weighed = weigh(voted.votes, classes_of(use_case), rules.model)
     return RuleLabels(use_case, labels, rows, voted, weighed, rules.min_confidence)
 
@@ -231,13 +233,4 @@ def _applied(
         version=version,
         partition_version=partition_version,
         changed=changed,
-    )
-
-
-def _told(made: RuleLabels) -> str:
-    said = summaries(made.voted, made.weighed.posterior)
-    return "; ".join(
-        f"{one.name} votes on {one.coverage:.0%}"
-        + (f" and raised in {one.raised} rows ({one.first_error})" if one.raised else "")
-        for one in said
     )

@@ -40,6 +40,12 @@ class FunctionSummary:
     raised: int
     first_error: str
 
+    @property
+    def told(self) -> str:
+        """Where it votes, and whether it raised, in a few words."""
+        raised = f" and raised in {self.raised} rows ({self.first_error})" if self.raised else ""
+        return f"{self.name} votes on {self.coverage:.0%}{raised}"
+
 
 def summaries(voted: Voted, posterior: Shares) -> list[FunctionSummary]:
     """Summarise each function, in the order of the YAML.

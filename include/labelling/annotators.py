@@ -175,7 +175,8 @@ def _warnings(made: PeopleLabels, alpha: float | None, items: int) -> Iterator[s
     if left:
         yield (
             f"{left} items have contradicting answers after {people.ask_again} more rounds and "
-            "stay without a label. Decide them yourself: land an outcome, or make them gold items."
+            "stay without a label. Raise labels.people.ask_again, and let somebody answer whom "
+            "labels.people.adjudicators names: that answer decides."
         )
 
 

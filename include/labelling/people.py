@@ -19,7 +19,7 @@ from include.labelling.asking import GOLD, RANDOM, item_id
 from include.labelling.contract import LABEL, PEOPLE, claims_schema, labels_schema
 from include.labelling.label_model import ABSTAIN, chosen
 from include.labelling.rounds import ITEM, POLICY, ROUND, read_rounds
-from include.labelling.verdicts import ANNOTATOR, COUNTS, SKIPPED, VERDICT, people_of
+from include.labelling.verdicts import ANNOTATOR, COUNTS, SKIPPED, VERDICT, is_among, people_of
 from include.lake.schemas import CHOSEN
 from include.lake.table import Lake
 from include.use_cases.gold import read_gold
@@ -51,7 +51,9 @@ class Standing:
     label : int or None
         What came of it; None where nobody answered, or no class is clearly ahead.
     confidence : float
-        Probability of the label.
+        Probability of the label; 1 where an adjudicator gave it.
+    adjudicated : bool
+        Whether somebody of `labels.people.adjudicators` answered.
     """
 
     policy: str
@@ -60,6 +62,7 @@ class Standing:
     skips: int
     label: int | None
     confidence: float
+    adjudicated: bool = False
 
     @property
     def conflict(self) -> bool:
@@ -71,7 +74,7 @@ class Standing:
 
         At most `people.ask_again` times.
         """
-        few = 0 < len(self.votes) + self.skips < people.annotators
+        few = 0 < len(self.votes) + self.skips < people.annotators and not self.adjudicated
         return self.asked <= people.ask_again and (self.conflict or few)
 
 
@@ -147,6 +150,12 @@ class PeopleLabels:
         skips = self._said(SKIPPED, gold=False)
         items = sorted(policies)
         label, confidence = self._aggregated(items)
+        decided = [self._decided(item) for item in items]
+        for place, classes in enumerate(decided):
+            if len(classes) == 1:
+                label[place], confidence[place] = next(iter(classes)), 1.0
+            elif classes:  # adjudicators who contradict each other decide nothing
+                label[place], confidence[place] = ABSTAIN, 0.0
         return {
             item: Standing(
                 policies[item],
@@ -155,6 +164,7 @@ class PeopleLabels:
                 len(skips.get(item, ())),
                 None if label[place] == ABSTAIN else int(label[place]),
                 float(confidence[place]),
+                bool(decided[place]),
             )
             for place, item in enumerate(items)
         }
@@ -191,6 +201,12 @@ class PeopleLabels:
             if row[VERDICT] == verdict and of_gold.get((row[ITEM], row[ROUND])) is gold:
                 found[row[ITEM]][row[ANNOTATOR]] = row[LABEL]
         return dict(found)
+
+    def _decided(self, item: str) -> set[int]:
+        """Give the classes that adjudicators gave to an item."""
+        names = people_of(self.use_case).adjudicators or []
+        votes = self.given.get(item, {})
+        return {label for who, label in votes.items() if is_among(who, names)}
 
     def _aggregated(self, items: list[str]) -> tuple[Any, Any]:
         assert self.use_case.labels is not None  # noqa: S101  for mypy

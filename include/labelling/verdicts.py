@@ -93,14 +93,20 @@ def verdict_now(
     if (row[ITEM], row[ROUND]) in corrected:
         return {VERDICT: "row corrected", LABEL: None}
     assert use_case.labels is not None  # noqa: S101  for mypy
-    trusted, classes = people_of(use_case).trusted, use_case.labels.answers
-    if trusted is not None and _plain(row[ANNOTATOR]) not in map(_plain, trusted):
+    people, classes = people_of(use_case), use_case.labels.answers
+    trusted = people.trusted and [*people.trusted, *(people.adjudicators or [])]
+    if trusted is not None and not is_among(row[ANNOTATOR], trusted):
         return {VERDICT: "not trusted", LABEL: None}
     if row[ANSWER] is None or row[ANSWER] == SKIP:
         return {VERDICT: SKIPPED, LABEL: None}
     if row[ANSWER] not in classes:
         return {VERDICT: "unknown class", LABEL: None}
     return {VERDICT: COUNTS, LABEL: classes[row[ANSWER]]}
+
+
+def is_among(annotator: str, names: Collection[str]) -> bool:
+    """Tell whether an annotator is among those that the use case names."""
+    return _plain(annotator) in map(_plain, names)
 
 
 def _plain(name: str) -> str:

@@ -74,6 +74,7 @@ def _choice(labels: Labels, people: People) -> Iterator[str]:
                 f"given. Write {needed}, or remove {key}."
             )
     yield from repeated("labels.people.trusted", people.trusted or [])
+    yield from repeated("labels.people.adjudicators", people.adjudicators or [])
 
 
 def _where_asked(people: People) -> Iterator[str]:

@@ -26,15 +26,18 @@ def rule_problems(use_case: UseCase, labels: Labels) -> Iterator[str]:
     if use_case.task != "classification":
         yield f"labels.rules is for classification, not for {use_case.task}. Remove it."
     for name, function in labels.rules.functions.items():
-        yield from _function(use_case, function, f"labels.rules.functions.{name}")
+        yield from _function(use_case, labels, function, f"labels.rules.functions.{name}")
 
 
-def _function(use_case: UseCase, function: LabellingFunction, where: str) -> Iterator[str]:
+def _function(
+    use_case: UseCase, labels: Labels, function: LabellingFunction, where: str
+) -> Iterator[str]:
     columns = use_case.ingest.columns
-    names = use_case.class_names
-    if function.label is not None and function.label >= (len(names) or 2):
-        classes = f"a place in labels.classes, from 0 to {len(names) - 1}" if names else "0 or 1"
-        yield f"{where}.label must be {classes}, got {function.label}."
+    if function.label is not None and labels.class_of(function.label) is None:
+        names, last = list(labels.numbers or ()), len(use_case.class_names or "01") - 1
+        numbers = f"a number from 0 to {last}" if last > 1 else "0 or 1"
+        classes = f"one of {names} in labels.classes, or {numbers}" if names else numbers
+        yield f"{where}.label must be {classes}, got {function.label!r}. Correct it."
     for compared in columns_of(parse(function.when)) if function.when else ():
         kind = columns.get(compared.column)
         if kind is None:

@@ -6,7 +6,9 @@ import logging
 import time
 from pathlib import Path
 
+import pandas as pd
 import pytest
+import yaml
 
 from scripts import validate
 from tests.include.test_snapshot import FIRST, SUITE, YAML, customers
@@ -120,3 +122,32 @@ def test_people_would_be_asked_and_gold_items_that_are_no_rows_are_told(
     )
     gold.write_text(f"customer,label\n{keys[0]},Yes\n")
     assert lines(capsys, "--data", str(data))[0] == 0
+
+
+@pytest.mark.parametrize(("at_least", "labelled"), [(0, True), (10_000, False)])
+def test_rules_are_tried_on_the_rows(
+    data: Path, capsys: pytest.CaptureFixture[str], at_least: int, labelled: bool
+) -> None:
+    path = data.parent / "use_cases" / "churn" / "use_case.yaml"
+    content = yaml.safe_load(path.read_text())
+    functions = {
+        "many_calls": {"when": f"calls >= {at_least}", "label": 1},
+        "broken": {"python": "broken"},
+    }
+    content["labels"] = {"strategy": "rules", "rules": {"functions": functions}}
+    path.write_text(yaml.safe_dump(content, sort_keys=False))
+    (path.parent / "labels.py").write_text("def broken(row):\n    return row['nothing']\n")
+    code, told = lines(capsys, "--data", str(data), "--use-case", "churn")
+    raised = "broken votes on 0% and raised in 1200 rows (data row 1: KeyError: 'nothing')"
+    counted = sum(pd.to_numeric(customers()["calls"], errors="coerce") >= at_least)
+    if labelled:
+        assert code == 0
+        share = f"{counted / 1_200:.0%}"
+        assert told[-1].startswith(
+            f"ok   churn: rules of {FIRST}: {counted:,} of 1,200 rows labelled: many_calls votes "
+            f"on {share}; {raised}"
+        )
+    else:
+        assert code == 1
+        assert told[-1].startswith(f"FAIL churn: rules of {FIRST}: churn: no rule gives a label")
+        assert raised in told[-1]

@@ -173,6 +173,13 @@ class Labels(Strict):
             first.setdefault(number, name)
         return {name: number for number, name in first.items()}
 
+    def class_of(self, told: int | str) -> int | None:
+        """Return the class that a rule names, by a name of `classes` or by its number; or None."""
+        if isinstance(told, str):
+            return (self.numbers or {}).get(told)
+        count = len(self.classes) if isinstance(self.classes, list) else 2
+        return told if 0 <= told < count else None
+
     @property
     def numbers(self) -> dict[str, int] | None:
         """The number of the class of each value; None where a rule or a bool makes classes."""

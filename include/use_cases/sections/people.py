@@ -87,6 +87,12 @@ class People(Strict):
         description="Annotators whose answers count, by their user name in Airflow or their email "
         "address in Label Studio. Answers of others are recorded only. By default all count.",
     )
+    adjudicators: list[str] | None = Field(
+        default=None,
+        min_length=1,
+        description="Annotators who decide: where one of them has answered an item, that answer is "
+        "its label, whatever others say. Named as in `trusted`, where they need not stand too.",
+    )
     gold: str | None = Field(
         default=None,
         pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*\.csv$",

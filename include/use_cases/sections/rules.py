@@ -21,11 +21,15 @@ class LabellingFunction(Strict):
         "carrier == 'HA'\". Where it holds, the rule votes for 'label'; elsewhere, and where a "
         "value is missing, it abstains.",
     )
-    label: int | None = Field(default=None, ge=0, description="The class it votes for.")
+    label: Annotated[int, Field(ge=0)] | str | None = Field(
+        default=None,
+        description="The class it votes for: a name of labels.classes, or its number. Prefer the "
+        "name: the numbers of a list change with its order.",
+    )
     python: Name | None = Field(
         default=None,
         description="Or a function of the use case's labels.py: it takes a row as a dict, and "
-        "returns a class, or None to abstain.",
+        "returns a class, by its name or number, or None to abstain.",
     )
 
     @model_validator(mode="after")

@@ -38,7 +38,9 @@ def python(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def voted(**said: dict[str, object]) -> Voted:
-    return vote(tiny_use_case(), Rules.model_validate({"functions": said}), ROWS)
+    use_case = tiny_use_case()
+    assert use_case.labels is not None
+    return vote(use_case, use_case.labels, Rules.model_validate({"functions": said}), ROWS)
 
 
 def test_a_condition_votes_where_it_holds_and_abstains_elsewhere() -> None:
@@ -56,7 +58,7 @@ def test_a_function_abstains_where_it_raises_or_returns_no_class(python: None) -
     assert found.votes[:, 0].tolist() == [_, _, _, 1]
     assert found.raised == {"of_row": 2}
     assert found.first_error["of_row"] == (
-        "data row 1: ValueError: must return a class from 0 to 1 or None, got 7"
+        "data row 1: ValueError: must return 0, 1 or None, got 7"
     )
     # The first function changes its copy of the row, and not the row.
     assert found.votes[:, 1].tolist() == [1, _, _, _]
@@ -72,7 +74,8 @@ def test_with_several_classes_a_rule_may_vote_for_each_of_them(python: None) -> 
     )
     assert classes_of(several) == 8
     said = {"of_row": {"python": "of_row"}, "few": {"when": "calls < 4", "label": 5}}
-    found = vote(several, Rules.model_validate({"functions": said}), ROWS)
+    assert several.labels is not None
+    found = vote(several, several.labels, Rules.model_validate({"functions": said}), ROWS)
     assert found.votes.tolist() == [[7, _], [_, 5], [_, _], [1, _]]
     assert found.raised == {"of_row": 1}, "a missing number alone"
 

@@ -86,6 +86,15 @@ def test_an_email_address_is_trusted_however_it_is_spelled_and_a_user_name_is_no
     }  # fmt: skip
 
 
+def test_an_adjudicator_is_trusted_without_standing_there_twice(make, lake):
+    scans = make({"trusted": ["ann"], "adjudicators": ["uwe"]})
+    item = asked(scans, lake).items[0].item
+    record(scans, lake, *(say(item, "bill", who) for who in ("ann", "uwe", "eve")))
+    assert {name: verdict for name, (verdict, _) in verdicts(scans, lake).items()} == {
+        "ann bill": "counts", "uwe bill": "counts", "eve bill": "not trusted"
+    }  # fmt: skip
+
+
 def test_an_answer_that_is_handed_in_again_is_recorded_once(scans, lake):
     made = asked(scans, lake)
     said = say(made.items[0].item, "bill")

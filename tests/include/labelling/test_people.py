@@ -77,6 +77,25 @@ def test_what_more_than_half_said_is_the_label_and_who_said_so_its_source(scans)
     } == {1: False, 2: True, 3: False, 4: False}  # fmt: skip
 
 
+def test_an_adjudicator_decides_and_two_who_contradict_each_other_do_not(make):
+    scans = make({"annotators": 2, "ask_again": 2, "adjudicators": ["Ana@x.org", "uwe"]})
+    said = {
+        1: {"ann": 1, "bob": 0},
+        2: {"ann": 1, "bob": 0, "ana@x.org": 2},
+        3: {"ann": 1, "bob": 1, "uwe": 0},
+        4: {"ann": 1, "bob": 1, "ana@x.org": 0, "uwe": 2},
+        5: {"uwe": 1},
+        6: {"ann": 1},
+    }
+    made = people_labels(scans, said)
+    assert labelled(made) == {
+        2: (2, "ana@x.org", 1.0), 3: (0, "uwe", 1.0), 5: (1, "uwe", 1.0), 6: (1, "ann", 1.0),
+    }  # fmt: skip
+    people = scans.labels.people
+    again = {one for one in said if made.standing[item_id({"scan": one})].wants_more(people)}
+    assert again == {1, 4, 6}, "in conflict, or with too few answers and none that decides"
+
+
 @pytest.mark.parametrize(
     ("rounds", "policy"),
     [

@@ -115,7 +115,7 @@ def test_a_rule_that_does_not_fit_the_columns_is_refused(change, said):
         load_text(text.replace(*change), "churn", "use_case.yaml")
 
 
-def test_rules_vote_for_places_in_the_list_of_classes():
+def test_rules_vote_for_classes_by_name_or_number():
     text = VALID.read_text()
     begin, end = text.index("labels:"), text.index("features:")
     rules = RULES.replace("label: 1", "label: 2")
@@ -123,8 +123,13 @@ def test_rules_vote_for_places_in_the_list_of_classes():
     use_case = load_text(text, "churn", "use_case.yaml")
     assert use_case.labels is not None
     assert use_case.labels.numbers == {"a": 0, "b": 1, "c": 2}
-    with pytest.raises(ConfigError, match=r"must be a place in labels.classes, from 0 to 2, got 3"):
-        load_text(text.replace("label: 2", "label: 3"), "churn", "use_case.yaml")
+    for told in ("label: c", "label: 'b'"):
+        assert load_text(text.replace("label: 2", told), "churn", "use_case.yaml").labels
+    for wrong, shown in (("3", "3"), ("d", "'d'")):
+        named = r"must be one of \['a', 'b', 'c'\] in labels.classes, or a number from 0 to 2"
+        said = f"{named}, got {shown}"
+        with pytest.raises(ConfigError, match=said):
+            load_text(text.replace("label: 2", f"label: {wrong}"), "churn", "use_case.yaml")
     with pytest.raises(ConfigError, match=r"labels.classes is for labels that land"):
         load_text(
             text.replace("[a, b, c]", "{a: 0, b: 1}").replace("label: 2", "label: 1"),
