@@ -48,10 +48,23 @@ class ValidationResultLink(BaseOperatorLink):
         return f"{_run_page(ti_key)}/tasks/{ti_key.task_id}/xcom"
 
 
-class LabelsReportLink(ValidationResultLink):
-    """To what rules or people said of a partition: what the task returned."""
+class LabelCountsLink(ValidationResultLink):
+    """To what rules or people said of a partition, in numbers: what the task returned."""
+
+    name = "Label counts"
+
+
+class LabelsReportLink(BaseOperatorLink):
+    """To the page of the report on labels."""
 
     name = "Labels report"
+
+    def get_link(self, operator: Any, *, ti_key: Any) -> str:
+        """Give the page's address, '' where the task made no report."""
+        partition = getattr(operator, "reported", None)
+        if partition is None:
+            return ""
+        return f"{_base()}{PAGES}/{operator.use_case}/labels/{quote(partition, safe='')}"
 
 
 class LabelStudioLink(BaseOperatorLink):
@@ -74,17 +87,21 @@ class RequiredActionsLink(BaseOperatorLink):
         return f"{_run_page(ti_key)}/required_actions"
 
 
-def _run_page(ti_key: Any) -> str:
+def _base() -> str:
     from airflow.sdk.configuration import conf
 
-    base = conf.get("api", "base_url", fallback="").rstrip("/")
-    return f"{base}/dags/{ti_key.dag_id}/runs/{quote(ti_key.run_id, safe='')}"
+    return str(conf.get("api", "base_url", fallback="")).rstrip("/")
+
+
+def _run_page(ti_key: Any) -> str:
+    return f"{_base()}/dags/{ti_key.dag_id}/runs/{quote(ti_key.run_id, safe='')}"
 
 
 LINKS = (
     MlflowRunLink(),
     DriftReportLink(),
     ValidationResultLink(),
+    LabelCountsLink(),
     LabelsReportLink(),
     RequiredActionsLink(),
     LabelStudioLink(),

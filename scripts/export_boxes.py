@@ -13,9 +13,11 @@ import argparse
 import json
 import sys
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
-from struct import unpack
 from tempfile import TemporaryDirectory
+
+from PIL import Image, UnidentifiedImageError
 
 from include.errors import ConfigError, DataContractError, FlywheelError
 from include.labelling.answers import ANSWERS
@@ -28,8 +30,6 @@ from include.lake.table import Lake
 from include.use_cases.loader import get
 from include.use_cases.schema import UseCase
 from scripts.deployment import Deployment
-
-_PNG = b"\x89PNG\r\n\x1a\n"
 
 
 @dataclass(frozen=True)
@@ -117,17 +117,18 @@ def _pictures(use_case: UseCase, lake: Lake, folder: Path) -> tuple[list[Picture
 
 
 def size_of(content: bytes, path: str) -> tuple[int, int]:
-    """Read width and height, in pixels, from the head of a PNG file.
+    """Return width and height of a PNG file, in pixels.
 
     Raises
     ------
     DataContractError
         It is no PNG file.
     """
-    if not content.startswith(_PNG) or content[12:16] != b"IHDR":
-        raise DataContractError(f"{path}: is no PNG file. Make its picture again.")
-    width, height = unpack(">II", content[16:24])
-    return width, height
+    try:
+        with Image.open(BytesIO(content), formats=["PNG"]) as picture:
+            return picture.size
+    except UnidentifiedImageError as error:
+        raise DataContractError(f"{path}: is no PNG file. Make its picture again.") from error
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -35,7 +35,12 @@ log = logging.getLogger(__name__)
 _TRIES = 20
 
 
-_NOBODY = "nobody needs to be asked about {}: every row has a label, was skipped, or is a gold item"
+_NOBODY = (
+    "Nobody needs to be asked about {}: every row has a label, was skipped, or is a gold item. "
+    "Land more rows, or start another partition."
+)
+
+_OTHERS = "Other runs choose rows of {} at the same time. Start the Dag again when they have ended."
 
 
 def choose_round(
@@ -107,7 +112,7 @@ def choose_round(
                 made.asked_at,
                 made.closes_at,
             )
-    return Round(partition, 0, [], why_not=f"others choose rows of {partition} at the same time")
+    return Round(partition, 0, [], why_not=_OTHERS.format(partition))
 
 
 def _chosen(

@@ -35,5 +35,5 @@ def why_not_now(
         return ""
     return (
         f"Champion {champion} has chosen round {last} of {partition}; the next round comes with "
-        "the next champion, or when you start the Dag yourself"
+        "the next champion, or when you start the Dag yourself."
     )

@@ -78,8 +78,9 @@ def with_pictures(
         done.append(replace(one, picture=None if content is None else path))
     if failed and not any(one.picture for one in done):
         raise DataContractError(
-            f"{use_case.name}: no picture of {partition} could be made, the first is that of "
-            f"{failed[0]} Nobody was asked. Correct labels.people.picture, or remove it."
+            f"{use_case.name}: labels.people.picture: none of the {len(items):,} pictures of "
+            f"{partition} could be made, so nobody was asked. The first: {failed[0]} Mend that, or "
+            "correct labels.people.picture."
         )
     if failed:
         log.warning("%s: %d items without picture: %s", use_case.name, len(failed), failed[0])
@@ -131,7 +132,8 @@ def _maker(
     if picture.column is not None:
         if read is None:
             raise ConfigError(
-                f"{use_case.name}: labels.people.picture.column needs the landing. Give it."
+                f"{use_case.name}: labels.people.picture.column is a file below the landing "
+                "area. Pass `read`, such as `landing.read_path`."
             )
         column, reader = picture.column, read
         return lambda row: None if row[column] is None else reader(row[column])

@@ -90,7 +90,7 @@ class State:
         return int(own[ROUND][0].as_py()) if own.num_rows else None
 
     def obstacle(self) -> str:
-        """Say why no round may begin; empty where one may."""
+        """Say in sentences why no round may begin; empty where one may."""
         people, rounds = people_of(self.use_case), self.said.rounds
         numbers = sorted(set(rounds[ROUND].to_pylist()))
         if not numbers:
@@ -98,9 +98,14 @@ class State:
         last = numbers[-1]
         closes_at = pc.max(rounds.filter(pc.equal(rounds[ROUND], last))[CLOSES_AT]).as_py()
         if last not in self.ends and datetime.now(UTC) < closes_at:
-            return f"round {last} of {self.partition} is open"
+            return (
+                f"Round {last} of {self.partition} is open until {closes_at:%Y-%m-%d %H:%M} UTC. "
+                "Answer its questions, or wait."
+            )
         if len(numbers) >= people.rounds:
-            return f"{self.partition} has had its {people.rounds} rounds (labels.people.rounds)"
+            return (
+                f"{self.partition} has had its {people.rounds} rounds. Raise labels.people.rounds."
+            )
         return ""
 
 

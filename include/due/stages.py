@@ -177,6 +177,7 @@ _DECLARED = (
             "include.annotate.state",
             "include.labelling.answer_model",
             "include.labelling.answers",
+            "include.labelling.appending",
             "include.labelling.asking",
             "include.labelling.boxes",
             "include.labelling.ends",
@@ -196,7 +197,7 @@ _DECLARED = (
         "label",
         "labels",
         ("labels", "features"),
-        code_version=1,
+        code_version=2,
         modules=(
             "include.label.report",
             "include.labelling.agreement",

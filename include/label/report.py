@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from include.due.definitions import DEFINITION, definition_of
-from include.labelling.annotators import PeopleReported, Told, report_people
+from include.labelling.annotators import Finding, PeopleReported, report_people
 from include.labelling.contract import LABEL, STRATEGY
 from include.labelling.history import LabelHistory
 from include.labelling.quality import LabelError, Leak, class_shares, label_errors, leaks
@@ -30,7 +30,10 @@ MOST_ROWS = 5_000
 PARTITIONS = 24
 """So many earlier partitions stand beside this one's class balance."""
 _SCHEMA = pa.schema([
-    ("about", pa.string()), ("name", pa.string()), ("value", pa.float64()), ("told", pa.string()),
+    ("topic", pa.string()),
+    ("subject", pa.string()),
+    ("value", pa.float64()),
+    ("details", pa.string()),
 ])  # fmt: skip
 
 
@@ -138,24 +141,24 @@ def _told(
     errors: list[LabelError] | None,
     leaking: list[Leak],
     strategies: dict[str, int],
-) -> Iterator[Told]:
+) -> Iterator[Finding]:
     for strategy, count in strategies.items():
-        yield Told("strategy", strategy, float(count), "{}")
+        yield Finding("strategy", strategy, float(count), "{}")
     for leak in leaking:
-        yield Told("leak", leak.feature, leak.auc, "{}")
+        yield Finding("leak", leak.feature, leak.auc, "{}")
     for error in errors or ():
         key: dict[str, Any] = rows.select(use_case.ingest.key).slice(error.row, 1).to_pylist()[0]
         told = {**asdict(error), "key": key}
         del told["row"]
         name = json.dumps(key, default=str)
-        yield Told("label error", name, error.probability, json.dumps(told, default=str))
+        yield Finding("label error", name, error.probability, json.dumps(told, default=str))
 
 
-def _balance(labels: Any, partition: str) -> list[Told]:
+def _balance(labels: Any, partition: str) -> list[Finding]:
     """Give the class shares of this partition and of those before it."""
     before = [key for key in labels.partitions() if key <= partition][-PARTITIONS:]
     return [
-        Told("class share", key, share, json.dumps({"class": one}))
+        Finding("class share", key, share, json.dumps({"class": one}))
         for key in before
         for one, share in class_shares(labels.read([key], [LABEL])[LABEL].to_numpy()).items()
     ]

@@ -13,7 +13,8 @@
 - `asking`: the protocol between a round and whoever asks: items, rounds, answers, boxes.
 - `policies`: which rows a round takes. `rounds`, `answers`, `boxes`: the tables of a round, written
   by `appending`.
-- `verdicts`: which answers count.
-- `card`: an item as Airflow shows it; `interface`: as Label Studio does, and its annotations.
+- `verdicts`: which answers count; `ends`: when a round ended; `seen`: the row that people saw.
+- `card`: an item as Airflow shows it; `interface`: as Label Studio does.
+- `annotations`: what Label Studio gives back, read as answers.
 - `quality`: class balance, candidates for label errors, features that give the label away.
 """

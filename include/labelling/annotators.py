@@ -25,13 +25,13 @@ from include.lake.table import Lake
 from include.use_cases.schema import UseCase
 
 
-class Told(NamedTuple):
+class Finding(NamedTuple):
     """A row of the report: its topic, its subject, a number, and details as JSON."""
 
-    about: str
-    name: str
+    topic: str
+    subject: str
     value: float | None
-    told: str
+    details: str
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class PeopleReported:
 
     Attributes
     ----------
-    rows : list of Told
+    rows : list of Finding
         About `agreement`, `annotator`, `conflict`, `boxes` and `boxes of a picture`.
     alpha : float or None
         Krippendorff's; None where no item has two answers, or all are of one class.
@@ -52,7 +52,7 @@ class PeopleReported:
         Sentences.
     """
 
-    rows: list[Told] = field(default_factory=list)
+    rows: list[Finding] = field(default_factory=list)
     alpha: float | None = None
     below: list[str] = field(default_factory=list)
     conflicts: int = 0
@@ -83,24 +83,24 @@ def report_people(use_case: UseCase, partition: str, lake: Lake) -> PeopleReport
     return PeopleReported(rows, alpha, made.below, len(conflicts), warnings)
 
 
-def _agreement(several: pd.DataFrame, alpha: float | None) -> Iterator[Told]:
+def _agreement(several: pd.DataFrame, alpha: float | None) -> Iterator[Finding]:
     """Give alpha; Fleiss' kappa where all answered all; Cohen's of each two who met."""
     if several.empty:
         return
     counted = {"items": len(several), "annotators": several.shape[1]}
-    yield Told("agreement", "Krippendorff's alpha", alpha, json.dumps(counted))
+    yield Finding("agreement", "Krippendorff's alpha", alpha, json.dumps(counted))
     if not several.isna().to_numpy().any():
         kappa = _number(fleiss_kappa(several))
-        yield Told("agreement", "Fleiss' kappa", kappa, json.dumps(counted))
+        yield Finding("agreement", "Fleiss' kappa", kappa, json.dumps(counted))
     for one, other in combinations(several.columns, 2):
         both = several[[one, other]].dropna()
         if len(both):
             told = json.dumps({"items": len(both), "annotators": [one, other]})
             kappa = _number(cohens_kappa(both))
-            yield Told("agreement", f"Cohen's kappa of {one} and {other}", kappa, told)
+            yield Finding("agreement", f"Cohen's kappa of {one} and {other}", kappa, told)
 
 
-def _annotators(made: PeopleLabels) -> Iterator[Told]:
+def _annotators(made: PeopleLabels) -> Iterator[Finding]:
     verdicts: dict[str, Counter[str]] = defaultdict(Counter)
     for row in made.answers.to_pylist():
         if row[ANNOTATOR] is not None:
@@ -115,10 +115,10 @@ def _annotators(made: PeopleLabels) -> Iterator[Told]:
             "upper": on_gold.get("upper"),
             "below": who in made.below,
         }
-        yield Told("annotator", who, on_gold.get("right"), json.dumps(told))
+        yield Finding("annotator", who, on_gold.get("right"), json.dumps(told))
 
 
-def _conflicts(made: PeopleLabels) -> Iterator[Told]:
+def _conflicts(made: PeopleLabels) -> Iterator[Finding]:
     people, key = people_of(made.use_case), list(made.use_case.ingest.key)
     labels = made.use_case.labels
     names = {number: name for name, number in labels.answers.items()} if labels else {}
@@ -131,19 +131,19 @@ def _conflicts(made: PeopleLabels) -> Iterator[Told]:
                 "asked again": found.wants_more(people),
             }
             name = json.dumps(keys[item], default=str)
-            yield Told("conflict", name, float(len(found.votes)), json.dumps(told))
+            yield Finding("conflict", name, float(len(found.votes)), json.dumps(told))
 
 
-def _boxes(drawings: Drawings) -> Iterator[Told]:
+def _boxes(drawings: Drawings) -> Iterator[Finding]:
     """Compare each two annotators of a picture: on all pictures together, and where they differ."""
     of_picture = {item: list(combinations(drawn.values(), 2)) for item, drawn in drawings.items()}
     together = [pair for pairs in of_picture.values() for pair in pairs]
     for found in agreement(together):
-        yield Told("boxes", found.name, found.f1, _told_of(found))
+        yield Finding("boxes", found.name, found.f1, _told_of(found))
     for item, pairs in of_picture.items():
         for found in agreement(pairs):
             if found.f1 < 1:
-                yield Told("boxes of a picture", item, found.f1, _told_of(found))
+                yield Finding("boxes of a picture", item, found.f1, _told_of(found))
 
 
 def _told_of(found: Agreement) -> str:

@@ -168,8 +168,8 @@ def read_round(use_case: UseCase, partition: str, number: int, lake: Lake) -> Ro
     if asked.num_rows == 0:
         there = sorted(set(rounds[ROUND].to_pylist()))
         raise DataContractError(
-            f"{use_case.name}: there is no round {number} of {partition}, there is {there}. Run "
-            "annotate of the partition."
+            f"{use_case.name}: round {number} of {partition} must be in the lake, and is not, only "
+            f"{there}: it was retracted. Start the Dag with the partition key for the next round."
         )
     assert use_case.labels is not None  # noqa: S101  for mypy: people stand in it
     key, classes = list(use_case.ingest.key), use_case.labels.answers

@@ -12,7 +12,7 @@ from airflow.sdk.exceptions import AirflowSkipException
 from include.errors import DataContractError
 from include.use_cases.people_coherence import SKIP
 from plugins.hooks.airflow_api import AirflowApiHook
-from plugins.links import PAGES, LabelsReportLink, RequiredActionsLink
+from plugins.links import PAGES, LabelCountsLink, RequiredActionsLink
 from plugins.operators.base import (
     PARTITION_KEY,
     PhaseOperator,
@@ -67,7 +67,7 @@ class ChooseItemsOperator(AnnotateOperator):
             if not asked_by_a_person(context) and (
                 why_not := why_not_now(self.config, key, version, self.lake, writer.run_id)
             ):
-                raise AirflowSkipException(f"{why_not}.")
+                raise AirflowSkipException(why_not)
             guesses = guesses_of(self.config, key, version, self.lake, self.registry)
             read = self.lake_hook.landing.read_path
             chosen = choose_round(self.config, key, self.lake, writer, guesses, read)
@@ -164,7 +164,7 @@ class CollectAnswersOperator(AnnotateOperator):
     :param asked_by: the task that asked
     """
 
-    operator_extra_links = (LabelsReportLink(),)
+    operator_extra_links = (LabelCountsLink(),)
 
     def __init__(
         self, *, chosen_by: str = "choose_items", asked_by: str = "ask", **kwargs: Any
@@ -223,7 +223,7 @@ class PublishLabelsOperator(AnnotateOperator):
     labels. **XCom**: rows, labels, versions. **Retries**: when the lake does not answer.
     """
 
-    operator_extra_links = (LabelsReportLink(),)
+    operator_extra_links = (LabelCountsLink(),)
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Publish."""

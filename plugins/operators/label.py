@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from airflow.sdk.exceptions import AirflowSkipException
 
-from plugins.links import LabelsReportLink
+from plugins.links import LabelCountsLink, LabelsReportLink
 from plugins.operators.partition import PartitionOperator
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ class LabelByRulesOperator(PartitionOperator):
     """
 
     stage = "votes"
-    operator_extra_links = (LabelsReportLink(),)
+    operator_extra_links = (LabelCountsLink(),)
 
     def wanted(self, key: str) -> Wanted:
         """Say what the partition would be made from now."""
@@ -80,6 +80,7 @@ class ReportLabelsOperator(PartitionOperator):
         from include.label.report import report_labels
 
         done = report_labels(self.config, self.partition, self.lake, self.writer(context))
+        self.reported = done.partition
         for warning in done.warnings:
             self.log.warning("%s: %s", self.partition, warning)
         return done

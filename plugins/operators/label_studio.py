@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from include.errors import ConfigError, DataContractError
 from plugins.hooks.label_studio import LabelStudioHook
-from plugins.links import LabelsReportLink, LabelStudioLink
+from plugins.links import LabelCountsLink, LabelStudioLink
 from plugins.operators.base import PARTITION_KEY, PhaseOperator, errors_for_airflow, facts_of
 from plugins.triggers.annotations import AnnotationsTrigger
 
@@ -188,7 +188,7 @@ class CollectAnnotationsOperator(LabelStudioOperator):
     answers have which verdict. **Retries**: when Label Studio or the lake does not answer.
     """
 
-    operator_extra_links = (LabelsReportLink(),)
+    operator_extra_links = (LabelCountsLink(),)
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Read, record, and close."""

@@ -91,7 +91,7 @@ _looked = Looked()
 def use_cases(session: SessionDep, readable: ReadableDags) -> list[Seen]:
     """Give a card of each use case, with the state of its Dags."""
     states = phase_states(session, sorted(readable))
-    with _told():
+    with told():
         cards = sorted(_looked.cards().items())
     return [_seen(name, card, states[name]) for name, card in cards if name in states]
 
@@ -104,7 +104,7 @@ def partitions(
     until: str | None = None,
 ) -> list[PartitionOverview]:
     """Give what became of a use case's partitions: the `last` ones before the key `until`."""
-    with _told():
+    with told():
         return partitions_of(_found(name, readable), LakeHook().lake, last, until)
 
 
@@ -113,7 +113,7 @@ def lineage_of_partition(name: str, partition: str, readable: ReadableDags) -> A
     """Give what a partition was made from, by which tasks, and which models learned from it."""
     from include.lineage.trace import partition_lineage  # MLflow's client takes seconds to import
 
-    with _told():
+    with told():
         found, registry = _found(name, readable), MlflowHook().registry
         return partition_lineage(found.name, partition, LakeHook().lake, registry)
 
@@ -123,7 +123,7 @@ def lineage_of_model(name: str, version: str, readable: ReadableDags) -> Any:
     """Give what a model version learned from, back to the files that landed."""
     from include.lineage.trace import model_lineage  # as above
 
-    with _told():
+    with told():
         found, registry, hook = _found(name, readable), MlflowHook().registry, LakeHook()
         ledger = Ledger(hook.lake, found.name, hook.settings.verify_key)
         return model_lineage(found.name, version, hook.lake, registry, ledger)
@@ -143,7 +143,7 @@ def _found(name: str, readable: set[str]) -> UseCase:
 
 
 @contextmanager
-def _told() -> Iterator[None]:
+def told() -> Iterator[None]:
     """Answer with the words of our own errors: 503 where another try may help, else 409."""
     try:
         yield

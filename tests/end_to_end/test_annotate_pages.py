@@ -141,13 +141,28 @@ def test_the_run_shows_what_became_of_the_round(house, page, run, shots):
     """The link of the task leads to the counts."""
     url = f"{house.stack.settings.airflow_url}/dags/{NAME}__annotate/runs/{run.run_id}"
     page.goto(f"{url}/tasks/collect_answers/details")
-    link = page.get_by_role("link", name="Labels report")
+    link = page.get_by_role("link", name="Label counts")
     expect(link).to_be_visible()
     page.goto(str(link.get_attribute("href")))
     page.get_by_role("button", name="Expand all extra JSON").click()
     counts = re.compile(rf'"counts":\s{UNLABELLED}')
     expect(page.locator(".view-lines").filter(has_text=counts)).to_be_visible()
-    page.screenshot(path=shots / "labels-report.png")
+    page.screenshot(path=shots / "label-counts.png")
+
+
+def test_the_report_on_labels_is_a_page(house, page, shots):
+    def reported() -> Run | None:
+        runs = house.runs("label")
+        return next((one for one in runs if one.tasks.get("report_labels") == "success"), None)
+
+    made = house.until(reported, "the labels are reported on", 240)
+    url = f"{house.stack.settings.airflow_url}/dags/{NAME}__label/runs/{made.run_id}"
+    page.goto(f"{url}/tasks/report_labels/details")
+    page.goto(str(page.get_by_role("link", name="Labels report").get_attribute("href")))
+    expect(page.get_by_role("heading", name=f"{NAME}: labels of {DAY}")).to_be_visible()
+    for topic in ("Who gave the labels", "Classes over time"):
+        expect(page.get_by_role("heading", name=topic)).to_be_visible()
+    page.screenshot(path=shots / "labels-report.png", clip=_top(620))
 
 
 def test_the_link_of_the_chosen_round_leads_to_its_questions(house, page, run):

@@ -69,7 +69,9 @@ def test_the_same_run_gets_the_same_round_and_another_waits_until_it_is_closed(s
     assert choose_round(scans, DAY, lake, writer(1)) == made
     assert read_round(scans, DAY, 1, lake) == made
     other = choose_round(scans, DAY, lake, writer(2))
-    assert (other.items, other.why_not) == ([], f"round 1 of {DAY} is open")
+    until = f"{made.closes_at:%Y-%m-%d %H:%M} UTC"
+    said = f"Round 1 of {DAY} is open until {until}. Answer its questions, or wait."
+    assert (other.items, other.why_not) == ([], said)
     assert read_rounds(scans, DAY, lake).num_rows == 10
 
 
@@ -110,7 +112,9 @@ def test_a_round_whose_answers_were_not_collected_is_open(scans, lake):
     one = choose_round(scans, DAY, lake, writer(1))
     done = record(scans, lake, one, [answered(item) for item in one.items], closed_at=None)
     assert (done.verdicts, done.closed) == ({"counts": 10}, False)
-    assert choose_round(scans, DAY, lake, writer(2)).why_not == f"round 1 of {DAY} is open"
+    assert choose_round(scans, DAY, lake, writer(2)).why_not.startswith(
+        f"Round 1 of {DAY} is open until"
+    )
 
 
 def test_shares_of_a_round_go_to_what_the_champion_doubts_and_to_chance(scans, lake):
@@ -240,8 +244,8 @@ def test_where_every_row_is_labelled_nobody_is_asked(scans, lake):
     publish_people(scans, DAY, lake, writer(2))
     why_not = choose_round(scans, DAY, lake, writer(3)).why_not
     assert why_not == (
-        f"nobody needs to be asked about {DAY}: every row has a label, was skipped, or is a gold "
-        "item"
+        f"Nobody needs to be asked about {DAY}: every row has a label, was skipped, or is a gold "
+        "item. Land more rows, or start another partition."
     )
 
 
@@ -284,7 +288,8 @@ def test_two_attempts_at_one_round_choose_it_once(scans, lake, monkeypatch):
     monkeypatch.setattr(choosing, "append_round", late)
     made = choose_round(scans, DAY, lake, writer(1))
     assert (beside[0].number, len(beside[0].items)) == (1, 10)
-    assert (made.items, made.why_not) == ([], f"round 1 of {DAY} is open")
+    assert made.items == []
+    assert made.why_not.startswith(f"Round 1 of {DAY} is open until")
     assert read_rounds(scans, DAY, lake).num_rows == 10
 
 

@@ -73,7 +73,7 @@ def test_what_a_row_names_is_shown_and_what_is_damaged_is_left_out(make, lake, l
         }
     )
     lake.table("scans", "clean").publish(rows, partition=DAY, schema=rows.schema, writer=writer(1))
-    with pytest.raises(ConfigError, match="needs the landing"):
+    with pytest.raises(ConfigError, match="is a file below the landing area"):
         choose_round(scans, DAY, lake, writer(2))
     made = choose_round(scans, DAY, lake, writer(2), read=landing.read_path)
     shown = {one.key["scan"]: one.picture for one in made.items}

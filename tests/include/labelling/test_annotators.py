@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 from include.annotate.choosing import choose_round
 from include.annotate.publish import publish_people
 from include.label.report import report_labels
-from include.labelling.annotators import Told, report_people
+from include.labelling.annotators import Finding, report_people
 from include.labelling.answers import record_answers
 from include.labelling.asking import Answer, Box, Item
 from include.lake.table import Lake
@@ -55,8 +56,8 @@ def answer(
     return items
 
 
-def rows_of(rows: list[Told], about: str) -> dict[str, tuple[float | None, Any]]:
-    return {one.name: (one.value, json.loads(one.told)) for one in rows if one.about == about}
+def rows_of(rows: list[Finding], topic: str) -> dict[str, tuple[float | None, Any]]:
+    return {one.subject: (one.value, json.loads(one.details)) for one in rows if one.topic == topic}
 
 
 def test_agreement_and_conflicts_are_told(make, lake):
@@ -181,15 +182,20 @@ def test_nobody_has_answered_yet(scans, lake):
 def test_the_report_on_labels_holds_what_is_said_of_people(make, lake):
     scans = make({"items": 40, "annotators": 2})
     land(scans, lake, count=60)
-    answer(scans, lake, {"ann": ["right"] * 40, "bob": ["letter"] * 4})
+    items = answer(scans, lake, {"ann": ["right"] * 40, "bob": ["letter"] * 4})
     publish_people(scans, DAY, lake, writer(3))
     done = report_labels(scans, DAY, lake, writer(4))
     table = lake.table("scans", "label_quality").read([DAY]).to_pylist()
     assert done.strategies == {"people": done.rows}
     assert done.rows == 40 - done.conflicts
-    assert done.alpha == pytest.approx(report_people(scans, DAY, lake).alpha)
-    about = {row["about"] for row in table}
-    assert {"agreement", "annotator", "conflict", "class share", "strategy"} <= about
-    assert all(json.loads(row["told"]) is not None for row in table)
-    shares = {row["told"]: row["value"] for row in table if row["about"] == "class share"}
+    # Of eight answers to four items, by Krippendorff's formula for nominal answers.
+    given = Counter(truth(one.key["scan"]) for one in items[:4])
+    differ = 4 - given[0]
+    given[0] += 4
+    expected = (8**2 - sum(count**2 for count in given.values())) / (8 - 1)
+    assert done.alpha == pytest.approx(1 - 2 * differ / expected)
+    topics = {row["topic"] for row in table}
+    assert {"agreement", "annotator", "conflict", "class share", "strategy"} <= topics
+    assert all(json.loads(row["details"]) is not None for row in table)
+    shares = {row["details"]: row["value"] for row in table if row["topic"] == "class share"}
     assert sum(shares.values()) == pytest.approx(1)

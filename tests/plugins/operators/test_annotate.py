@@ -167,7 +167,7 @@ def test_of_a_round_that_is_asked_elsewhere_only_its_number_is_handed_on(write, 
 
 
 def test_while_a_round_is_open_another_run_asks_nobody(questions):
-    with pytest.raises(AirflowSkipException, match=f"round 1 of {DAY} is open"):
+    with pytest.raises(AirflowSkipException, match=f"Round 1 of {DAY} is open until"):
         choose(run=2)
 
 

@@ -259,7 +259,7 @@ def test_the_labels_are_reported_on_with_what_is_wrong_with_them(cleaned, home):
     sure = [max(said) / sum(said) for number in range(40) if (said := votes(number))[0] != said[1]]
     assert returned["mean_confidence"] == pytest.approx(sum(sure) / len(sure), abs=1e-3)
     told = cleaned.table("calls", "label_quality").read([KEYS[1]]).to_pylist()
-    shares = [(row["name"], row["value"]) for row in told if row["about"] == "class share"]
+    shares = [(row["subject"], row["value"]) for row in told if row["topic"] == "class share"]
     assert {key for key, _ in shares} == set(KEYS), "over time"
     assert sum(value for key, value in shares if key == KEYS[0]) == pytest.approx(1)
     assert emitted(context)[0] == {KEYS[1]}
