@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mlflow
 import numpy as np
 import pytest
 
@@ -65,3 +66,21 @@ def test_a_picture_is_drawn(tmp_path):
     to = tmp_path / "curve.png"
     active_learning.draw([given(needing(400, 420), needing(100, 120))], to)
     assert to.read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_curves_are_logged_with_the_labels_as_steps(tmp_path, monkeypatch):
+    uri = f"sqlite:///{tmp_path}/mlflow.db"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    monkeypatch.setattr(active_learning, "MODELS", {"any": {}})
+    made = given(needing(400, 420), needing(100, 100))
+    main(["--experiment", "curves"], lambda model: made)
+    client = mlflow.MlflowClient(uri)
+    experiment = client.get_experiment_by_name("curves")
+    runs = {run.info.run_name: run for run in client.search_runs([experiment.experiment_id])}
+    assert runs.keys() == {"any random", "any active"}
+    active = runs["any active"]
+    assert active.data.metrics["labels_needed"] == 100
+    history = client.get_metric_history(active.info.run_id, "accuracy")
+    assert sorted((one.step, one.value) for one in history) == [
+        (60, 0.95), (80, 0.96), (100, 0.97),
+    ]  # fmt: skip
