@@ -64,6 +64,15 @@ labelling-up: venv  ## Start Label Studio on this machine, in an environment of 
 labelling-down: venv  ## Stop Label Studio
 	@$(BIN)/python -m scripts.labelling down
 
+api-key: venv  ## Make an API key of the scoring server for NAME=billing (USE_CASE=flight_delays DAYS=90 RATE=100)
+	@$(BIN)/python -m scripts.api_key make "$(NAME)" --use-cases "$(USE_CASE)" $(if $(DAYS),--days "$(DAYS)") $(if $(RATE),--rate "$(RATE)")
+
+api-keys: venv  ## List the API keys
+	@$(BIN)/python -m scripts.api_key list
+
+revoke-api-key: venv  ## Revoke the API key ID=..., as `make api-keys` shows it
+	@$(BIN)/python -m scripts.api_key revoke "$(ID)"
+
 logs: venv  ## Follow the logs of all parts
 	@$(BIN)/python -m scripts.stack logs --follow
 

@@ -158,6 +158,12 @@ class Settings(EnvironmentSettings):
         Interface that the prediction service binds to (`FLYWHEEL_SERVING_HOST`).
     serving_poll_s : float
         Seconds between two looks for a new champion (`FLYWHEEL_SERVING_POLL_S`).
+    serving_hosts : str
+        Names by which clients reach it, with commas; `*` for any (`FLYWHEEL_SERVING_HOSTS`).
+    serving_keys : Path
+        File of its API keys (`FLYWHEEL_SERVING_KEYS`, default `<home>/serving/keys.json`).
+    serving_open : bool
+        Whether it may listen beyond loopback without API keys (`FLYWHEEL_SERVING_OPEN`).
     tracking_uri : str
         MLflow's server (`MLFLOW_TRACKING_URI`, or a local one at `FLYWHEEL_MLFLOW_PORT`).
     serving_url : str
@@ -194,6 +200,11 @@ class Settings(EnvironmentSettings):
     serving_port: Port = 8000
     serving_host: str = "127.0.0.1"
     serving_poll_s: ServingPoll = 2.0
+    serving_hosts: str = "127.0.0.1,localhost,[::1]"
+    serving_keys: Path = Field(
+        default_factory=lambda known: known["home"] / "serving" / "keys.json"
+    )
+    serving_open: Switch = False
     tracking_uri: str = Field(
         default_factory=lambda known: f"http://127.0.0.1:{known['mlflow_port']}",
         validation_alias="MLFLOW_TRACKING_URI",

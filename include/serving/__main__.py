@@ -13,6 +13,8 @@ from collections.abc import Mapping
 
 from include import logs
 from include.errors import ConfigError
+from include.serving.keys import KeyFile
+from include.serving.perimeter import LOOPBACK, Perimeter
 from include.settings import Settings
 
 
@@ -45,19 +47,45 @@ def main(env: Mapping[str, str] = os.environ) -> None:
     promoted = PromotedModels(
         registry, lake, settings.verify_key, settings.home / "serving" / "promotions.json"
     )
-    app = create_app(settings, promoted, lake, poll_s=settings.serving_poll_s)
+    app = create_app(
+        settings,
+        promoted,
+        lake,
+        poll_s=settings.serving_poll_s,
+        perimeter=perimeter_of(settings),
+    )
     uvicorn.run(
         app,
-        # There is no authentication here: put a gateway in front before you bind to another
-        # interface.
         host=settings.serving_host,
         port=settings.serving_port,
         http=TimedProtocol,
         log_config=None,
+        server_header=False,
         proxy_headers=False,  # nobody here asks where a request came from
         access_log=False,  # the prediction log says more
         timeout_graceful_shutdown=10,
     )
+
+
+def perimeter_of(settings: Settings) -> Perimeter:
+    """Say who may ask this server.
+
+    Raises
+    ------
+    ConfigError
+        It would listen beyond loopback, and anybody could ask; or the keys cannot be read.
+    """
+    keys = KeyFile(settings.serving_keys)
+    keys.keys()
+    inside = settings.serving_host in ("127.0.0.1", "localhost", "::1")
+    if not (inside or settings.serving_open or keys.exists()):
+        raise ConfigError(
+            f"FLYWHEEL_SERVING_HOST {settings.serving_host}: beyond this machine only clients with "
+            "a key may ask, and there is no key. Make one (`make api-key NAME=...`); or, where a "
+            "gateway checks who asks, set FLYWHEEL_SERVING_OPEN=1."
+        )
+    hosts = [one.strip() for one in settings.serving_hosts.split(",") if one.strip()]
+    return Perimeter(keys, hosts or LOOPBACK, keys_needed=not (inside or settings.serving_open))
 
 
 if __name__ == "__main__":

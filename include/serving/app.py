@@ -19,9 +19,13 @@ from include.serving.answering import NO_CHAMPION, Desk
 from include.serving.batching import Batcher
 from include.serving.invocations import Invocations, ScoringApp, check_known
 from include.serving.journal import Journal
+from include.serving.keys import KeyFile
 from include.serving.metrics import CONTENT_TYPE, Metrics
 from include.serving.models import Models, ModelSource
 from include.serving.openapi import described
+from include.serving.page import HEADERS as PAGE_HEADERS
+from include.serving.page import page
+from include.serving.perimeter import Perimeter
 from include.serving.prediction_log import PredictionLog
 from include.serving.rejected import ERROR_CODES, Rejected
 from include.settings import Settings
@@ -53,6 +57,7 @@ def create_app(
     names: Callable[[], list[str]] = use_case_names,
     poll_s: float = 2.0,
     log_every_s: float = 2.0,
+    perimeter: Perimeter | None = None,
 ) -> FastAPI:
     """Build the application; its lifespan starts and stops the watcher and the prediction log.
 
@@ -70,6 +75,8 @@ def create_app(
         Seconds between two looks at the registry.
     log_every_s : float
         Seconds between two appends of the prediction log.
+    perimeter : Perimeter, optional
+        Who may ask; by default whoever reaches a loopback name, and has a key once there is one.
     """
     metrics = Metrics()
     home = settings.home / "serving"
@@ -92,9 +99,12 @@ def create_app(
         title="Flywheel serving",
         description="Predictions of every use case's champion, by MLflow's scoring protocol.",
         lifespan=lifespan,
+        docs_url=None,  # FastAPI's own page loads its scripts from elsewhere
+        redoc_url=None,
     )
     _add_errors(app)
-    app.scoring = Invocations(models, metrics)
+    app.perimeter = perimeter or Perimeter(KeyFile(settings.serving_keys))
+    app.scoring = Invocations(models, metrics, app.perimeter)
     # For its answer to other methods, 405.
     app.router.routes.append(Route("/{use_case}/invocations", app.scoring, methods=["POST"]))
     _add_facts(app, models, metrics)
@@ -116,6 +126,11 @@ def _add_facts(app: FastAPI, models: Models, metrics: Metrics) -> None:
             "use_cases": use_cases,
             "prediction_log": log,
         }
+
+    @app.get("/docs", include_in_schema=False)
+    async def docs() -> Response:
+        """Show what one may ask, as a page."""
+        return Response(page(models), media_type="text/html", headers=PAGE_HEADERS)
 
     @app.get("/metrics")
     async def show_metrics() -> Response:

@@ -16,6 +16,7 @@ from include.serving.admission import Admission
 from include.serving.answering import Desk, Question, Reply
 from include.serving.metrics import Metrics
 from include.serving.models import Models
+from include.serving.perimeter import KEYED, Perimeter, with_headers
 from include.serving.protocol import MAX_BODY_BYTES
 from include.serving.rejected import Rejected
 
@@ -44,11 +45,14 @@ class Invocations:
         Which use cases there are.
     metrics : Metrics
         Counts requests that are refused.
+    perimeter : Perimeter
+        Says who may ask.
     """
 
-    def __init__(self, models: Models, metrics: Metrics) -> None:
+    def __init__(self, models: Models, metrics: Metrics, perimeter: Perimeter) -> None:
         self._models = models
         self._metrics = metrics
+        self._perimeter = perimeter
         self.admission = Admission()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -67,16 +71,19 @@ class Invocations:
     async def _answered(self, scope: Scope, receive: Receive) -> Reply:
         started_s = time.perf_counter()
         use_case = use_case_of(scope)
-        check_known(use_case, self._models)
+        known = self._models.knows(use_case)
         body = _Body(self.admission)
         try:
+            self._perimeter.check_key(scope, use_case)
+            check_known(use_case, self._models)
             content = await body.read(receive)
             desk: Desk = scope["app"].state.desk
             question = Question(use_case, _content_type(scope), content, started_s)
             with self.admission.admitted(use_case, body.size):
                 return await desk.reply_to(question)
         except Rejected as error:  # it was not let in
-            self._metrics.answered(use_case, error.status, error_code=error.error_code)
+            if known:
+                self._metrics.answered(use_case, error.status, error_code=error.error_code)
             raise
         finally:
             body.forget()
@@ -89,10 +96,22 @@ class ScoringApp(FastAPI):
     """
 
     scoring: Invocations
+    perimeter: Perimeter
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
-        if scope["type"] == "http" and scope["method"] == "POST" and use_case_of(scope):
+        if scope["type"] != "http":
+            await super().__call__(scope, receive, send)
+            return
+        send = with_headers(send)
+        try:
+            self.perimeter.check_host(scope)
+            if scope["path"] in KEYED:
+                self.perimeter.check_key(scope, None)
+        except Rejected as error:
+            await _send(Reply(error.status, error.body(), error.headers), send)
+            return
+        if scope["method"] == "POST" and use_case_of(scope):
             scope["app"] = self
             await self.scoring(scope, receive, send)
         else:

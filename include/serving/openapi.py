@@ -36,6 +36,9 @@ def described(app: FastAPI, models: Models) -> dict[str, Any]:
     content = get_openapi(
         title=app.title, version=app.version, description=app.description, routes=app.routes
     )
+    content.setdefault("components", {})["securitySchemes"] = {
+        "key": {"type": "http", "scheme": "bearer", "description": "Once there is a key."}
+    }
     paths = content["paths"]
     row: dict[str, Any] = {"type": "object"}
     name = {"name": "use_case", "in": "path", "required": True, "schema": {"type": "string"}}
@@ -111,6 +114,7 @@ def _operation(row: dict[str, Any]) -> dict[str, Any]:
             },
         },
         "responses": ANSWERS,
+        "security": [{}, {"key": []}],
     }
 
 
@@ -170,6 +174,6 @@ ANSWERS: dict[str, dict[str, Any]] = {
     },
     **{
         str(status): {"description": ERROR_CODES[status], **_ERROR}
-        for status in (400, 404, 408, 413, 415, 500, 503)
+        for status in (400, 401, 403, 404, 408, 413, 415, 429, 500, 503)
     },
 }

@@ -8,11 +8,14 @@ MAX_BYTES = 2_000
 """Size of an error's body: a use case with hundreds of columns would list them all."""
 ERROR_CODES = {
     400: "BAD_REQUEST",
+    401: "UNAUTHENTICATED",
+    403: "PERMISSION_DENIED",
     404: "NOT_FOUND",
     405: "METHOD_NOT_ALLOWED",
     408: "REQUEST_TIMEOUT",
     413: "PAYLOAD_TOO_LARGE",
     415: "UNSUPPORTED_MEDIA_TYPE",
+    429: "RESOURCE_EXHAUSTED",
     500: "INTERNAL_ERROR",
     503: "UNAVAILABLE",
 }
@@ -35,6 +38,8 @@ class Rejected(Exception):  # noqa: N818 - a request is rejected; nothing went w
     def __init__(self, status: int, message: str, *, retry_after_s: int | None = None) -> None:
         super().__init__(message)
         self.headers = {} if retry_after_s is None else {"Retry-After": str(retry_after_s)}
+        if status == 401:  # RFC 9110, 15.5.2
+            self.headers["WWW-Authenticate"] = "Bearer"
         self.status = status
         self.error_code = ERROR_CODES[status]
         self.message = message

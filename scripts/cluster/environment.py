@@ -20,7 +20,7 @@ from scripts.cluster import aws
 from scripts.cluster.settings import KEY_PAIR, MADE, ClusterSettings
 from scripts.stack import airflow_options, secret_files
 from scripts.stack.environment import process_environment
-from scripts.stack.settings import program
+from scripts.stack.settings import HOST, program
 
 _DATABASE = ("airflow_database_password", "fernet_key")
 _TASKS = (
@@ -88,6 +88,9 @@ def environment(role: str, settings: ClusterSettings, home: Path) -> dict[str, s
             | {
                 "FLYWHEEL_SERVING_HOST": settings.listen_host,
                 "FLYWHEEL_SERVING_POLL_S": str(settings.serving_poll_s),
+                "FLYWHEEL_SERVING_HOSTS": settings.serving_hosts,
+                # Between the containers anybody may ask; what is published decides.
+                "FLYWHEEL_SERVING_OPEN": str(int(settings.serving_open or settings.bind == HOST)),
                 "MLFLOW_TRACKING_USERNAME": SERVING,
                 "MLFLOW_TRACKING_PASSWORD": settings.secret("mlflow_serving_password"),
             }

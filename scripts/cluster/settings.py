@@ -137,6 +137,13 @@ class ClusterSettings(EnvironmentSettings):
     secrets_backend, secrets_prefix, secrets_connections, secrets_variables : str
         Where Airflow looks secrets up at AWS, below which prefix, and which names: a regular
         expression that they begin with.
+    serving_hosts : str
+        Names by which clients reach serving, with commas; `balancer` and `serving` are those of
+        the other containers.
+    serving_open : bool
+        Whether serving may be published beyond loopback without API keys.
+    bind : str
+        The address on which the containers' ports are published.
     landing_poll_s, serving_poll_s : float
         Seconds between two looks at the landing, and at what is promoted.
     dag_parse_interval_s : int
@@ -216,6 +223,9 @@ class ClusterSettings(EnvironmentSettings):
     use_cases: Path = REPO / "include" / "use_cases"
     landing_poll_s: float = 2.0
     serving_poll_s: float = 2.0
+    serving_hosts: str = "127.0.0.1,localhost,balancer,serving"
+    serving_open: bool = False
+    bind: str = HOST
     dag_parse_interval_s: int = Field(30, ge=1, description="a number of seconds, at least 1")
     housekeeping_cron: str = "*/10 * * * *"
     worker_concurrency: int = Field(2, ge=1, description="a number of tasks, at least 1")

@@ -53,7 +53,7 @@ def served(
     app = create_app(
         settings, OneChampion(model), Lake(settings.lake_uri), poll_s=0.02, log_every_s=0.5
     )
-    with TestClient(app, raise_server_exceptions=False) as client:
+    with TestClient(app, "http://localhost", raise_server_exceptions=False) as client:
         yield client
 
 

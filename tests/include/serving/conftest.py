@@ -79,7 +79,7 @@ def serve(settings: Settings, registry: StubRegistry, lake: Lake) -> Callable[..
     def make(names: tuple[str, ...] = ("tiny",), **changes: Any) -> TestClient:
         options = {"names": lambda: list(names), "poll_s": 0.05, "log_every_s": 0.05, **changes}
         app = create_app(settings, registry, lake, **options)
-        return TestClient(app, raise_server_exceptions=False)
+        return TestClient(app, "http://localhost", raise_server_exceptions=False)
 
     return make
 
