@@ -15,7 +15,7 @@ import re
 import secrets
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
@@ -200,8 +200,3 @@ def _read(path: Path) -> dict[str, Key]:
             "and make the keys anew."
         ) from error
     return {key.id: key for key in keys}
-
-
-def without_digest(key: Key) -> Key:
-    """Return what may be shown of a key."""
-    return replace(key, digest="")
