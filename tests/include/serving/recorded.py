@@ -132,9 +132,11 @@ def ask(where: Path) -> list[tuple[int, Any]]:
 
             async def one_after_another() -> None:
                 for number, (name, body, kind) in left:
-                    reply = await client.post(
-                        f"/{name}/invocations", content=body, headers={"Content-Type": kind}
-                    )
+                    path, headers = f"/{name}/invocations", {"Content-Type": kind}
+                    reply = await client.post(path, content=body, headers=headers)
+                    while reply.status_code == 503:  # the machine is busy: ask again, as it says
+                        await asyncio.sleep(float(reply.headers["Retry-After"]))
+                        reply = await client.post(path, content=body, headers=headers)
                     answers[number] = (reply.status_code, reply.json())
 
             await asyncio.gather(*(one_after_another() for _ in range(AT_ONCE)))
