@@ -10,10 +10,8 @@ rest, at most three. It then checks what it wrote, as `make validate` does.
 from __future__ import annotations
 
 import argparse
-import logging
 import sys
 import tempfile
-import warnings
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -31,6 +29,7 @@ from include.profiling.raw import read
 from include.profiling.table import table_of
 from include.settings import Settings
 from include.use_cases.loader import get, shown
+from scripts.quiet import quiet
 from scripts.validate import Check, Line
 
 _SHOWN_FILES = 3
@@ -121,25 +120,24 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--key", help="columns that identify a row, as a,b; or row_number")
     parser.add_argument("--time", help="the column that says when a row was; or none")
     options = parser.parse_args(arguments)
-    logging.disable(logging.WARNING)
-    warnings.filterwarnings("ignore")
     console = Console()
     settings = Settings.from_env()
     try:
-        check_new(options.use_case, settings.use_cases, settings.landing_uri)
-        path = options.data.expanduser()
-        table = table_of(path, read(path))
-        outcomes = None
-        if options.outcomes is not None:
-            other = options.outcomes.expanduser()
-            outcomes = table_of(other, read(other, sample=False))
-        answers = Answers(options.label, options.key, options.time)
-        ask = asker(console) if sys.stdin.isatty() and sys.stdout.isatty() else None
-        plan = plan_of(options.use_case, table, answers, ask, outcomes)
-        show(plan, console)
-        today = datetime.now(UTC).date()
-        placed = place(plan, settings.use_cases, settings.landing_uri, today)
-        fine = report(placed, plan, console)
+        with quiet():
+            check_new(options.use_case, settings.use_cases, settings.landing_uri)
+            path = options.data.expanduser()
+            table = table_of(path, read(path))
+            outcomes = None
+            if options.outcomes is not None:
+                other = options.outcomes.expanduser()
+                outcomes = table_of(other, read(other, sample=False))
+            answers = Answers(options.label, options.key, options.time)
+            ask = asker(console) if sys.stdin.isatty() and sys.stdout.isatty() else None
+            plan = plan_of(options.use_case, table, answers, ask, outcomes)
+            show(plan, console)
+            today = datetime.now(UTC).date()
+            placed = place(plan, settings.use_cases, settings.landing_uri, today)
+            fine = report(placed, plan, console)
     except FlywheelError as error:
         print(error, file=sys.stderr)
         return 1

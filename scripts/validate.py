@@ -10,10 +10,8 @@ there. The newest partition of each use case is checked, or all of them with `--
 from __future__ import annotations
 
 import argparse
-import logging
 import sys
 import tempfile
-import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,6 +31,7 @@ from include.use_cases.loader import folder_of, load_all, place_of_key, root, sh
 from include.use_cases.own_code import named_in
 from include.use_cases.schema import UseCase
 from include.validate_clean.validate import validate_and_clean
+from scripts.quiet import quiet
 
 _WRITER = Writer("validate", 1, 1, "validate")
 
@@ -195,19 +194,16 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--data", help="folder of files (default: the landing area)")
     parser.add_argument("--all", action="store_true", help="all partitions, not the newest alone")
     options = parser.parse_args(arguments)
-    logging.disable(logging.WARNING)
-    warnings.filterwarnings("ignore")
     fine = True
     try:
-        for name, line in _lines(options.use_case, options.data, every=options.all):
-            fine = fine and line.fine
-            mark = "ok  " if line.fine else "FAIL"
-            print(f"{mark} {name}: {line.what}: {line.found}", flush=True)
+        with quiet():
+            for name, line in _lines(options.use_case, options.data, every=options.all):
+                fine = fine and line.fine
+                mark = "ok  " if line.fine else "FAIL"
+                print(f"{mark} {name}: {line.what}: {line.found}", flush=True)
     except FlywheelError as error:
         print(error, file=sys.stderr)
         return 1
-    finally:
-        logging.disable(logging.NOTSET)
     return 0 if fine else 1
 
 

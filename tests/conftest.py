@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import logging
 import os
 import shutil
 import tempfile
@@ -63,3 +64,10 @@ def take_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     from include.ingest_label import inventory
 
     monkeypatch.setattr(inventory, "STILL_S", 0.0)
+
+
+@pytest.fixture(autouse=True)
+def logs_stay_on() -> Iterator[None]:
+    """Fail the test that turns logs off for those after it, whose `caplog` would be empty."""
+    yield
+    assert logging.root.manager.disable == logging.NOTSET

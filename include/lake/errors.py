@@ -21,7 +21,7 @@ _REFUSED = re.compile(
     r"\b(401 Unauthorized|403 Forbidden|NoSuchBucket|ExpiredToken|InvalidAccessKeyId"
     r"|SignatureDoesNotMatch)\b|\(os error (1|13|30)\)|Permission denied|Read-only file system"
 )
-_LOST = re.compile(r"\.parquet not found\b")
+_LOST = re.compile(r"\.parquet not found\b|\.parquet'.*No such file", re.DOTALL)
 _DAMAGED = re.compile(
     r"Parquet magic bytes not found|Json error|Couldn't deserialize|Corrupt|Invalid Parquet"
 )

@@ -20,7 +20,8 @@ from scripts.stack.environment import (
 from scripts.stack.settings import HOST, StackSettings, program
 
 HEALTHY = "healthy"
-_TIMEOUT_S = 5.0
+_TIMEOUT_S = 15.0
+"""On a machine with two busy cores the api-server was seen to take more than 5 s to answer."""
 _AIRFLOW_COMPONENTS = {
     "scheduler": ("scheduler", "latest_scheduler_heartbeat"),
     "dag-processor": ("dag_processor", "latest_dag_processor_heartbeat"),

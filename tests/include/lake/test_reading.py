@@ -7,8 +7,11 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
+from deltalake import DeltaTable
+from pyarrow.fs import SubTreeFileSystem
 
 from include.errors import DataContractError
+from include.lake.reading import _dataset
 from include.lake.table import Lake, LakeTable, Published, Writer
 
 
@@ -45,3 +48,14 @@ def test_a_lost_data_file_is_told(
         DataContractError, match=r"flight_delays.raw at .*: its data files .* one is gone"
     ):
         table.read()
+
+
+def test_no_python_file_is_left_to_the_threads_of_arrow(tmp_path: Path) -> None:
+    """A thread that lets go of one while the interpreter ends aborts it: it was 5 times of 15."""
+    rows = pa.table({f"c{number}": pa.array(range(50_000), pa.float64()) for number in range(10)})
+    table = Lake(str(tmp_path / "a b é")).table("daily", "clean")
+    for token, key in enumerate(("2013-01", "2013-02"), 1):
+        table.publish(rows, partition=key, schema=rows.schema, writer=Writer("r", 1, token, "c"))
+    assert table.read(["2013-02"], list(rows.column_names)).equals(rows)
+    opened = DeltaTable(str(tmp_path / "a b é" / "daily" / "clean"))
+    assert type(_dataset(opened, None).filesystem) is SubTreeFileSystem
