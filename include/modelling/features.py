@@ -93,10 +93,12 @@ def feature_arrays(
     references: References,
     use_case: UseCase,
     python: OwnPython,
+    unjoined: dict[str, npt.NDArray[np.intp]] | None = None,
 ) -> dict[str, Any]:
     """Build the columns of `build_features` as arrays by name.
 
-    For a single request a frame of them would cost more than the model does.
+    For a single request a frame of them would cost more than the model does. `unjoined`, where it
+    is given, gets the places of rows that a reference has no row for, by the reference's name.
     """
     absent = [name for name in use_case.features.inputs if name not in rows.columns]
     if absent:
@@ -108,7 +110,10 @@ def feature_arrays(
     # making frames.
     columns = {name: rows[name].array for name in use_case.features.inputs}
     for name in use_case.features.references:
-        columns |= _looked_up(columns, references, name, use_case)
+        found, joined = _looked_up(columns, references, name, use_case)
+        columns |= joined
+        if unjoined is not None and (found < 0).any():
+            unjoined[name] = np.flatnonzero(found < 0)
     frame = _derived(pd.DataFrame(columns, index=rows.index, copy=False), use_case, python)
     unmade = [name for name in use_case.features.columns if name not in frame.columns]
     if unmade:
@@ -125,7 +130,7 @@ def feature_arrays(
 
 def _looked_up(
     columns: Mapping[str, Any], references: References, name: str, use_case: UseCase
-) -> dict[str, Any]:
+) -> tuple[npt.NDArray[np.intp], dict[str, Any]]:
     """Left join, many to one, by position: a merge would hash the reference at each request."""
     subject, declared = f"{use_case.name}: reference {name!r}", use_case.ingest.references[name]
     if name not in references:
@@ -135,7 +140,8 @@ def _looked_up(
     given = references[name]
     indexed = given if isinstance(given, Indexed) else index_reference(given, declared, subject)
     times = None if use_case.time_input is None else columns[use_case.time_input]
-    return indexed.look_up([columns[key] for key in declared.key], times)
+    found = indexed.find([columns[key] for key in declared.key], times)
+    return found, indexed.take(found)
 
 
 def _derived(frame: pd.DataFrame, use_case: UseCase, python: OwnPython) -> pd.DataFrame:

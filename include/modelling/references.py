@@ -51,8 +51,8 @@ class Indexed:
     keys: pd.Index[Any]
     changes: _Changes | None = None
 
-    def look_up(self, keys: list[Any], times: Any) -> dict[str, Any]:
-        """Join: many to one, by position; what is not there becomes the type's missing value.
+    def find(self, keys: list[Any], times: Any) -> npt.NDArray[np.intp]:
+        """Find the row of the reference for each key, many to one; -1 where there is none.
 
         Parameters
         ----------
@@ -65,6 +65,10 @@ class Indexed:
         found = self.keys.get_indexer(wanted)
         if self.changes is not None:
             found = self.changes.at(found, _ticks(times))
+        return found
+
+    def take(self, found: npt.NDArray[np.intp]) -> dict[str, Any]:
+        """Take the joined columns at positions; of -1 the type's missing value."""
         return {name: take(value, found, allow_fill=True) for name, value in self.values.items()}
 
 

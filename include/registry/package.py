@@ -34,6 +34,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import skops.io
 from packaging.requirements import Requirement
@@ -46,6 +47,7 @@ from include.registry import manifest
 from include.registry.independence import Sample, scores_rows_alone
 from include.registry.request_rules import Rule, Seen, from_json, rules_of, seen_in, to_json
 from include.registry.trusted import trusted_types, types_of
+from include.runtime.encoding import categories_of
 from include.runtime.scorer import SCIKIT_LEARN, OnnxPipeline, Parity, convert
 from include.use_cases.loader import dump, load_text
 from include.use_cases.python_package import OwnPython, python_in
@@ -112,6 +114,11 @@ class ServableModel:
     parity: dict[str, Any] = field(default_factory=lambda: Parity(SCIKIT_LEARN).as_json())
 
     @cached_property
+    def categories(self) -> dict[str, frozenset[str]]:
+        """The categories of each categorical feature that training saw; see `categories_of`."""
+        return categories_of(self.estimator)
+
+    @cached_property
     def request_rules(self) -> dict[str, Rule]:
         """What the columns of a request may hold."""
         return rules_of(self.use_case, self.request_columns, self.request_seen)
@@ -126,12 +133,29 @@ class ServableModel:
         references : mapping of str to Indexed or DataFrame
             Reference tables the features join.
         """
-        from include.modelling.features import build_features, feature_arrays
+        return self.score_made(self.make_features(rows, references))
 
-        known = (rows, references, self.use_case, self.python)
-        if self.onnx is not None:
-            return score_known(self.onnx, feature_arrays(*known), self.use_case)
-        return self.score_features(build_features(*known))
+    def make_features(
+        self,
+        rows: pd.DataFrame,
+        references: References,
+        unjoined: dict[str, npt.NDArray[np.intp]] | None = None,
+    ) -> Any:
+        """Make the features of raw rows, as `include.modelling.features.feature_arrays` does.
+
+        Returns
+        -------
+        dict of str to array, or DataFrame
+            What scores takes them so.
+        """
+        from include.modelling.features import feature_arrays
+
+        arrays = feature_arrays(rows, references, self.use_case, self.python, unjoined)
+        return arrays if self.onnx is not None else pd.DataFrame(arrays, rows.index, copy=False)
+
+    def score_made(self, features: Any) -> Floats:
+        """Score what `make_features` made."""
+        return score_known(self.onnx or self.estimator, features, self.use_case)
 
     def score_features(self, X: pd.DataFrame) -> Floats:
         """Score features, as `include.modelling.scoring.score_rows` does."""

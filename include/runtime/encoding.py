@@ -115,6 +115,22 @@ def encoding_of(prepare: Any) -> Encoding:
     )
 
 
+def categories_of(pipeline: Any) -> dict[str, frozenset[str]]:
+    """Read the categories that a fitted pipeline knows, by categorical feature.
+
+    Returns
+    -------
+    dict of str to frozenset of str
+        Empty where the pipeline is not one of `include.modelling.estimators`.
+    """
+    prepare = getattr(pipeline, "named_steps", {}).get("prepare")
+    for name, encoder, columns in getattr(prepare, "transformers_", []):
+        if name == "categorical" and hasattr(encoder, "categories_"):
+            known = zip(columns, encoder.categories_, strict=True)
+            return {column: frozenset(map(str, texts)) for column, texts in known}
+    return {}
+
+
 def columns_of(X: pd.DataFrame | Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
     """Take columns of a frame, or pandas' arrays by name, as NumPy's arrays."""
     return {name: _plain(X[name]) for name in names}

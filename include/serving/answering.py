@@ -15,7 +15,6 @@ from structlog.contextvars import bind_contextvars, bound_contextvars
 
 from include.logs import REQUESTS
 from include.modelling.features import InfiniteFeatureError
-from include.modelling.scoring import Floats
 from include.serving.admission import LARGE_BODY_BYTES
 from include.serving.batching import Batcher
 from include.serving.journal import Journal
@@ -24,8 +23,9 @@ from include.serving.metrics import Metrics
 from include.serving.models import Models
 from include.serving.prediction_log import Record
 from include.serving.protocol import Rows, answer, parse
-from include.serving.ranges import OutOfRange, out_of_range
-from include.serving.rejected import Rejected
+from include.serving.ranges import out_of_range
+from include.serving.rejected import RefusedValue, Rejected
+from include.serving.scored import RowsBy, Scored
 
 NO_CHAMPION = "There is no champion yet. Ask again when a training was promoted."
 
@@ -69,7 +69,7 @@ class _Progress:
     version: str | None = None
     rows: Rows | None = None
     content: dict[str, Any] | None = None
-    flagged: dict[str, list[int]] = field(default_factory=dict)
+    findings: dict[str, RowsBy] = field(default_factory=dict)
     body: bytes = b""
 
 
@@ -132,12 +132,17 @@ class Desk:
             await run_sync(_read, question, live, progress)
         else:
             _read(question, live, progress)
-        scores = await self._scores(live, progress)
-        progress.content = answer(scores, live.model.use_case, progress.flagged)
+        use_case, scored = live.model.use_case, await self._scored(live, progress)
+        scored.check(use_case.serve)
+        progress.findings |= {
+            "unknown_categories": scored.unknown_categories,
+            "failed_joins": scored.failed_joins,
+        }
+        progress.content = answer(scored.scores, use_case, progress.findings)
         # NaN is not JSON: a model that answers it has failed, and says so.
         progress.body = json.dumps(progress.content, allow_nan=False).encode()
 
-    async def _scores(self, live: Live, progress: _Progress) -> Floats:
+    async def _scored(self, live: Live, progress: _Progress) -> Scored:
         assert progress.rows is not None  # noqa: S101  for mypy: `_read` sets them
         try:
             return await self.batcher.score(live, progress.rows)
@@ -159,11 +164,10 @@ class Desk:
             rows=progress.rows.count if progress.rows else 0,
             latency_s=record.latency_ms / 1000,
         )
-        out_of_range = self.metrics.out_of_range
-        for column, rows in progress.flagged.items() if rejected is None else ():
-            out_of_range.labels(question.use_case, column, "flagged").inc(len(rows))
-        if isinstance(rejected, OutOfRange):
-            out_of_range.labels(question.use_case, rejected.column, "refused").inc()
+        if rejected is None:
+            self.metrics.flagged(question.use_case, progress.findings)
+        elif isinstance(rejected, RefusedValue):
+            self.metrics.refused(question.use_case, rejected)
 
 
 def _read(question: Question, live: Live, progress: _Progress) -> None:
@@ -173,7 +177,7 @@ def _read(question: Question, live: Live, progress: _Progress) -> None:
     rules = model.request_rules
     rows = parse(question.body, question.content_type, model.use_case, model.request_columns, rules)
     progress.rows = rows
-    progress.flagged = out_of_range(rows.columns, rules)
+    progress.findings["out_of_range"] = out_of_range(rows.columns, rules)
 
 
 def _record(question: Question, progress: _Progress, rejected: Rejected | None) -> Record:

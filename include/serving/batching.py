@@ -18,9 +18,9 @@ from dataclasses import dataclass
 
 from structlog.contextvars import bound_contextvars
 
-from include.modelling.scoring import Floats
 from include.serving.live import Live
 from include.serving.protocol import Rows
+from include.serving.scored import Scored
 
 SMALL_ROWS = 64
 """A request of more rows is a large one."""
@@ -37,7 +37,7 @@ _RECENT_S = 0.02
 class _Waiting:
     live: Live
     rows: Rows
-    scores: asyncio.Future[Floats]
+    scored: asyncio.Future[Scored]
 
 
 class Batcher:
@@ -51,7 +51,7 @@ class Batcher:
         }
         self._queues: dict[tuple[str, bool], _Queue] = {}
 
-    async def score(self, live: Live, rows: Rows) -> Floats:
+    async def score(self, live: Live, rows: Rows) -> Scored:
         """Score the rows of one request with a model, in a batch with others of the model.
 
         Raises
@@ -82,14 +82,14 @@ class _Queue:
         self._expected_until_s = 0.0
         self._task: asyncio.Task[None] | None = None
 
-    async def score(self, live: Live, rows: Rows) -> Floats:
-        scores: asyncio.Future[Floats] = asyncio.get_running_loop().create_future()
-        self._waiting.append(_Waiting(live, rows, scores))
+    async def score(self, live: Live, rows: Rows) -> Scored:
+        scored: asyncio.Future[Scored] = asyncio.get_running_loop().create_future()
+        self._waiting.append(_Waiting(live, rows, scored))
         if len(self._waiting) >= self._expected:
             self._enough.set()
         if self._task is None:
             self._task = asyncio.create_task(self._run())
-        return await scores
+        return await scored
 
     async def _run(self) -> None:
         while self._waiting:
@@ -99,12 +99,12 @@ class _Queue:
             outcomes = await work
             self._expected, self._expected_until_s = len(batch), time.monotonic() + _RECENT_S
             for waiting, outcome in zip(batch, outcomes, strict=True):
-                if waiting.scores.cancelled():
+                if waiting.scored.cancelled():
                     continue
                 if isinstance(outcome, Exception):
-                    waiting.scores.set_exception(outcome)
+                    waiting.scored.set_exception(outcome)
                 else:
-                    waiting.scores.set_result(outcome)
+                    waiting.scored.set_result(outcome)
             await asyncio.sleep(0)  # let those that were answered ask again
         self._task = None
 
@@ -134,7 +134,7 @@ class _Queue:
         return batch
 
 
-def score_each(batch: Sequence[_Waiting]) -> list[Floats | Exception]:
+def score_each(batch: Sequence[_Waiting]) -> list[Scored | Exception]:
     """Score a batch; one that fails is halved until the requests that make it fail stand alone."""
     live = batch[0].live
     try:

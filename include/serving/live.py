@@ -7,15 +7,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
+from typing import Any
 
-import numpy as np
+import pandas as pd
 
 from include.lake.table import Input
 from include.modelling.references import Indexed
-from include.modelling.scoring import Floats, score_known
 from include.registry.package import ServableModel
 from include.serving.plain_features import PlainFeatures, plain_features
 from include.serving.protocol import Rows, frame_of, parse
+from include.serving.scored import Places, Scored, joined, unknown_categories
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,29 +28,32 @@ class Live:
     reference_versions: Mapping[str, Input]
     since: datetime
 
-    def score(self, requests: Sequence[Rows]) -> list[Floats]:
-        """Score the rows of several requests together.
+    def score(self, requests: Sequence[Rows]) -> list[Scored]:
+        """Score the rows of several requests together; returns each request's part.
 
         Those of a model whose rows depend on each other are scored one by one.
-
-        Returns
-        -------
-        list of ndarray
-            Of each request, what `include.modelling.scoring.score_rows` gives of its rows.
         """
-        scores = self._scores(requests)
-        ends = np.cumsum([rows.count for rows in requests])
-        return np.split(scores, ends[:-1])
+        return self._scored(requests).split([rows.count for rows in requests])
 
-    def _scores(self, requests: Sequence[Rows]) -> Floats:
+    def _scored(self, requests: Sequence[Rows]) -> Scored:
         model = self.model
         if self.plain is not None:
-            return score_known(model.onnx, self.plain(requests), model.use_case)
+            unjoined: dict[str, Places] = {}
+            return self._of_features(self.plain(requests, unjoined), unjoined)
         frame = frame_of(requests, model.use_case, model.request_columns)
         if model.rows_apart is not False:
-            return model.score(frame, self.references)
-        alone = [frame.iloc[[row]] for row in range(len(frame))]
-        return np.concatenate([model.score(row, self.references) for row in alone])
+            return self._of_rows(frame)
+        return joined([self._of_rows(frame.iloc[[row]]) for row in range(len(frame))])
+
+    def _of_rows(self, rows: pd.DataFrame) -> Scored:
+        unjoined: dict[str, Places] = {}
+        features = self.model.make_features(rows, self.references, unjoined)
+        return self._of_features(features, unjoined)
+
+    def _of_features(self, features: Any, unjoined: dict[str, Places]) -> Scored:
+        model = self.model
+        unknown = unknown_categories(model.categories, features)
+        return Scored(model.score_made(features), unknown, unjoined)
 
     @cached_property
     def plain(self) -> PlainFeatures | None:

@@ -2,13 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+from include.serving.rejected import RefusedValue
+from include.serving.scored import RowsBy
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 # Around the few milliseconds that one row takes, up to the second of 10,000 rows.
 LATENCY_BUCKETS_S = (0.002, 0.004, 0.006, 0.01, 0.015, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
+
+
+FINDINGS = {
+    "out_of_range": (
+        "column",
+        "Request values outside what is possible or was seen at training, flagged or refused.",
+    ),
+    "unknown_categories": (
+        "feature",
+        "Rows with a category that no training row had, flagged; and requests refused for one.",
+    ),
+    "failed_joins": (
+        "reference",
+        "Rows for which a reference has no row, flagged; and requests refused for one.",
+    ),
+}
+"""What an answer may say of its rows: by the field's name, what it is told by, and the words."""
 
 
 class Metrics:
@@ -41,12 +61,15 @@ class Metrics:
             ("use_case",),
             registry=self._registry,
         )
-        self.out_of_range = Counter(
-            "flywheel_serving_out_of_range",
-            "Request values outside what is possible or was seen at training, flagged or refused.",
-            ("use_case", "column", "outcome"),
-            registry=self._registry,
-        )
+        self._findings = {
+            finding: Counter(
+                f"flywheel_serving_{finding}",
+                words,
+                ("use_case", by, "outcome"),
+                registry=self._registry,
+            )
+            for finding, (by, words) in FINDINGS.items()
+        }
         self.log_dropped = Counter(
             "flywheel_serving_log_dropped",
             "Requests whose log was lost: no room while the lake was away, or the disk failed.",
@@ -92,6 +115,16 @@ class Metrics:
         self.latency_s.labels(use_case, model_version).observe(latency_s)
         self.predictions.labels(use_case).inc(rows)
 
+    def flagged(self, use_case: str, findings: Mapping[str, RowsBy]) -> None:
+        """Count the rows that a good answer flags, by finding and by what it is about."""
+        for finding, rows_by in findings.items():
+            for name, rows in rows_by.items():
+                self._findings[finding].labels(use_case, name, "flagged").inc(len(rows))
+
+    def refused(self, use_case: str, value: RefusedValue) -> None:
+        """Count a request that was refused for a value."""
+        self._findings[value.finding].labels(use_case, value.name, "refused").inc()
+
     def forget_all_but(self, use_cases: Collection[str]) -> None:
         """Drop the counters of use cases that are no more; the others keep theirs.
 
@@ -105,7 +138,7 @@ class Metrics:
             self.errors,
             self.latency_s,
             self.predictions,
-            self.out_of_range,
+            *self._findings.values(),
         )
         for metric in by_use_case:
             labelled = {

@@ -129,6 +129,16 @@ _ERROR: dict[str, Any] = {
         }
     }
 }
+
+
+def _flagged(words: str) -> dict[str, Any]:
+    return {
+        "type": "object",
+        "additionalProperties": {"type": "array", "items": {"type": "integer"}},
+        "description": f"Only when there are any: {words}.",
+    }
+
+
 ANSWERS: dict[str, dict[str, Any]] = {
     "200": {
         "description": "One prediction for each row: class, value or cluster; of three classes or "
@@ -157,16 +167,14 @@ ANSWERS: dict[str, dict[str, Any]] = {
                             "description": "Three classes or more only: for each row the "
                             "probability of each class, by its name.",
                         },
-                        "out_of_range": {
-                            "type": "object",
-                            "additionalProperties": {
-                                "type": "array",
-                                "items": {"type": "integer"},
-                            },
-                            "description": "Only when there are any: by column, the rows whose "
-                            "value is outside the range seen at training, or impossible and taken "
-                            "as missing.",
-                        },
+                        "out_of_range": _flagged(
+                            "by column, the rows whose value is outside the range seen at "
+                            "training, or impossible and taken as missing"
+                        ),
+                        "unknown_categories": _flagged(
+                            "by feature, the rows whose category no training row had"
+                        ),
+                        "failed_joins": _flagged("by reference, the rows for which it has no row"),
                     },
                 }
             }

@@ -19,7 +19,7 @@ import pandas as pd
 from include.modelling.features import LARGEST, MISSING, InfiniteFeatureError
 from include.modelling.references import Indexed
 from include.serving.protocol import Rows
-from include.use_cases.schema import Columns, Reference, UseCase
+from include.use_cases.schema import Columns, UseCase
 from include.use_cases.sections.values import TIMES
 
 MOST_KEYS = 500_000
@@ -38,6 +38,7 @@ Cells = Sequence[Any]
 class _Table:
     """A reference: where the row of each key is, and the columns that features take."""
 
+    name: str
     keys: tuple[str, ...]
     places: Mapping[Any, int]
     indexed: Indexed
@@ -72,8 +73,17 @@ class PlainFeatures:
             if filler != "drop"
         }
 
-    def __call__(self, requests: Sequence[Rows]) -> dict[str, npt.NDArray[Any]]:
+    def __call__(
+        self, requests: Sequence[Rows], unjoined: dict[str, npt.NDArray[np.intp]] | None = None
+    ) -> dict[str, npt.NDArray[Any]]:
         """Make the features of the rows of several requests.
+
+        Parameters
+        ----------
+        requests : sequence of Rows
+            Checked rows.
+        unjoined : dict, optional
+            As in `include.modelling.features.feature_arrays`.
 
         Returns
         -------
@@ -88,18 +98,22 @@ class PlainFeatures:
         cells = {name: self._cells(name, requests) for name in self._inputs}
         time = self._use_case.time_input
         times = None if time is None else cells[time]
-        found = {id(table): table.find(cells, times) for table in self._tables}
+        found = {table.name: table.find(cells, times) for table in self._tables}
+        if unjoined is not None:
+            unjoined |= {
+                name: np.flatnonzero(at < 0) for name, at in found.items() if (at < 0).any()
+            }
         features: dict[str, npt.NDArray[Any]] = {}
         for name in self._use_case.features.numeric:
             if (table := self._source.get(name)) is not None:
-                numbers = table.columns[name][found[id(table)]]
+                numbers = table.columns[name][found[table.name]]
             else:
                 numbers = as_numbers(cells[name])
             self._check(name, numbers)
             features[name] = numbers
         for name in self._use_case.features.categorical:
             if (table := self._source.get(name)) is not None:
-                features[name] = table.columns[name][found[id(table)]]
+                features[name] = table.columns[name][found[table.name]]
             else:
                 features[name] = as_texts(cells[name], self._types[name])
         return features
@@ -137,7 +151,7 @@ def plain_features(
     """
     tables = []
     for name in use_case.features.references:
-        table = _table(use_case, use_case.ingest.references[name], references[name], types)
+        table = _table(use_case, name, references[name], types)
         if table is None:
             return None
         tables.append(table)
@@ -169,9 +183,9 @@ def as_texts(cells: Cells, kind: str) -> npt.NDArray[np.object_]:
 
 
 def _table(
-    use_case: UseCase, reference: Reference, indexed: Indexed, types: Columns
+    use_case: UseCase, reference_name: str, indexed: Indexed, types: Columns
 ) -> _Table | None:
-    keys = indexed.keys
+    reference, keys = use_case.ingest.references[reference_name], indexed.keys
     missing = keys.to_frame().isna().to_numpy().any()  # pandas finds them by a missing value
     if len(keys) > MOST_KEYS or missing or any(types.get(k) is None for k in reference.key):
         return None
@@ -187,7 +201,7 @@ def _table(
         elif name in features.columns:
             return None
     places = {key: place for place, key in enumerate(map(_key_of, keys.tolist()))}
-    return _Table(tuple(reference.key), places, indexed, columns)
+    return _Table(reference_name, tuple(reference.key), places, indexed, columns)
 
 
 def _cells_of(values: Any) -> list[Any]:

@@ -24,6 +24,7 @@ from include.modelling.scoring import Floats, predicted
 from include.registry.request_rules import Rule, rules_of
 from include.serving.cells import checked_column, kind_of, of_text
 from include.serving.rejected import Rejected
+from include.serving.scored import RowsBy
 from include.use_cases.schema import Clean, Columns, UseCase
 
 MAX_BODY_BYTES = 5_000_000
@@ -109,7 +110,7 @@ def parse(
 
 
 def answer(
-    scores: Floats, use_case: UseCase, flagged: Mapping[str, list[int]] | None = None
+    scores: Floats, use_case: UseCase, findings: Mapping[str, RowsBy] | None = None
 ) -> dict[str, Any]:
     """Make the body of a good answer.
 
@@ -119,15 +120,16 @@ def answer(
         What `include.modelling.scoring.score_rows` gives.
     use_case : UseCase
         The model's.
-    flagged : mapping of str to list of int, optional
-        Rows whose value in a column is out of range.
+    findings : mapping of str to mapping, optional
+        Rows to flag, by finding (one of `include.serving.metrics.FINDINGS`) and by what it is
+        about.
 
     Returns
     -------
     dict
         ``predictions``; for two classes ``scores``; of more the predictions are names of classes,
-        and ``probabilities`` has for each row those of all classes by name; ``out_of_range`` when
-        something is flagged.
+        and ``probabilities`` has for each row those of all classes by name; each finding that
+        flags something.
     """
     content: dict[str, Any] = {"predictions": predicted(scores, use_case).tolist()}
     if names := use_case.class_names:
@@ -135,8 +137,9 @@ def answer(
         content["probabilities"] = [dict(zip(names, row, strict=True)) for row in scores.tolist()]
     elif use_case.task == "classification":
         content["scores"] = scores.tolist()
-    if flagged:
-        content["out_of_range"] = dict(flagged)
+    for finding, rows_by in (findings or {}).items():
+        if rows_by:
+            content[finding] = {name: [int(row) for row in rows] for name, rows in rows_by.items()}
     return content
 
 

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 
 from include.registry.request_rules import Range, Rule
 from include.serving.protocol import Table
-from include.serving.rejected import Rejected
+from include.serving.rejected import RefusedValue
 
 
-class OutOfRange(Rejected):
+class OutOfRange(RefusedValue):
     """A request with a value that is physically impossible.
 
     Parameters
@@ -27,11 +27,11 @@ class OutOfRange(Rejected):
     def __init__(self, row: int, column: str, value: float, possible: Range) -> None:
         low, high = (f"{bound:.15g}" for bound in possible)
         super().__init__(
-            400,
             f"Row {row}, column {column!r}: must be between {low} and {high}, the physically"
             f" possible range, got {value!r}.",
+            "out_of_range",
+            column,
         )
-        self.column = column
 
 
 def out_of_range(columns: Table, rules: Mapping[str, Rule]) -> dict[str, list[int]]:

@@ -53,3 +53,22 @@ class Rejected(Exception):  # noqa: N818 - a request is rejected; nothing went w
 
     def _body(self, message: str) -> bytes:
         return json.dumps({"error_code": self.error_code, "message": message}).encode()
+
+
+class RefusedValue(Rejected):
+    """A request that is refused for a value that others of its kind are only flagged for.
+
+    Parameters
+    ----------
+    message : str
+        As of `Rejected`.
+    finding : str
+        Which of `include.serving.metrics.FINDINGS` it is.
+    name : str
+        The column, feature or reference that it is about.
+    """
+
+    def __init__(self, message: str, finding: str, name: str) -> None:
+        super().__init__(400, message)
+        self.finding = finding
+        self.name = name

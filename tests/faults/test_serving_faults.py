@@ -7,18 +7,22 @@ import shutil
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from fastapi.testclient import TestClient
 
 from include.errors import ConfigError
+from include.modelling.references import index_reference
 from include.registry.request_rules import rules_of
 from include.serving.protocol import parse
 from include.serving.ranges import OutOfRange, out_of_range
 from include.serving.rejected import Rejected
 from include.use_cases import loader
+from include.use_cases.schema import Reference
 from tests.support.packages import TINY, make_package, tiny_rows, tiny_use_case
 from tests.support.serving import served, until
 
@@ -209,6 +213,82 @@ def test_a_value_that_training_never_saw_is_answered_and_flagged(client, rows, f
         for column, at in sorted(flagged.items())
     ]
     assert counted(client, "out_of_range") == expected
+
+
+SIZES = {
+    "landing": "sizes/*.csv",
+    "key": ["colour"],
+    "columns": {"colour": "string", "size": "float64"},
+}
+JOINED = {**FEATURES, "references": ["sizes"]}
+KNOWN = index_reference(
+    pd.DataFrame({"colour": ["red", "green"], "size": [1.0, 2.0]}),
+    Reference.model_validate(SIZES),
+    "",
+)
+
+
+@pytest.fixture
+def joining(tmp_path, monkeypatch):
+    """Start servers of a model that knows three colours, whose reference knows red and green."""
+    monkeypatch.setattr(
+        "include.serving.references.ReferenceTables.load",
+        lambda self, use_case, versions: {"sizes": KNOWN},
+    )
+    monkeypatch.setattr("include.serving.references.ReferenceTables.versions", lambda *_: {})
+
+    def start(runtime: str, **serve: str):
+        ingest = {**TINY["ingest"], "references": {"sizes": SIZES}}
+        model = package(tmp_path, training_rows(), features=JOINED, ingest=ingest, serve=serve)
+        if runtime == "scikit-learn":
+            model = replace(model, onnx=None)
+        return served(model, tmp_path, monkeypatch)
+
+    return start
+
+
+@pytest.mark.parametrize("runtime", ["onnx", "scikit-learn"])
+def test_an_unknown_category_and_a_failed_join_are_flagged_and_counted(joining, runtime):
+    rows = [{**ROW, "z": 0.5, "colour": colour} for colour in ("red", "mauve", "blue", "mauve")]
+    with joining(runtime) as client:
+        plain = ask(client, {"instances": rows[:1]}).json()
+        reply = ask(client, {"instances": rows}).json()
+        lines = counted(client, "unknown_categories") + counted(client, "failed_joins")
+    assert set(plain) == {"predictions", "scores"}
+    assert reply["predictions"][:1] == plain["predictions"]
+    assert reply["unknown_categories"] == {"colour": [1, 3]}
+    assert reply["failed_joins"] == {"sizes": [1, 2, 3]}
+    assert lines == [
+        'flywheel_serving_unknown_categories_total{feature="colour",outcome="flagged",'
+        'use_case="tiny"} 2.0',
+        'flywheel_serving_failed_joins_total{outcome="flagged",reference="sizes",'
+        'use_case="tiny"} 3.0',
+    ]
+
+
+@pytest.mark.parametrize(
+    ("serve", "colour", "message", "counter"),
+    [
+        pytest.param(
+            {"unknown_category": "refuse"}, "mauve",
+            "Row 1: no training row had this category of feature 'colour'.",
+            'unknown_categories_total{feature="colour",outcome="refused",use_case="tiny"} 1.0',
+            id="unknown category",
+        ),
+        pytest.param(
+            {"failed_join": "refuse"}, "blue", "Row 1: reference 'sizes' has no row for it.",
+            'failed_joins_total{outcome="refused",reference="sizes",use_case="tiny"} 1.0',
+            id="failed join",
+        ),
+    ],
+)  # fmt: skip
+def test_both_are_refused_where_that_is_declared(joining, serve, colour, message, counter):
+    with joining("onnx", **serve) as client:
+        reply = ask(client, {"instances": [ROW, {**ROW, "colour": colour}]})
+        assert ask(client, {"instances": [ROW]}).status_code == 200
+        assert counted(client, counter.split("_total")[0]) == [f"flywheel_serving_{counter}"]
+    assert (reply.status_code, reply.json()["message"]) == (400, message)
+    assert colour not in reply.text
 
 
 def test_with_flag_an_impossible_value_counts_as_missing(tmp_path, monkeypatch):

@@ -97,7 +97,7 @@ class Monitor(Strict):
 
 
 class Serve(Strict):
-    """What the server does with request values that cleaning would treat as noise."""
+    """What the server does with rows that are not like those of training."""
 
     out_of_range: Literal["refuse", "flag"] = Field(
         default="refuse",
@@ -105,6 +105,16 @@ class Serve(Strict):
         "the value were missing and 'flag' it. Values that are possible, but outside the range "
         "seen at training, are always answered and flagged. A change takes effect with the next "
         "model.",
+    )
+    unknown_category: Literal["refuse", "flag"] = Field(
+        default="flag",
+        description="A category that no training row had, sent or made by a reference or `derive`: "
+        "'refuse' the request with 400, or answer and 'flag' it. A missing value is none.",
+    )
+    failed_join: Literal["refuse", "flag"] = Field(
+        default="flag",
+        description="A row for which a reference has no row, so that its columns are missing: "
+        "'refuse' the request with 400, or answer and 'flag' it.",
     )
 
 

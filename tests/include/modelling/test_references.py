@@ -117,7 +117,7 @@ def test_the_join_is_that_of_merge_asof(seed: int, key: list[str]) -> None:
         given[[*key, "t"]], table[[*key, "t", "v"]].sort_values("t"), on="t", by=key
     )["v"]
     indexed = index_reference(table, reference, "r")
-    found = indexed.look_up([given[name].array for name in key], given["t"].array)
+    found = indexed.take(indexed.find([given[name].array for name in key], given["t"].array))
     np.testing.assert_array_equal(found["v"], expected)
 
 

@@ -82,7 +82,7 @@ def test_a_version_of_which_nothing_is_known_is_scored_request_by_request(tmp_pa
     columns: dict[str, Any] = {"x": [0.5, -1.0], "z": [0.0, 9.0], "colour": ["red", "blue"]}
     live = Live(model, {}, {}, pd.Timestamp.now("UTC"))
     expected = model.score(pd.DataFrame(columns), {})
-    np.testing.assert_array_equal(live.score([Rows(columns, 2)])[0], expected)
+    np.testing.assert_array_equal(live.score([Rows(columns, 2)])[0].scores, expected)
     assert live.plain is None
 
 
@@ -92,5 +92,5 @@ def test_serving_scores_them_row_by_row(tmp_path: Path) -> None:
     live = Live(model, {}, {}, pd.Timestamp.now("UTC"))
     both = live.score([Rows({n: v[:1] for n, v in columns.items()}, 1), Rows(columns, 2)])
     alone = [model.score(pd.DataFrame(columns).iloc[[row]], {}) for row in (0, 1)]
-    np.testing.assert_array_equal(both[0], alone[0])
-    np.testing.assert_array_equal(both[1], np.concatenate(alone))
+    np.testing.assert_array_equal(both[0].scores, alone[0])
+    np.testing.assert_array_equal(both[1].scores, np.concatenate(alone))

@@ -14,6 +14,7 @@ from include.serving import batching
 from include.serving.batching import BATCH_ROWS, LONGEST_WAIT_S, SMALL_ROWS, Batcher
 from include.serving.live import Live
 from include.serving.protocol import Rows
+from include.serving.scored import Scored
 
 
 class Model:
@@ -33,7 +34,7 @@ class Model:
         self.go.wait(10)
         if 13.0 in values:
             raise ValueError("unlucky")
-        return [np.array(rows.columns["x"]) * 10 for rows in requests]
+        return [Scored(np.array(rows.columns["x"]) * 10) for rows in requests]
 
 
 def rows(*values: float) -> Rows:
@@ -73,7 +74,7 @@ def test_what_arrives_meanwhile_is_one_batch_and_each_gets_its_own() -> None:
         tasks = [asyncio.create_task(each) for each in others]
         await asyncio.sleep(0.01)
         model.go.set()
-        return [scores.tolist() for scores in await asyncio.gather(first, *tasks)]
+        return [each.scores.tolist() for each in await asyncio.gather(first, *tasks)]
 
     assert run(story) == [[10.0], [20.0, 25.0], [30.0, 35.0], [40.0, 45.0]]
     assert model.batches == [[1.0], [2.0, 2.5, 3.0, 3.5, 4.0, 4.5]]
@@ -92,7 +93,7 @@ def test_one_bad_request_harms_nobody_else() -> None:
 
     found = run(story)
     assert isinstance(found.pop(2), ValueError)
-    assert [scores.tolist() for scores in found] == [[10.0], [20.0], [40.0], [50.0], [60.0]]
+    assert [each.scores.tolist() for each in found] == [[10.0], [20.0], [40.0], [50.0], [60.0]]
     assert model.batches[-2:] != [[13.0]] * 2, "what failed alone is not tried again"
 
 
@@ -156,7 +157,7 @@ def test_a_large_request_keeps_no_small_one_waiting() -> None:
         assert not any(task.done() for task in held_up)
         slow.go.set()
         await asyncio.gather(*held_up)
-        return [scores[0] for scores in found]
+        return [each.scores[0] for each in found]
 
     assert run(story) == [10.0, 20.0]
 

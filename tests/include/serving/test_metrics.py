@@ -32,7 +32,7 @@ def test_use_cases_that_are_gone_are_forgotten() -> None:
     for name in ("tiny", "gone", "gone_too"):
         metrics.answered(name, 200, model_version="7", rows=3, latency_s=0.005)
         metrics.answered(name, 400, error_code="BAD_REQUEST")
-        metrics.out_of_range.labels(name, "x", "flagged").inc(2)
+        metrics.flagged(name, {"out_of_range": {"x": [0, 3]}})
     metrics.forget_all_but(["tiny", "new"])
     text = metrics.text().decode()
     assert "gone" not in text

@@ -106,8 +106,12 @@ def prepared(use_case: UseCase) -> PlainFeatures:
 
 def assert_same(use_case: UseCase, requests: list[Rows]) -> None:
     frame = frame_of(requests, use_case, COLUMNS)
-    expected = feature_arrays(frame, references(use_case), use_case, OwnPython("tiny"))
-    found = prepared(use_case)(requests)
+    unjoined: tuple[dict[str, Any], dict[str, Any]] = ({}, {})
+    own = OwnPython("tiny")
+    expected = feature_arrays(frame, references(use_case), use_case, own, unjoined[0])
+    found = prepared(use_case)(requests, unjoined[1])
+    there = [{name: rows.tolist() for name, rows in each.items()} for each in unjoined]
+    assert there[0] == there[1]
     assert found.keys() == expected.keys()
     for name in use_case.features.numeric:
         assert found[name].dtype == np.float64

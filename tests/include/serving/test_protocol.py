@@ -267,7 +267,7 @@ def test_answer_names_classes_and_their_probabilities() -> None:
 def test_answer_says_what_is_flagged_when_something_is() -> None:
     scores, use_case = np.array([0.5, 1.5]), tiny_use_case("regression")
     assert answer(scores, use_case, {}) == {"predictions": [0.5, 1.5]}
-    assert answer(scores, use_case, {"x": [1]}) == {
+    assert answer(scores, use_case, {"out_of_range": {"x": [1]}, "failed_joins": {}}) == {
         "predictions": [0.5, 1.5],
         "out_of_range": {"x": [1]},
     }

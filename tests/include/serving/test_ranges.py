@@ -39,4 +39,4 @@ def test_integers_are_compared_exactly() -> None:
 def test_the_impossible_is_refused_with_value_and_range(rule: Rule, value: Any, said: str) -> None:
     with pytest.raises(OutOfRange, match=f"^Row 1, column 'x': must be .*{said}") as refused:
         out_of_range({"x": [0, value]}, {"x": rule})
-    assert (refused.value.column, refused.value.status) == ("x", 400)
+    assert (refused.value.name, refused.value.status) == ("x", 400)

@@ -9,6 +9,9 @@ import pytest
 
 from tests.include.serving import recorded
 
+TOLD_SINCE = ("unknown_categories", "failed_joins")
+"""Answers tell these since, and predict the same."""
+
 
 def test_answers_are_as_recorded(tmp_path: Path) -> None:
     expected, found = recorded.recorded(), recorded.ask(tmp_path)
@@ -16,6 +19,8 @@ def test_answers_are_as_recorded(tmp_path: Path) -> None:
     assert {status for status, _ in expected} == {200, 400}
     for number, (before, now) in enumerate(zip(expected, found, strict=True)):
         assert now[0] == before[0], (number, before, now)
+        for finding in TOLD_SINCE:
+            now[1].pop(finding, None)
         assert _same(now[1], before[1]), (number, before, now)
 
 
