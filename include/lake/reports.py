@@ -1,4 +1,4 @@
-"""Reports that people open from the page, beside the tables of the lake: HTML, one per partition."""
+"""Reports on a partition that people open from the page, as HTML beside the lake's tables."""
 
 from __future__ import annotations
 

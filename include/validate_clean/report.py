@@ -61,7 +61,7 @@ def validation_page(subject: str, results: Sequence[tuple[Expectation, Any]]) ->
 
 def _row(expectation: Expectation, result: Any) -> str:
     found = result.result
-    rows = "–"
+    rows = "-"
     if (count := found.get("unexpected_count")) is not None:
         rows = f"{count:,} of {found.get('element_count', 0):,}"
     arguments = ", ".join(f"{name}: {value}" for name, value in expectation.arguments.items())
@@ -79,7 +79,7 @@ def _observed(found: dict[str, Any]) -> str:
     if "observed_value" in found:
         return _shown(found["observed_value"])
     examples = list(found.get("partial_unexpected_list") or [])[:EXAMPLES]
-    return f"such as {', '.join(map(_shown, examples))}" if examples else "–"
+    return f"such as {', '.join(map(_shown, examples))}" if examples else "-"
 
 
 def _shown(value: Any) -> str:
