@@ -102,7 +102,14 @@ class ApplyVerdictOperator(PhaseOperator):
         with errors_for_airflow():
             if not verdict["promote"]:
                 champion = reject(self.config, version, verdict, self.registry, self.ledger)
-                record(self.config, verdict, *self.recorded(context), promoted=False)
+                record(
+                    self.config,
+                    verdict,
+                    self.lake,
+                    self.registry,
+                    self.writer(context),
+                    promoted=False,
+                )
                 return {"version": version, "champion": champion}
             if (decision := self._decision(context, verdict)) is not None:
                 verdict["reasons"] = [decision.words, *verdict["reasons"]]
@@ -119,7 +126,9 @@ class ApplyVerdictOperator(PhaseOperator):
                 who=who,
                 run_id=run_of(context["ti"]),
             )
-            record(self.config, verdict, *self.recorded(context), promoted=True)
+            record(
+                self.config, verdict, self.lake, self.registry, self.writer(context), promoted=True
+            )
         return {"version": version, "champion": champion}
 
     def _decision(self, context: Context, verdict: dict[str, Any]) -> Decision | None:
@@ -147,5 +156,5 @@ class ApplyVerdictOperator(PhaseOperator):
         versions = {verdict["evaluated_version"], verdict["version"]}
         for version in sorted(versions) if not verdict["overridden"] else ():
             reject(self.config, version, verdict, self.registry, self.ledger)
-        record(self.config, verdict, *self.recorded(context), promoted=False)
+        record(self.config, verdict, self.lake, self.registry, self.writer(context), promoted=False)
         raise AirflowSkipException(f"Version {verdict['version']} is {verdict['reasons'][0]}.")

@@ -143,10 +143,6 @@ class PhaseOperator(BaseOperator):
             code_version=code_version(),
         )
 
-    def recorded(self, context: Context) -> tuple[Lake, Registry, Writer]:
-        """Give what a record of a verdict is written with."""
-        return self.lake, self.registry, self.writer(context)
-
     @cached_property
     def _token(self) -> int:
         from include.lake.attempts import next_token

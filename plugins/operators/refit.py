@@ -51,7 +51,14 @@ class RefitModelOperator(PhaseOperator):
             if done.version is None:
                 said = verdict | {"promote": False, "reasons": done.reasons}
                 reject(self.config, version, said, self.registry, self.ledger)
-                record(self.config, said, *self.recorded(context), promoted=False)
+                record(
+                    self.config,
+                    said,
+                    self.lake,
+                    self.registry,
+                    self.writer(context),
+                    promoted=False,
+                )
         if done.version is None:
             raise AirflowSkipException(f"Version {version} is rejected: {'; '.join(done.reasons)}.")
         self.made = done.version
