@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from include.registry.client import Registry
 from include.use_cases.schema import UseCase
 
 PHASE = "drift_monitor"
+_HTML = "drift.html"
 
 
 def log_report(
@@ -44,7 +46,7 @@ def log_report(
     report_dir : Path
         Folder for the HTML file while it is uploaded; made if missing.
     """
-    name = f"monitor {partition}"
+    name = _request(partition)
     run_id = registry.run(
         use_case.name,
         name,
@@ -54,9 +56,30 @@ def log_report(
     if snapshot is not None:
         folder = report_dir / use_case.name / partition
         folder.mkdir(parents=True, exist_ok=True)
-        html = folder / "drift.html"
+        html = folder / _HTML
         snapshot.save_html(str(html))
         registry.client.log_artifact(run_id, str(html))
     registry.log(run_id, metrics=metrics, tags=tags)
     registry.client.set_terminated(run_id)
     return run_id
+
+
+def read_drift_report(use_case: str, partition: str, registry: Registry) -> bytes | None:
+    """Return Evidently's report on a partition; None where no distribution was compared.
+
+    It is what MLflow's store holds: whoever shows it must not trust it.
+
+    Raises
+    ------
+    ServiceUnavailable
+        MLflow does not answer.
+    """
+    run_id = registry.find_run(use_case, _request(partition))
+    if run_id is None or _HTML not in {one.path for one in registry.client.list_artifacts(run_id)}:
+        return None
+    with TemporaryDirectory(prefix="flywheel-") as folder:
+        return Path(registry.client.download_artifacts(run_id, _HTML, folder)).read_bytes()
+
+
+def _request(partition: str) -> str:
+    return f"monitor {partition}"

@@ -17,6 +17,7 @@ from include.labelling.history import LabelHistory
 from include.labelling.rounds import pictures_of
 from include.lake.files import LakeFiles
 from include.lake.frames import arrow_schema
+from include.lake.reports import reports_of
 from include.lake.table import Lake, LakeTable, Writer
 from include.use_cases.schema import UseCase
 
@@ -112,6 +113,7 @@ def retract(
         now = writer if token is None else replace(writer, token=max(writer.token, token()))
         table.clear(partition, now, facts={"retracted": reason})
     LakeFiles(lake).remove(pictures_of(use_case, partition))
+    LakeFiles(lake).remove(reports_of(use_case.name, partition))  # they show values of rows
     if use_case.labels is not None:
         # Not cleared: the history says until when these labels were known.
         LabelHistory(use_case, lake).withdraw(partition, now)

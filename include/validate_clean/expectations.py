@@ -42,10 +42,13 @@ class Checked:
         Position of each row to quarantine, and the expectations it fails.
     refusals : list of str
         Each failed expectation that refuses the batch, with what was observed.
+    results : list of (Expectation, ExpectationValidationResult)
+        Each expectation, in the suite's order, with Great Expectations' answer.
     """
 
     rows: dict[int, list[str]]
     refusals: list[str]
+    results: list[tuple[Expectation, Any]]
 
 
 def check(frame: pd.DataFrame, suite: Suite, origin: str) -> Checked:
@@ -69,8 +72,8 @@ def check(frame: pd.DataFrame, suite: Suite, origin: str) -> Checked:
     made = [_made(expectation, origin) for expectation in suite.expectations]
     rows: dict[int, list[str]] = defaultdict(list)
     refusals: list[str] = []
-    for number, result in enumerate(_results(frame, made)):
-        expectation = suite.expectations[number]
+    results = list(zip(suite.expectations, _results(frame, made), strict=True))
+    for expectation, result in results:
         if (raised := _raised(result.exception_info)) is not None:
             raise ConfigError(
                 f"{origin}: expectation {expectation} cannot be computed on these columns: "
@@ -84,7 +87,7 @@ def check(frame: pd.DataFrame, suite: Suite, origin: str) -> Checked:
         else:
             for position in result.result["unexpected_index_list"]:
                 rows[int(position)].append(str(expectation))
-    return Checked(dict(rows), refusals)
+    return Checked(dict(rows), refusals, results)
 
 
 def _made(expectation: Expectation, origin: str) -> Any:

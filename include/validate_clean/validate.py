@@ -13,12 +13,14 @@ import pyarrow.compute as pc
 from include.due.definitions import DEFINITION, definition_of
 from include.errors import DataContractError
 from include.lake.corrections import standing
+from include.lake.reports import VALIDATION, write_report
 from include.lake.schemas import arrow_schema
 from include.lake.table import Lake, Writer
 from include.use_cases.loader import load_suite, root, shown
 from include.use_cases.schema import UseCase
 from include.validate_clean.cleaning import clean
 from include.validate_clean.expectations import check
+from include.validate_clean.report import validation_page
 
 log = logging.getLogger(__name__)
 
@@ -70,7 +72,7 @@ def validate_and_clean(use_case: UseCase, partition: str, lake: Lake, writer: Wr
     # stand as if that were right.
     stands = standing(rows, use_case.ingest.key, use_case.ingest.corrections.column)
     judged = rows.take(stands)
-    failed = _failed(judged, use_case, f"{use_case.name}: batch {partition}")
+    failed = _failed(judged, use_case, partition, lake)
     good, bad = _split(judged, failed)
     bad = _tell_superseded(bad, _others(rows, stands), use_case)
     result = clean(good, use_case.clean)
@@ -129,12 +131,18 @@ def validate_and_clean(use_case: UseCase, partition: str, lake: Lake, writer: Wr
     )
 
 
-def _failed(rows: pa.Table, use_case: UseCase, subject: str) -> dict[int, list[str]]:
-    """Position of each row to quarantine, and why; raises when the batch is to be refused."""
+def _failed(rows: pa.Table, use_case: UseCase, partition: str, lake: Lake) -> dict[int, list[str]]:
+    """Position of each row to quarantine, and why; raises when the batch is to be refused.
+
+    The validation result is kept first: of a refused batch it is what people look at.
+    """
+    subject = f"{use_case.name}: batch {partition}"
     origin = shown(root() / use_case.name / use_case.validation.suite)
     # Plain numpy types (integers with gaps as floats): some expectations cannot compute pandas'
     # nullable ones.
     checked = check(rows.to_pandas(), load_suite(use_case), origin)
+    page = validation_page(f"{use_case.name}, {partition}", checked.results)
+    write_report(lake, use_case.name, partition, VALIDATION, page)
     if checked.refusals:
         raise DataContractError(
             f"{subject} is refused by {origin}: {'; '.join(checked.refusals)}. "

@@ -95,17 +95,26 @@ class ApplyVerdictOperator(PhaseOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         """Promote or reject."""
         from include.deploy.apply import promote, reject
+        from include.deploy.verdicts import record
 
         verdict: dict[str, Any] = dict(self.verdict)
         version, who = verdict["version"], person_of(context)
         with errors_for_airflow():
             if not verdict["promote"]:
                 champion = reject(self.config, version, verdict, self.registry, self.ledger)
+                record(
+                    self.config,
+                    verdict,
+                    self.lake,
+                    self.registry,
+                    self.writer(context),
+                    promoted=False,
+                )
                 return {"version": version, "champion": champion}
             if (decision := self._decision(context, verdict)) is not None:
                 verdict["reasons"] = [decision.words, *verdict["reasons"]]
                 if not decision.approved:
-                    self._turn_down(verdict)
+                    self._turn_down(verdict, context)
                 verdict["approval"] = {"by": decision.by, "at": decision.at}
                 who = str(decision.by)
             champion = promote(
@@ -116,6 +125,9 @@ class ApplyVerdictOperator(PhaseOperator):
                 self.ledger,
                 who=who,
                 run_id=run_of(context["ti"]),
+            )
+            record(
+                self.config, verdict, self.lake, self.registry, self.writer(context), promoted=True
             )
         return {"version": version, "champion": champion}
 
@@ -136,11 +148,13 @@ class ApplyVerdictOperator(PhaseOperator):
         digest = package_sha256(self.config, verdict["version"], self.registry)
         return decide(self.config, question(self.config, verdict, digest), recorded)
 
-    def _turn_down(self, verdict: dict[str, Any]) -> None:
+    def _turn_down(self, verdict: dict[str, Any], context: Context) -> None:
         """Record why nothing is promoted; a version that a person named keeps its verdict."""
         from include.deploy.apply import reject
+        from include.deploy.verdicts import record
 
         versions = {verdict["evaluated_version"], verdict["version"]}
         for version in sorted(versions) if not verdict["overridden"] else ():
             reject(self.config, version, verdict, self.registry, self.ledger)
+        record(self.config, verdict, self.lake, self.registry, self.writer(context), promoted=False)
         raise AirflowSkipException(f"Version {verdict['version']} is {verdict['reasons'][0]}.")

@@ -39,6 +39,7 @@ class RefitModelOperator(PhaseOperator):
         """Fit, check, register."""
         from include.deploy.apply import reject
         from include.deploy.refit import refit
+        from include.deploy.verdicts import record
 
         verdict: dict[str, Any] = dict(self.verdict)
         if verdict["overridden"] or not self.config.deploy.refit:
@@ -50,6 +51,14 @@ class RefitModelOperator(PhaseOperator):
             if done.version is None:
                 said = verdict | {"promote": False, "reasons": done.reasons}
                 reject(self.config, version, said, self.registry, self.ledger)
+                record(
+                    self.config,
+                    said,
+                    self.lake,
+                    self.registry,
+                    self.writer(context),
+                    promoted=False,
+                )
         if done.version is None:
             raise AirflowSkipException(f"Version {version} is rejected: {'; '.join(done.reasons)}.")
         self.made = done.version

@@ -7,12 +7,13 @@ from pathlib import Path
 from fastapi import FastAPI
 from fastapi.staticfiles import StaticFiles
 
-from plugins.pages import labels, overview, pictures
+from plugins.pages import evidence, labels, overview, pictures
 
 STATIC = Path(__file__).parent / "static"
 
 app = FastAPI(title="Flywheel", docs_url=None, redoc_url=None, openapi_url=None)
 app.include_router(overview.router, prefix="/api")
+app.include_router(evidence.router, prefix="/api")
 app.include_router(labels.router)
 app.include_router(pictures.router)
 app.mount("/static", StaticFiles(directory=STATIC))

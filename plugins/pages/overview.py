@@ -105,7 +105,7 @@ def partitions(
 ) -> list[PartitionOverview]:
     """Give what became of a use case's partitions: the `last` ones before the key `until`."""
     with told():
-        return partitions_of(_found(name, readable), LakeHook().lake, last, until)
+        return partitions_of(found(name, readable), LakeHook().lake, last, until)
 
 
 @router.get("/use-cases/{name}/partitions/{partition}/lineage")
@@ -114,8 +114,8 @@ def lineage_of_partition(name: str, partition: str, readable: ReadableDags) -> A
     from include.lineage.trace import partition_lineage  # MLflow's client takes seconds to import
 
     with told():
-        found, registry = _found(name, readable), MlflowHook().registry
-        return partition_lineage(found.name, partition, LakeHook().lake, registry)
+        asked, registry = found(name, readable), MlflowHook().registry
+        return partition_lineage(asked.name, partition, LakeHook().lake, registry)
 
 
 @router.get("/use-cases/{name}/models/{version}/lineage")
@@ -124,9 +124,9 @@ def lineage_of_model(name: str, version: str, readable: ReadableDags) -> Any:
     from include.lineage.trace import model_lineage  # as above
 
     with told():
-        found, registry, hook = _found(name, readable), MlflowHook().registry, LakeHook()
-        ledger = Ledger(hook.lake, found.name, hook.settings.verify_key)
-        return model_lineage(found.name, version, hook.lake, registry, ledger)
+        asked, registry, hook = found(name, readable), MlflowHook().registry, LakeHook()
+        ledger = Ledger(hook.lake, asked.name, hook.settings.verify_key)
+        return model_lineage(asked.name, version, hook.lake, registry, ledger)
 
 
 @router.get("/addresses")
@@ -135,11 +135,12 @@ def addresses(_: ReadableDags) -> dict[str, str]:
     return {"mlflow": MlflowHook().tracking_uri}
 
 
-def _found(name: str, readable: set[str]) -> UseCase:
-    found = load_all(only=name).use_cases.get(name)
-    if found is None or not any(one.startswith(f"{name}__") for one in readable):
+def found(name: str, readable: set[str]) -> UseCase:
+    """Return a use case of which the caller may read some Dag; 404 for any other."""
+    use_case = load_all(only=name).use_cases.get(name)
+    if use_case is None or not any(one.startswith(f"{name}__") for one in readable):
         raise HTTPException(404, f"There is no use case {name} whose Dags you may read.")
-    return found
+    return use_case
 
 
 @contextmanager

@@ -98,7 +98,7 @@ def run_with(tmp_path, monkeypatch, airflow_database):
     daily.write_use_case(tmp_path, approvers="ann")
     monkeypatch.setenv("FLYWHEEL_USE_CASES", str(tmp_path))
     bag = DagBag(str(DAGS / "deploy.py"))
-    done = {"promote": [], "reject": []}
+    done = {"promote": [], "reject": [], "recorded": []}
     for operator, result in (
         (CompareModelsOperator, VERDICT),
         (RefitModelOperator, VERDICT),
@@ -111,6 +111,10 @@ def run_with(tmp_path, monkeypatch, airflow_database):
     )
     monkeypatch.setattr(
         "include.deploy.apply.reject", lambda *given, **more: done["reject"].append(given[1])
+    )
+    monkeypatch.setattr(
+        "include.deploy.verdicts.record",
+        lambda *given, promoted: done["recorded"].append((given[1]["evaluated_version"], promoted)),
     )
     monkeypatch.setattr("include.deploy.apply.package_sha256", lambda *given: "f" * 64)
     monkeypatch.setattr(PhaseOperator, "registry", None)
@@ -134,14 +138,14 @@ def test_an_approval_lets_the_run_go_on(run_with):
     ran, done = run_with(**answered("Approve"))
     assert (ran.state, ran.states["promote"]) == ("success", ["success"])
     assert ran.states["confirm_serving"] == ["success"]
-    assert done == {"promote": ["ann"], "reject": []}
+    assert done == {"promote": ["ann"], "reject": [], "recorded": [("1", True)]}
 
 
 def test_a_rejection_skips_what_follows_and_the_run_is_green(run_with):
     ran, done = run_with(**answered("Reject"))
     assert (ran.state, ran.states["promote"]) == ("success", ["skipped"])
     assert ran.states["confirm_serving"] == ["skipped"]
-    assert done == {"promote": [], "reject": ["1", "2"]}
+    assert done == {"promote": [], "reject": ["1", "2"], "recorded": [("1", False)]}
 
 
 def test_a_question_that_only_counts_as_asked_makes_the_run_red(run_with):
@@ -150,4 +154,4 @@ def test_a_question_that_only_counts_as_asked_makes_the_run_red(run_with):
     assert ran.states[APPROVE_PROMOTION] == ["success"]
     assert ran.states["confirm_serving"] == ["upstream_failed"]
     assert "has no recorded answer" in ran.errors[0]
-    assert done == {"promote": [], "reject": []}
+    assert done == {"promote": [], "reject": [], "recorded": []}

@@ -1,5 +1,6 @@
 // All use cases, a card each.
-import { Box, Card as Frame, Flex, Heading, SimpleGrid, Text } from "@chakra-ui/react";
+import { Box, Card as Frame, Flex, Heading, Input, SimpleGrid, Text } from "@chakra-ui/react";
+import { useState } from "react";
 
 import type { Card, Phase, Seen } from "./api";
 import { Problem, Reasons, State, To } from "./parts";
@@ -78,33 +79,55 @@ const Attention = ({ phases }: { phases: Phase[] }) => {
   );
 };
 
-export const Overview = ({ all }: { all: Seen[] }) =>
-  all.length === 0 ? (
-    <Text mt={4}>
-      There is no use case whose Dags you may read. `make new` makes one from a file of yours.
-    </Text>
-  ) : (
-    <SimpleGrid gap={4} minChildWidth={{ base: "100%", md: "26em" }} mt={4}>
-      {all.map((seen) => (
-        <Frame.Root as="article" key={seen.use_case} size="sm">
-          <Frame.Body>
-            <Heading as="h2" size="md">
-              <To to={`?use_case=${seen.use_case}`}>{plain(seen.use_case)}</To>
-            </Heading>
-            {seen.card === null ? (
-              <Problem>{seen.problem}</Problem>
-            ) : (
-              <>
-                <Text color="fg.muted" fontSize="sm" mb={2}>
-                  {seen.card.description} {seen.card.task}, judged by {seen.card.metric}.
-                </Text>
-                <Quality card={seen.card} height={140} />
-                <Facts card={seen.card} />
-              </>
-            )}
-            <Attention phases={seen.phases} />
-          </Frame.Body>
-        </Frame.Root>
-      ))}
-    </SimpleGrid>
+/** With more cards than these, which fill a screen, a filter helps. */
+const MANY = 6;
+
+const NONE = "There is no use case whose Dags you may read. `make new` makes one from a file of yours.";
+
+export const Overview = ({ all }: { all: Seen[] }) => {
+  const [wanted, setWanted] = useState("");
+  if (all.length === 0) return <Text mt={4}>{NONE}</Text>;
+  const shown = all.filter((seen) => plain(seen.use_case).includes(plain(wanted.trim().toLowerCase())));
+  return (
+    <>
+      {all.length > MANY && (
+        <Box as="label" display="block" maxW="20em" mt={3}>
+          <Text as="span" fontSize="sm" fontWeight="medium">
+            Find a use case
+          </Text>
+          <Input onChange={(event) => setWanted(event.currentTarget.value)} size="sm" type="search" value={wanted} />
+          <Text aria-live="polite" as="span" color="fg.muted" fontSize="sm">
+            {shown.length} of {all.length}
+          </Text>
+        </Box>
+      )}
+      <Cards shown={shown} />
+    </>
+  );
+};
+
+const Cards = ({ shown }: { shown: Seen[] }) => (
+  <SimpleGrid gap={4} minChildWidth={{ base: "100%", md: "26em" }} mt={4}>
+    {shown.map((seen) => (
+      <Frame.Root as="article" key={seen.use_case} size="sm">
+        <Frame.Body>
+          <Heading as="h2" size="md">
+            <To to={`?use_case=${seen.use_case}`}>{plain(seen.use_case)}</To>
+          </Heading>
+          {seen.card === null ? (
+            <Problem>{seen.problem}</Problem>
+          ) : (
+            <>
+              <Text color="fg.muted" fontSize="sm" mb={2}>
+                {seen.card.description} {seen.card.task}, judged by {seen.card.metric}.
+              </Text>
+              <Quality card={seen.card} height={140} />
+              <Facts card={seen.card} />
+            </>
+          )}
+          <Attention phases={seen.phases} />
+        </Frame.Body>
+      </Frame.Root>
+    ))}
+  </SimpleGrid>
   );

@@ -2,8 +2,8 @@
 import { Box, Button, Table, Text } from "@chakra-ui/react";
 import { Fragment, useState } from "react";
 
-import { type Card, type Partition, type PartitionLineage, type Step, useAnswer } from "./api";
-import { Problem, Reasons, State, To } from "./parts";
+import { type Card, type Partition, type PartitionLineage, type Step, reportOf, useAnswer } from "./api";
+import { Out, Problem, Reasons, State, To, Wide } from "./parts";
 import { measure, moment, number, plain, runOf, share } from "./words";
 
 const MadeBy = ({ step }: { step: Step }) => {
@@ -51,7 +51,7 @@ const HEADINGS = ["Partition", "Rows", "Quarantined", "Labels", "Predictions", "
 export const Partitions = ({ card, partitions }: { card: Card; partitions: Partition[] }) => {
   const [open, setOpen] = useState<string | null>(null);
   return (
-    <Box overflowX="auto">
+    <Wide label="Partitions">
       <Table.Root size="sm">
         <Table.Header>
           <Table.Row>
@@ -78,12 +78,20 @@ export const Partitions = ({ card, partitions }: { card: Card; partitions: Parti
                 </Table.ColumnHeader>
                 <Table.Cell>{number(one.landed)}</Table.Cell>
                 <Table.Cell>
-                  {number(one.quarantined)} ({share(one.quarantined, one.landed)})
+                  <Out href={reportOf(card.use_case, one.partition, "validation")}>
+                    {number(one.quarantined)} ({share(one.quarantined, one.landed)})
+                  </Out>
                 </Table.Cell>
                 <Table.Cell>{number(one.labelled)}</Table.Cell>
                 <Table.Cell>{number(one.predicted)}</Table.Cell>
                 <Table.Cell>
-                  <State of={one.verdict} />
+                  {one.verdict === null ? (
+                    <State of={null} />
+                  ) : (
+                    <Out href={reportOf(card.use_case, one.partition, "drift")}>
+                      <State of={one.verdict} />
+                    </Out>
+                  )}
                 </Table.Cell>
                 <Table.Cell>{measure(one.performance)}</Table.Cell>
                 <Table.Cell>{one.model_version ?? "–"}</Table.Cell>
@@ -102,6 +110,6 @@ export const Partitions = ({ card, partitions }: { card: Card; partitions: Parti
           ))}
         </Table.Body>
       </Table.Root>
-    </Box>
+    </Wide>
   );
 };

@@ -2,7 +2,7 @@
 import { Box, Table, Text } from "@chakra-ui/react";
 
 import { type Addresses, type Card, type ModelLineage, type Promotion, useAnswer } from "./api";
-import { Out, Problem, Reasons, To } from "./parts";
+import { Out, Problem, Reasons, To, Wide } from "./parts";
 import { measure, moment, number, plain, runOf } from "./words";
 
 type Verdict = {
@@ -23,7 +23,7 @@ export const Promotions = ({ card }: { card: Card }) => {
   const addresses = useAnswer<Addresses>("addresses");
   if (card.promotions.length === 0) return <Text>No model has been promoted yet.</Text>;
   return (
-    <Box overflowX="auto">
+    <Wide label="Promotions">
       <Table.Root size="sm">
         <Table.Header>
           <Table.Row>
@@ -67,7 +67,7 @@ export const Promotions = ({ card }: { card: Card }) => {
           })}
         </Table.Body>
       </Table.Root>
-    </Box>
+    </Wide>
   );
 };
 

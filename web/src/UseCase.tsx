@@ -4,6 +4,7 @@ import { useState } from "react";
 
 import { Actions } from "./Actions";
 import { type Partition, type Seen, ask } from "./api";
+import { Models } from "./Models";
 import { Part, Problem, Reasons, To } from "./parts";
 import { Partitions } from "./Partitions";
 import { Lineage, Promotions } from "./Promotions";
@@ -69,6 +70,9 @@ export const UseCase = ({ seen }: { seen: Seen }) => {
               </Button>
             )}
             {problem !== null && <Problem>{problem}</Problem>}
+          </Part>
+          <Part title="Models">
+            <Models promotions={card.promotions.length} useCase={card.use_case} />
           </Part>
           <Part title="Promotions">
             <Promotions card={card} />

@@ -90,6 +90,27 @@ export type ModelLineage = {
   gaps: { table: string; because: string }[];
 };
 
+export type Judged = {
+  version: string;
+  as_of: string;
+  promoted: boolean;
+  algorithm: string | null;
+  mlflow_run: string | null;
+  metric: string | null;
+  value: number | null;
+  champion: number | null;
+  linear: number | null;
+  dummy: number | null;
+  effect: number | null;
+  effect_low: number | null;
+  confidence: number | null;
+  rows: number | null;
+  holdout_partition: string | null;
+  reasons: string;
+  run_id: string;
+  decided_at: string;
+};
+
 export type Addresses = { mlflow: string };
 
 const API = "flywheel/api";
@@ -131,6 +152,10 @@ export async function startRun(dagId: string, partition: string | null, conf: ob
   });
   return ((await answerOf(response)) as { dag_run_id: string }).dag_run_id;
 }
+
+/** The address of a report on a partition, for a link. */
+export const reportOf = (useCase: string, partition: string, report: "validation" | "drift"): string =>
+  new URL(`${API}/use-cases/${useCase}/partitions/${partition}/${report}`, document.baseURI).href;
 
 export type Asked<T> = { answer: T | null; failed: Failed | null; at: Date | null };
 

@@ -14,6 +14,8 @@ const COLOURS: Record<string, string> = {
   drift: "orange",
   decay: "red",
   failed: "red",
+  promoted: "green",
+  rejected: "orange",
 };
 
 /** A word in a colour; the word alone says all, for people who cannot tell colours apart. */
@@ -66,5 +68,12 @@ export const Reasons = ({ of }: { of: string }) => (
       .map((reason, place) => (
         <li key={place}>{reason}</li>
       ))}
+  </Box>
+);
+
+/** What may be wider than the screen: it scrolls alone, also by keyboard. */
+export const Wide = ({ label, children }: { label: string; children: ReactNode }) => (
+  <Box aria-label={label} overflowX="auto" role="region" tabIndex={0}>
+    {children}
   </Box>
 );

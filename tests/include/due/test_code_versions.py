@@ -39,6 +39,7 @@ NOT_COMPUTING = {
     "include.ingest_label.stillness",  # when a partition is taken
     "include.train_tune.reproduce",  # compares, and keeps nothing
     "include.train_tune.request",  # names a training
+    "include.validate_clean.report",  # what a person looks at
 }
 """Modules of a phase whose change cannot change a row, with the reason."""
 

@@ -31,6 +31,12 @@ from tests.support.tasks import FAILURES, execute, make_context
 USE_CASE = "weather_regimes"
 
 
+@pytest.fixture(autouse=True)
+def kept(stub):
+    """Put a double in the place of the table of verdicts."""
+    return stub("include.deploy.verdicts.record", None)
+
+
 # Apply
 
 
@@ -53,9 +59,10 @@ def test_a_promotion_says_who_and_in_which_run(stub, registry):
 
 
 @pytest.mark.parametrize("champion", ["1", None])
-def test_a_rejection_tells_who_stays_champion(stub, registry, champion):
+def test_a_rejection_tells_who_stays_champion(stub, registry, kept, champion):
     double = stub("include.deploy.apply.reject", champion)
     assert apply(False) == {"version": "2", "champion": champion}
+    assert kept.call_args.kwargs == {"promoted": False}
     (config, version, verdict, given, _), _ = double.call_args
     assert (config.name, version, verdict["promote"]) == (USE_CASE, "2", False)
     assert given is registry
@@ -189,7 +196,7 @@ def test_the_question_says_what_would_serve_why_and_by_which_figures(
 
 
 def test_what_was_approved_is_promoted_and_the_entry_names_who_and_when(
-    config, home, house, answers
+    config, home, house, answers, kept
 ):
     answers.return_value = recorded(config, home)
     assert promote(user="ops") == {"version": "3", "champion": "3"}
@@ -197,6 +204,7 @@ def test_what_was_approved_is_promoted_and_the_entry_names_who_and_when(
         "weather_regimes__test", "manual__1", "approve_promotion",
     )  # fmt: skip
     entry = house.current()
+    assert kept.call_args.kwargs == {"promoted": True}
     assert (entry.version, entry.who) == ("3", "ann")
     assert entry.why == f"approved by ann at {AT}; freshness: surely not worse"
     assert f'"approval": {{"at": "{AT}", "by": "ann"}}' in entry.evidence

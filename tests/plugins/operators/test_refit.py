@@ -43,6 +43,7 @@ def test_the_verdict_goes_on_with_the_refit_in_place_of_what_was_judged(stub, re
 
 
 def test_a_refit_that_may_not_serve_rejects_what_was_judged(stub, registry):
+    kept = stub("include.deploy.verdicts.record", None)
     stub("include.deploy.refit.refit", Refit(None, ["refit: it ranks otherwise"]))
     reject = stub("include.deploy.apply.reject", "1")
 
@@ -54,6 +55,8 @@ def test_a_refit_that_may_not_serve_rejects_what_was_judged(stub, registry):
     (config, version, said, given, _), _ = reject.call_args
     assert (config.name, version, said["promote"]) == (USE_CASE, "2", False)
     assert said["reasons"] == ["refit: it ranks otherwise"]
+    assert kept.call_args.args[1] == said
+    assert kept.call_args.kwargs == {"promoted": False}
     assert given is registry
 
 
