@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,8 +64,8 @@ class World:
 
 
 @contextmanager
-def flights(folder: Path) -> Iterator[World]:
-    """Train, register and promote both use cases below `folder`."""
+def flights(folder: Path, names: Sequence[str] = (DERIVED, PLAIN)) -> Iterator[World]:
+    """Train, register and promote these use cases below `folder`."""
     _write_use_cases(folder / "use_cases")
     changes = {
         "FLYWHEEL_HOME": str(folder / "home"),
@@ -77,7 +77,7 @@ def flights(folder: Path) -> Iterator[World]:
         for month in MONTHS:
             land_rows(folder / "landing", month)
             land_outcomes(folder / "landing", month)
-        packages = {name: _promoted(name, folder) for name in (DERIVED, PLAIN)}
+        packages = {name: _promoted(name, folder) for name in names}
         yield World(folder, changes, packages)
 
 

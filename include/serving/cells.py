@@ -171,3 +171,14 @@ _CHECKS: Mapping[ColumnType, tuple[Callable[[object], Any], str]] = {
         f"a day between {_FIRST_YEAR} and {_LAST_YEAR}, such as '2013-01-31'",
     ),
 }
+
+_YEARS = r"^(19|2[01])\d\d-"  # those of _FIRST_YEAR and _LAST_YEAR
+DESCRIBED: Mapping[ColumnType, Mapping[str, Any]] = {
+    "string": {"type": "string", "pattern": r"^[^\u0000]*$"},
+    "int64": {"type": "integer", "minimum": -(2**63), "maximum": 2**63 - 1},
+    "float64": {"type": "number", "minimum": -_LARGEST, "maximum": _LARGEST},
+    "bool": {"type": "boolean"},
+    "timestamp": {"type": "string", "format": "date-time", "pattern": _YEARS},
+    "date": {"type": "string", "format": "date", "pattern": _YEARS},
+}
+"""What these checks accept, in the terms of JSON Schema."""

@@ -8,19 +8,10 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from include.registry.package import ServableModel
+from include.serving.cells import DESCRIBED
 from include.serving.models import Models
 from include.serving.protocol import MAX_BODY_BYTES, MAX_ROWS
 from include.serving.rejected import ERROR_CODES
-from include.use_cases.schema import ColumnType
-
-_KINDS: dict[ColumnType, dict[str, Any]] = {
-    "string": {"type": "string"},
-    "int64": {"type": "integer"},
-    "float64": {"type": "number"},
-    "bool": {"type": "boolean"},
-    "timestamp": {"type": "string", "format": "date-time"},
-    "date": {"type": "string", "format": "date"},
-}
 
 
 def described(app: FastAPI, models: Models) -> dict[str, Any]:
@@ -58,13 +49,13 @@ def row_of(model: ServableModel) -> dict[str, Any]:
     keys = {name: model.use_case.ingest.columns[name] for name in model.use_case.ingest.key}
     columns = {}
     for name, kind in {**types, **keys}.items():
-        rule, about = model.request_rules[name], dict(_KINDS[kind])
+        rule, about = model.request_rules[name], dict(DESCRIBED[kind])
         if rule.possible is not None and rule.refuse:
             about["minimum"], about["maximum"] = rule.possible
         if rule.nullable:
             about["type"] = [about["type"], "null"]
-        elif not rule.blank and kind == "string":
-            about["pattern"] = r"\S"
+        if not rule.blank and kind == "string":
+            about["pattern"] = r"^[^\u0000]*\S[^\u0000]*$"
         columns[name] = about
     return {
         "type": "object",

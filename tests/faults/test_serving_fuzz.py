@@ -45,8 +45,7 @@ def derive(frame):
 NUMERIC = ["n", "x", "per_n", "square", "log", "minutes", "is_open"]
 
 
-@pytest.fixture(scope="module")
-def model():
+def make_model():
     """Make a random forest, which refuses more numbers than any other estimator, over all types."""
     use_case = tiny_use_case(
         ingest={**TINY["ingest"], "columns": {"id": "int64", **TYPES}},
@@ -79,6 +78,11 @@ def model():
         python=OwnPython(use_case.name, (("features.py", PYTHON),)),
         request_seen=seen_in(rows, use_case),
     )
+
+
+@pytest.fixture(scope="module")
+def model():
+    return make_model()
 
 
 @pytest.fixture

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -17,34 +15,12 @@ from include.lake.table import Lake, Writer
 from include.settings import REPO
 from include.use_cases.loader import get
 from include.validate_clean.validate import validate_and_clean
+from tests.support.commands import commands_of, run
 from tests.support.registries import local_registry
 
 DOCUMENT = (REPO / "docs" / "your-own-table.md").read_text()
-COMMANDS = [
-    command
-    for block in re.findall(r"```bash\n(.*?)```", DOCUMENT, re.DOTALL)
-    for command in re.findall(r'^\S+ -c "[^"]*"$|^[^\n]+$', block, re.MULTILINE)
-]
+COMMANDS = commands_of(DOCUMENT)
 UP = "make up"  # tests/end_to_end starts the stack; here its phases run in this process
-
-
-def run(command: str, env: dict[str, str]) -> str:
-    """Run a command; of `make` its recipe, without the installation before it."""
-    if command.startswith("make "):
-        dry = f"--dry-run --old-file={sys.prefix}/.installed VENV={sys.prefix}"
-        command = in_shell(command.replace("make ", f"make --no-print-directory {dry} ", 1), env)
-    elif command.startswith(".venv/bin/python"):
-        command = command.replace(".venv/bin/python", sys.executable, 1)
-    return in_shell(command, env)
-
-
-def in_shell(command: str, env: dict[str, str]) -> str:
-    """Run a command and return what it prints."""
-    done = subprocess.run(
-        ["bash", "-ec", command], cwd=REPO, env=env, capture_output=True, text=True
-    )
-    assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
-    return done.stdout
 
 
 def take_in(home: Path) -> None:
