@@ -235,10 +235,10 @@ def test_published_description_has_the_columns_of_each_use_case(client: TestClie
     assert row["items"] == {
         "type": "object",
         "properties": {
-            "x": {"type": ["number", "null"]},
-            "z": {"type": ["number", "null"]},
-            "colour": {"type": ["string", "null"]},
-            "id": {"type": "integer"},
+            "x": {"type": ["number", "null"], "minimum": -1e30, "maximum": 1e30},
+            "z": {"type": ["number", "null"], "minimum": -1e30, "maximum": 1e30},
+            "colour": {"type": ["string", "null"], "pattern": "^[^\\u0000]*$"},
+            "id": {"type": "integer", "minimum": -(2**63), "maximum": 2**63 - 1},
         },
         "required": ["colour", "x", "z"],
         "additionalProperties": False,
