@@ -85,6 +85,9 @@ lineage: venv  ## Print where MODEL=flight_delays/2 or PARTITION=flight_delays/2
 export-boxes: venv  ## Write the boxes that people drew for USE_CASE=letters into TO=<a new folder>, as a COCO data set
 	@$(BIN)/python -m scripts.export_boxes "$(USE_CASE)" --to "$(TO)"
 
+export: venv  ## Write MODEL=flight_delays/2 into TO=<a new folder>, to embed it in another program
+	@$(BIN)/python -m scripts.export_model $(if $(MODEL),--model "$(MODEL)") $(if $(TO),--to "$(TO)")
+
 reproduce: venv  ## Fit MODEL=flight_delays/2 again from its pins, and compare the two (JSON=1)
 	@$(BIN)/python -m scripts.reproduce $(if $(MODEL),--model "$(MODEL)") $(if $(JSON),--json)
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
+import numpy as np
 import pytest
 
 from benchmarks.serving_load import served_here
@@ -51,6 +54,19 @@ def test_the_calls_are_answered_alike(served: tuple[str, dict[str, str]]) -> Non
     assert done.returncode == 0, done.stderr
     assert done.stdout == f"{said['predictions']} {said['scores']} ['1']\n"
     assert set(said["failed_joins"]) == {"planes", "weather"}, "the register lacks this aircraft"
+
+
+def test_the_model_is_exported_and_scores_elsewhere(
+    served: tuple[str, dict[str, str]], tmp_path: Path
+) -> None:
+    env = {**served[1], "HOME": str(tmp_path)}
+    make, example = (
+        next(one for one in COMMANDS if one.startswith(start)) for start in ("make export", "cd ")
+    )
+    assert "equal those of the registered version" in run(make, env)
+    elsewhere = example.replace("python ", f"{sys.executable} -I ")
+    expected = json.loads((tmp_path / "flight_delays" / "example.json").read_text())["scores"]
+    np.testing.assert_allclose(json.loads(run(elsewhere, env)), expected, rtol=1e-9)
 
 
 def test_keys_are_made_listed_and_revoked(served: tuple[str, dict[str, str]]) -> None:
