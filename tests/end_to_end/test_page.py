@@ -100,3 +100,28 @@ def test_each_state_is_told(site) -> None:
     expect(new).to_contain_text("none landed yet")
     expect(weather.get_by_role("alert")).to_have_text("The lake s3://lake does not answer.")
     expect(weather.get_by_role("link", name="drift monitor")).to_be_visible()
+
+
+def test_the_rest_stays_while_mlflow_is_away(site) -> None:
+    page = show(site, [seen()], "?use_case=flights")
+    lineage = page.get_by_role("alert").filter(has_text="MLflow at")
+    expect(lineage).to_be_visible()
+    models = page.get_by_role("region", name="Models that were judged")
+    expect(models.get_by_role("row")).to_have_count(1 + 3)
+    expect(models.get_by_role("row").filter(has_text="Worse than")).to_contain_text("rejected")
+
+
+def test_fifty_use_cases_are_found_by_name(site) -> None:
+    page = show(site, [seen(f"use_case_{number:02}") for number in range(50)])
+    expect(page.get_by_role("article")).to_have_count(50)
+    page.get_by_role("searchbox", name="Find a use case").fill("case 07")
+    expect(page.get_by_role("article")).to_have_count(1)
+    expect(page.get_by_text("1 of 50")).to_be_visible()
+
+
+def test_older_partitions_come_on_demand(site) -> None:
+    page = show(site, [seen(partitions=48)], "?use_case=flights")
+    rows = page.get_by_role("region", name="Partitions").get_by_role("row")
+    expect(rows).to_have_count(1 + 24)
+    page.get_by_role("button", name="Older partitions").press("Enter")
+    expect(rows).to_have_count(1 + 48)
