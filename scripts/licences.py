@@ -31,6 +31,7 @@ _LIBRARY = (
     "not shipped; comes with Airflow's Postgres provider"
 )
 BY_PACKAGE = {
+    "axe-playwright-python": "MIT; its axe.min.js is under MPL-2.0 and unchanged; for tests only",
     "certifi": _FILES_ONLY,
     "cleanlab": "its metadata has the text of the Apache License 2.0, which is in PERMISSIVE",
     "fqdn": f"{_FILES_ONLY}; for `make sbom` only",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect, sync_playwright
 
 from scripts.browser import install
@@ -34,3 +35,17 @@ def log_in(page: Page, url: str, user: str, password: str) -> None:
     page.get_by_label("Password").fill(password)
     page.get_by_role("button", name="Sign in").click()
     page.wait_for_url(lambda address: "login" not in address)
+
+
+def serious_findings(page: Page) -> list[str]:
+    """Return what axe-core finds serious or critical in an open page: rule and place.
+
+    Airflow's own frame around the page is not ours to mend: only `main` elements of ours count.
+    """
+    results = Axe().run(page, context="main[data-flywheel]").response
+    return [
+        f"{found['id']}: {found['help']}: {node['html'][:200]}"
+        for found in results["violations"]
+        if found["impact"] in {"serious", "critical"}
+        for node in found["nodes"]
+    ]

@@ -15,7 +15,7 @@ const Flywheel = () => {
   const name = query.get("use_case");
   const one = answer?.find((seen) => seen.use_case === name);
   return (
-    <Box as="main" maxW="90em" mx="auto" p={4}>
+    <Box as="main" data-flywheel="" maxW="90em" mx="auto" p={4}>
       {name === null && (
         <Heading as="h1" size="lg">
           Flywheel

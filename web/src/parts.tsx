@@ -54,7 +54,17 @@ export const Part = ({ title, children }: { title: string; children: ReactNode }
 );
 
 export const Problem = ({ children }: { children: ReactNode }) => (
-  <Box bg="bg.error" borderRadius="md" color="fg.error" my={2} p={3} role="alert" whiteSpace="pre-wrap">
+  <Box
+    bg="bg.error"
+    borderInlineStartColor="border.error"
+    borderInlineStartWidth={4}
+    borderRadius="md"
+    color="fg"
+    my={2}
+    p={3}
+    role="alert"
+    whiteSpace="pre-wrap"
+  >
     {children}
   </Box>
 );
