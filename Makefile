@@ -163,7 +163,7 @@ test-browser: venv  ## Use Airflow's real pages with a headless browser (install
 	@$(BIN)/python -m scripts.browser
 	$(BIN)/python -m pytest -m browser
 
-test-slow: venv  ## What CI leaves out: backups, monitoring and approvals on a real stack, a store that fails (15 minutes)
+test-slow: venv  ## What CI leaves out: backups, monitoring and approvals on a real stack, parts killed, a store that fails (25 minutes)
 	$(BIN)/python -m pytest -m "slow and not browser"
 
 test-cluster: venv  ## A use case on a cluster of plain processes, compared with one machine (6 minutes)

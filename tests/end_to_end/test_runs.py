@@ -147,6 +147,7 @@ def test_two_runs_of_one_key_at_once_end_in_one_result(house):
     assert house.table("clean").read([day]).num_rows == 60
 
 
+@pytest.mark.slow
 def test_what_a_paused_dag_missed_is_sent_again(house):
     house.pause("validate_clean", True)
     days = daily.days("2024-01-07", 2)
@@ -349,6 +350,7 @@ def test_a_killed_training_makes_one_version(house):
     house.at_rest()
 
 
+@pytest.mark.slow
 def test_a_deploy_outlives_an_outage_of_serving(house):
     version = str(max(int(v) for v in _versions(house)))
     as_of = FIRST[2]

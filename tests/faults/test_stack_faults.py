@@ -18,7 +18,7 @@ from scripts.stack.parts import NAMES, PORTS
 from scripts.stack.settings import StackSettings
 from scripts.stack.stack import Stack
 
-pytestmark = pytest.mark.end_to_end
+pytestmark = [pytest.mark.end_to_end, pytest.mark.slow]
 BACK_WITHIN_S = 150
 """A part needs 6 to 40 s on two cores that other work uses too; at a load of 13, 14 to 74 s."""
 

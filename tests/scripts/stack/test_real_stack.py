@@ -83,6 +83,7 @@ def test_a_killed_part_is_told_and_comes_back(stack):
     assert stack.status().restarts == {"serving": (1, -9)}
 
 
+@pytest.mark.slow
 def test_after_kill_9_of_the_manager_parts_are_kept_and_up_heals(stack):
     before = {process.pid for process in processes.of_home(stack.settings.home)}
     stack._run.manager().kill()
