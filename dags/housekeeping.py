@@ -7,6 +7,9 @@ that was not announced. Says what is out of date: made by another definition tha
 is sent for that; the Dag `rebuild` does it. Corrects MLflow's aliases where they differ from the
 promotion ledger.
 
+The task `raise_alerts`, which waits for nothing else, looks for what is wrong and tells people once
+([docs/alerts.md](docs/alerts.md)).
+
 **Runs** every 10 minutes (`FLYWHEEL_HOUSEKEEPING_CRON`), by hand, by REST. It has no partition key.
 **Produces** asset events, through Airflow's REST API, under an account of its own.
 
@@ -20,6 +23,7 @@ from airflow.sdk import DAG, CronTriggerTimetable
 
 from include.settings import Settings
 from include.use_cases.schema import UseCase
+from plugins.operators.alerts import RaiseAlertsOperator
 from plugins.operators.housekeeping import SendLostEventsOperator
 from plugins.wheel import dag_arguments, use_cases
 
@@ -33,6 +37,7 @@ def build_dag(use_case: UseCase) -> DAG:
         schedule=CronTriggerTimetable(CRON, timezone="UTC"),
     ) as dag:
         SendLostEventsOperator(task_id="send_lost_events", use_case=use_case.name)
+        RaiseAlertsOperator(task_id="raise_alerts", use_case=use_case.name)
     return dag
 
 

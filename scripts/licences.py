@@ -43,6 +43,7 @@ BY_PACKAGE = {
     "psycopg-binary": _LIBRARY,
     "psycopg2-binary": _LIBRARY,
     "openlineage-sql": "its metadata names none; the project, OpenLineage, is under Apache-2.0",
+    "aiosmtpd": "its metadata says 'OSI Approved' beside Apache's; for tests only",
     "huey": "its metadata names none; its LICENSE file is MIT's text",
     "pycocotools": "its metadata says 'FreeBSD', a name of BSD-2-Clause; for tests only",
     "skops": "its metadata says 'OSI Approved'; its LICENSE file is MIT's text",

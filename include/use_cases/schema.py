@@ -16,7 +16,15 @@ from include.use_cases.own_code import named_in
 from include.use_cases.python_package import OwnPython
 from include.use_cases.sections.ingest import Corrections, Ingest, Migration, Partition, Reference
 from include.use_cases.sections.labels import Labels, completed
-from include.use_cases.sections.operation import Approval, Deploy, Monitor, Retrain, Serve, Slices
+from include.use_cases.sections.operation import (
+    Approval,
+    Deploy,
+    Expect,
+    Monitor,
+    Retrain,
+    Serve,
+    Slices,
+)
 from include.use_cases.sections.preparation import Clean, Features, Validate
 from include.use_cases.sections.training import Split, Train, Tuning
 from include.use_cases.sections.values import Columns, ColumnType, Grain
@@ -75,6 +83,7 @@ class UseCase(Strict):
     deploy: Deploy = Deploy()
     monitor: Monitor = Monitor()
     serve: Serve = Serve()
+    expect: Expect = Expect()
     retrain: Retrain
     migrations: list[Migration] = Field(
         default_factory=list,

@@ -99,6 +99,18 @@ class AirflowApiHook(BaseHook):
                 counts[key] = (count + 1, newest)
         return counts
 
+    def dags_with_failed_runs(self, prefix: str) -> set[str]:
+        """Name the Dags, of those whose id begins so, that have failed among their newest runs.
+
+        Looks at the newest 500 failed runs of all Dags.
+        """
+        path = "/api/v2/dags/~/dagRuns"
+        pattern = {"dag_id_prefix_pattern": prefix}
+        runs = self._pages(
+            path, "dag_runs", most=_RECENT, order_by="-run_after", state="failed", **pattern
+        )
+        return {run["dag_id"] for run in runs if run["dag_id"].startswith(prefix)}
+
     def create_event(self, asset: str, key: str, extra: dict[str, Any]) -> None:
         """Create an asset event.
 

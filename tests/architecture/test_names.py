@@ -26,6 +26,7 @@ def phases() -> set[str]:
         "refit",  # a task of deploy, in a module of its own
         "approval",  # likewise
         "label_studio",  # of annotate, where people are asked there
+        "alerts",  # of housekeeping
     }
 
 

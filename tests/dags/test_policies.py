@@ -32,6 +32,7 @@ HEAVY = (
 KEYLESS = {"ingest_label", "retract", "rebuild", "housekeeping", "reproduce"}
 NO_RETRIES = {
     "send_lost_events": "the next run looks again",
+    "raise_alerts": "the next run looks again",
     "confirm_serving": "its time-out is the patience",
 }
 SIGNS = {

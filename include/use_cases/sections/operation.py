@@ -118,6 +118,20 @@ class Serve(Strict):
     )
 
 
+class Expect(Strict):
+    """How often things come. What is late raises an alert; nothing else depends on it."""
+
+    rows: Duration | None = Field(
+        default=None, description="Rows come at least so often, by when they were published."
+    )
+    labels: Duration | None = Field(
+        default=None, description="Labels come at least so often, by when they were published."
+    )
+    champion: Duration | None = Field(
+        default=None, description="A new champion comes at least so often."
+    )
+
+
 class Retrain(Strict):
     """When a training is asked for. Times are partition dates, so a replay decides alike."""
 

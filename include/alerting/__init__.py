@@ -1,0 +1,1 @@
+"""What is wrong with a use case, told once: conditions, incidents, messages."""
