@@ -17,6 +17,7 @@ import pytest
 
 from tests.support import daily
 from tests.support.stacks import House, Run, daily_house
+from tests.support.webhook import webhook
 
 pytestmark = pytest.mark.end_to_end
 
@@ -223,10 +224,29 @@ def test_a_poison_day_is_red_alone_then_mended(house):
 
     later = house.run("ingest_label")  # a person: the refused one is tried again, and refused again
     assert later.state == "failed"
-    assert house.housekeeping().tasks["send_lost_events"] == "skipped"  # it is not due
+    looked = house.housekeeping()
+    assert looked.tasks == {"send_lost_events": "skipped", "raise_alerts": "success"}  # not due
 
-    daily.land(house.landing, bad)
-    through(house, bad)
+    # An alert: a channel is a connection, made as a person makes it.
+    with webhook() as chat:
+        connection = {
+            "connection_id": "flywheel_alerts_webhook", "conn_type": "http",
+            "host": f"http://127.0.0.1:{chat.server_port}", "password": "services/S3cret",
+        }  # fmt: skip
+        house.api.post("/connections", json=connection).raise_for_status()
+        for _ in range(2):
+            assert house.housekeeping().tasks["raise_alerts"] == "success"
+        daily.land(house.landing, bad)
+        through(house, bad)
+        house.at_rest()
+        looked = house.housekeeping()
+        house.api.delete("/connections/flywheel_alerts_webhook").raise_for_status()
+    told = [body["text"] for _, body in chat.came if "ingest_label" in body["text"]]
+    assert [text.splitlines()[0] for text in told] == [
+        "*[Flywheel] daily: a phase has failed*",
+        "*[Flywheel] daily: over: a phase has failed*",
+    ]
+    assert "S3cret" not in looked.log("raise_alerts")
     assert house.table("raw").read([bad]).num_rows == 60
 
 

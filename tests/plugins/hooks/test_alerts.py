@@ -5,9 +5,7 @@ from __future__ import annotations
 import email
 import json
 import socket
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
 import boto3
@@ -19,6 +17,7 @@ from include.alerting.messages import Message
 from include.errors import ConfigError
 from plugins.hooks import alerts
 from plugins.hooks.alerts import SMTP, SNS, WEBHOOK, channels
+from tests.support.webhook import Sink, webhook
 
 MESSAGE = Message("[Flywheel] flights: rows are late", "No rows <b>have</b> come.\n\nOwner: ann\n")
 OWNER = "ann@example.com"
@@ -53,41 +52,10 @@ def mails() -> Iterator[tuple[int, list[Any]]]:
     controller.stop()
 
 
-class Sink(HTTPServer):
-    """Takes posts; answers with `status` after `wait` was set, or at once."""
-
-    def __init__(self) -> None:
-        self.came: list[tuple[str, Any]] = []
-        self.status = 200
-        self.go = threading.Event()
-        self.go.set()
-        super().__init__(("127.0.0.1", 0), _Handler)
-
-
-class _Handler(BaseHTTPRequestHandler):
-    server: Sink
-
-    def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["Content-Length"]))
-        self.server.came.append((self.path, json.loads(body)))
-        self.server.go.wait(5)
-        self.send_response(self.server.status)
-        self.end_headers()
-
-    def log_message(self, *said: object) -> None:
-        """Say nothing."""
-
-
 @pytest.fixture
 def sink() -> Iterator[Sink]:
-    server = Sink()
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield server
-    server.go.set()
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with webhook() as running:
+        yield running
 
 
 def test_without_a_connection_there_is_no_channel():
