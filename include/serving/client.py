@@ -1,7 +1,7 @@
 """A client of the scoring server. The file needs httpx, and nothing else of this repository.
 
-with Client("https://scores.example.com", key=os.environ["FLYWHEEL_SERVING_KEY"]) as client:
-answer = client.predict("flight_delays", rows)
+with Client("https://scores.example.com", key="fw_...") as client:
+    answer = client.predict("flight_delays", rows)
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ import random
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from types import TracebackType
 from typing import Any
 
@@ -21,6 +23,8 @@ MAX_ROWS, MAX_BYTES = 10_000, 5_000_000
 """What the server takes in one request."""
 _AGAIN = (429, 503)
 _LONGEST_WAIT_S = 30.0
+_VERSION, _REQUEST = "X-Model-Version", "X-Request-Id"
+_STRANGE = "NOT_OF_THE_SERVER"
 
 
 class ServingError(Exception):
@@ -74,14 +78,20 @@ class Answer:
     request_ids: list[str] = field(default_factory=list)
 
     def _add(self, reply: httpx.Response) -> None:
-        content, first = reply.json(), len(self.predictions)
+        try:
+            content, names = reply.json(), (_VERSION, _REQUEST)
+            version, request_id = (reply.headers[name] for name in names)
+            content["predictions"]
+        except (ValueError, KeyError, TypeError):  # a proxy's own page
+            raise ServingError(reply.status_code, _STRANGE, reply.text[:200]) from None
+        first = len(self.predictions)
         for name in ("predictions", "scores", "probabilities"):
             getattr(self, name).extend(content.get(name, []))
         for name in ("out_of_range", "unknown_categories", "failed_joins"):
             for what, rows in content.get(name, {}).items():
                 getattr(self, name).setdefault(what, []).extend(first + row for row in rows)
-        self.model_versions.append(reply.headers["X-Model-Version"])
-        self.request_ids.append(reply.headers["X-Request-Id"])
+        self.model_versions.append(version)
+        self.request_ids.append(request_id)
 
 
 class Client:
@@ -164,7 +174,7 @@ class Client:
             wait_s = min(0.1 * 2**tries, 5.0) * random.uniform(0.5, 1.0)  # noqa: S311 - no secret
             try:
                 reply = self._http.post(path, content=body, headers=self._headers)
-            except httpx.ConnectError as error:  # nothing was sent
+            except (httpx.ConnectError, httpx.ConnectTimeout) as error:  # nothing was sent
                 problem = ServingError(0, "UNREACHABLE", str(error))
             except httpx.HTTPError as error:  # it may have been scored: not sent again
                 words = str(error) or type(error).__name__
@@ -212,12 +222,12 @@ def _plain(value: Any) -> Any:
 
 
 def _error_of(reply: httpx.Response, first: int) -> ServingError:
-    request_id = reply.headers.get("X-Request-Id", "")
+    request_id = reply.headers.get(_REQUEST, "")
     try:
         content = reply.json()
         code, message = str(content["error_code"]), str(content["message"])
     except (ValueError, KeyError, TypeError):  # a proxy's own page
-        code, message = "NOT_OF_THE_SERVER", reply.text[:200]
+        code, message = _STRANGE, reply.text[:200]
     if first:
         message = f"(rows are counted from row {first} on) {message}"
     return ServingError(reply.status_code, code, message, request_id)
@@ -225,4 +235,11 @@ def _error_of(reply: httpx.Response, first: int) -> ServingError:
 
 def _retry_after_s(reply: httpx.Response) -> float:
     text = reply.headers.get("Retry-After", "")
-    return min(float(text), _LONGEST_WAIT_S) if text.isdecimal() else 0.0
+    if text.isdecimal():
+        wait_s = float(text)
+    else:
+        try:  # a proxy may say a date
+            wait_s = (parsedate_to_datetime(text) - datetime.now(UTC)).total_seconds()
+        except (TypeError, ValueError):
+            wait_s = 0.0
+    return min(max(wait_s, 0.0), _LONGEST_WAIT_S)

@@ -6,7 +6,8 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
+from email.utils import format_datetime
 from pathlib import Path
 from typing import Any
 
@@ -152,7 +153,7 @@ def test_patience_ends(waits: list[float]) -> None:
 
 
 def test_what_was_not_sent_is_sent_again_and_what_was_is_not(waits: list[float]) -> None:
-    problems: list[Exception] = [httpx.ConnectError("refused")]
+    problems: list[Exception] = [httpx.ConnectError("refused"), httpx.ConnectTimeout("late")]
 
     def answer(request: httpx.Request) -> httpx.Response:
         if problems:
@@ -163,7 +164,29 @@ def test_what_was_not_sent_is_sent_again_and_what_was_is_not(waits: list[float])
     problems.append(httpx.ReadTimeout("too long"))
     with pytest.raises(ServingError, match="0 UNREACHABLE: too long"):
         against(answer).predict("tiny", [ROW])
-    assert len(waits) == 1
+    assert len(waits) == 2
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        httpx.Response(200, text="<html>Log in</html>", headers=NAMES),
+        httpx.Response(200, json=GOOD),
+        httpx.Response(200, json={"hello": 1}, headers=NAMES),
+        httpx.Response(200, json=[1], headers=NAMES),
+    ],
+)
+def test_an_answer_of_another_program_is_no_prediction(page: httpx.Response) -> None:
+    with pytest.raises(ServingError, match="200 NOT_OF_THE_SERVER"):
+        against(lambda _: page).predict("tiny", [ROW])
+
+
+def test_a_date_to_try_again_at_is_waited_for(waits: list[float]) -> None:
+    later = format_datetime(datetime.now(UTC) + timedelta(seconds=20), usegmt=True)
+    busy = httpx.Response(503, headers={"Retry-After": later})
+    replies = iter([busy, httpx.Response(200, json=GOOD, headers=NAMES)])
+    assert against(lambda _: next(replies)).predict("tiny", [ROW]).predictions == [1]
+    assert 17 < waits[0] <= 20
 
 
 def test_a_page_of_a_proxy_is_told_as_such() -> None:
