@@ -10,6 +10,7 @@ from pathlib import Path
 
 import boto3
 import pytest
+from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from include.lake.proof import prove
@@ -37,10 +38,15 @@ def running(port: str, data: Path) -> Iterator[str]:
         process.wait()
 
 
+# It says that it is healthy a moment before its volumes are found again: 500 until then.
+PATIENT = Config(retries={"mode": "standard", "max_attempts": 8})
+
+
 def client_of(url: str, secret: str = LOGIN["AWS_SECRET_ACCESS_KEY"]):
     return boto3.client(
         "s3", endpoint_url=url, region_name="us-east-1",
         aws_access_key_id=LOGIN["AWS_ACCESS_KEY_ID"], aws_secret_access_key=secret,
+        config=PATIENT,
     )  # fmt: skip
 
 
