@@ -19,9 +19,10 @@ from include.use_cases.schema import UseCase
 
 STAGE = "incidents"
 TOLD_WITHIN = timedelta(days=1)
-"""What no channel took for so long is not sent any more: the page shows it."""
+"""What no channel took for so long is not sent any more; the table has it."""
 _PARTITION = "all"
 _COLUMNS = {
+    "number": "int64",  # from 1, without gaps: the order, whatever the clocks of workers say
     "incident": "string",
     "kind": "string",
     "subject": "string",
@@ -168,9 +169,13 @@ def incidents_of(lake: Lake, use_case: str) -> list[Incident]:
     ServiceUnavailable
         The store does not answer.
     """
+    return folded(_events(lake, use_case))
+
+
+def _events(lake: Lake, use_case: str) -> list[Event]:
     table = lake.table(use_case, STAGE)
     rows = table.read().to_pylist() if table.exists() else []
-    return folded(map(_event, sorted(rows, key=lambda row: row["at"])))
+    return [_event(row) for row in sorted(rows, key=lambda row: row["number"])]
 
 
 def look(
@@ -185,8 +190,9 @@ def look(
     """
 
     def changed() -> tuple[list[dict[str, Any]], list[Event]]:
-        events = changes(incidents_of(lake, use_case.name), seen, now)
-        return [_row(one) for one in events], events
+        before = _events(lake, use_case.name)
+        events = changes(folded(before), seen, now)
+        return [_row(one, number) for number, one in enumerate(events, len(before) + 1)], events
 
     return append_new(
         use_case, lake.table(use_case.name, STAGE), _PARTITION, _SCHEMA, changed, writer
@@ -197,9 +203,10 @@ def add(use_case: UseCase, lake: Lake, event: Event, writer: Writer) -> None:
     """Write that something was sent, or that a person wants to hear no more of it for a while."""
 
     def asked() -> tuple[list[dict[str, Any]], None]:
-        (known,) = (one for one in incidents_of(lake, use_case.name) if one.id == event.incident)
+        before = _events(lake, use_case.name)
+        (known,) = (one for one in folded(before) if one.id == event.incident)
         there = event.event == "delivered" and (event.channel, event.of) in known.delivered
-        return [] if there else [_row(event)], None
+        return [] if there else [_row(event, len(before) + 1)], None
 
     append_new(use_case, lake.table(use_case.name, STAGE), _PARTITION, _SCHEMA, asked, writer)
 
@@ -207,9 +214,10 @@ def add(use_case: UseCase, lake: Lake, event: Event, writer: Writer) -> None:
 _SCHEMA = arrow_schema(_COLUMNS)
 
 
-def _row(event: Event) -> dict[str, Any]:
+def _row(event: Event, number: int) -> dict[str, Any]:
     condition = event.condition
     return {
+        "number": number,
         "incident": event.incident,
         "kind": condition.kind,
         "subject": condition.subject,

@@ -10,6 +10,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from html import escape
 from typing import TYPE_CHECKING
 
 from airflow.sdk.bases.hook import BaseHook
@@ -42,7 +43,11 @@ def _by_mail(message: Message, owner: str) -> None:
     to = extra.get("to") or owner
     if "@" not in str(to):
         raise ConfigError(f"{SMTP}: {to!r} is no address. Give the connection an extra field `to`.")
-    with SmtpHook(SMTP) as hook:
+
+    class Mail(SmtpHook):  # its own patience is six times 30 s
+        timeout, smtp_retry_limit = TIMEOUT_S, 0
+
+    with Mail(SMTP) as hook:
         hook.send_email_smtp(
             to=to,
             subject=message.subject,
@@ -58,7 +63,8 @@ def _by_webhook(message: Message, owner: str) -> None:
     connection = _connection(WEBHOOK)
     path = (connection.password or "") if connection is not None else ""
     # The field `text` is Slack's, and Mattermost's, Rocket.Chat's and Google Chat's.
-    body = {"text": f"*{message.subject}*\n{message.text}"}
+    text = escape(f"*{message.subject}*\n{message.text}", quote=False)
+    body = {"text": text}
     HttpHook("POST", http_conn_id=WEBHOOK).run(
         path.lstrip("/"), json=body, extra_options={"timeout": TIMEOUT_S}
     )
@@ -66,9 +72,13 @@ def _by_webhook(message: Message, owner: str) -> None:
 
 def _by_sns(message: Message, owner: str) -> None:
     from airflow.providers.amazon.aws.hooks.sns import SnsHook
+    from botocore.config import Config  # type: ignore[import-untyped]
 
     target = _needed(SNS, "target_arn")["target_arn"]
-    hook = SnsHook(aws_conn_id=SNS)  # type: ignore[no-untyped-call]
+    patience = Config(
+        connect_timeout=TIMEOUT_S, read_timeout=TIMEOUT_S, retries={"total_max_attempts": 1}
+    )
+    hook = SnsHook(aws_conn_id=SNS, config=patience)  # type: ignore[no-untyped-call]
     hook.publish_to_target(target, message.text, subject=message.subject[:100])
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.configuration import conf
 
-from include.errors import ServiceUnavailable
+from include.errors import FlywheelError, ServiceUnavailable
 from plugins.hooks.airflow_api import AirflowApiHook
 from plugins.hooks.serving import ServingHook
 from plugins.operators.base import PhaseOperator, errors_for_airflow
@@ -81,8 +81,10 @@ class RaiseAlertsOperator(PhaseOperator):
         message = message_of(self.config, incident, event, url.rstrip("/"))
         try:
             send(message, self.config.owner)
+        except FlywheelError as error:
+            return str(error)
         except Exception as error:  # whatever a provider raises; its words may hold the address
-            return f"{type(error).__name__}"
+            return type(error).__name__
         now = datetime.now(UTC)
         done = Event(incident.id, incident.condition, "delivered", now, channel, event)
         add(self.config, self.lake, done, writer)
@@ -114,7 +116,7 @@ class RaiseAlertsOperator(PhaseOperator):
             try:
                 return hook.served_version(self.use_case), None
             except ServiceUnavailable as error:
-                problem = str(error)
+                problem = str(error).partition(": ")[0]  # what comes then was sent by the server
                 if attempt < TRIES - 1:
                     time.sleep(BETWEEN_S)
         return None, problem

@@ -87,9 +87,9 @@ def test_a_question_shows_the_picture_and_offers_the_classes(house):
     address = f"flywheel/{NAME}/pictures/{DAY}/{item}.png"
     assert f"![picture]({address})" in question["body"]
     url = f"{house.stack.settings.airflow_url}/{address}"
-    given = httpx.get(url, headers=dict(house.api.headers), trust_env=False)
+    given = httpx.get(url, headers=dict(house.api.headers), timeout=30, trust_env=False)
     assert given.content.startswith(b"\x89PNG")
-    assert httpx.get(url, trust_env=False).status_code == 401
+    assert httpx.get(url, timeout=30, trust_env=False).status_code == 401
 
 
 def test_what_airflow_does_not_offer_is_no_answer(house):

@@ -185,6 +185,7 @@ def test_a_rebuild_starts_the_newest_first_and_what_follows_only_where_it_differ
 def test_an_edit_of_the_definition_is_said_and_starts_nothing_until_it_is_rebuilt(house):
     yaml = house.use_cases / daily.NAME / "use_case.yaml"
     text = yaml.read_text()
+    house.housekeeping()  # writes down what the definition is
     before = len(house.runs("validate_clean"))
     yaml.write_text(text.replace("max_quarantined_share: 0.2}", "max_quarantined_share: 0.3}"))
     try:

@@ -137,18 +137,31 @@ def test_two_looks_at_once_open_one_incident(lake: Lake, monkeypatch: pytest.Mon
     use_case = tiny_use_case()
     from include.alerting import incidents as module
 
-    read = module.incidents_of
+    read, incidents = module._events, module.incidents_of
     others = [lambda: look(use_case, lake, [DRIFT], at(0), writer(2))]
 
-    def slow(*known: object) -> list[Incident]:
+    def slow(*known: object) -> list[Event]:
         found = read(*known)  # type: ignore[arg-type]
         if others:
             others.pop()()
         return found
 
-    monkeypatch.setattr(module, "incidents_of", slow)
+    monkeypatch.setattr(module, "_events", slow)
     assert look(use_case, lake, [DRIFT, LATE], at(1), writer(1))[0].condition == LATE
-    assert [one.condition for one in read(lake, "tiny")] == [DRIFT, LATE]
+    assert [one.condition for one in incidents(lake, "tiny")] == [DRIFT, LATE]
+
+
+def test_a_clock_that_goes_back_tells_nothing_twice(lake: Lake) -> None:
+    use_case = tiny_use_case()
+    look(use_case, lake, [DRIFT], at(60), writer(1))
+    (incident,) = incidents_of(lake, "tiny")
+    add(use_case, lake, delivered(incident, "opened", at(0)), writer(2))
+    assert due(incidents_of(lake, "tiny"), MAIL, at(1)) == []
+    (over,) = look(use_case, lake, [], at(2), writer(3))
+    assert over.event == "recovered"
+    assert look(use_case, lake, [], at(3), writer(4)) == []
+    (incident,) = incidents_of(lake, "tiny")
+    assert due([incident], MAIL, at(3)) == [(incident, "recovered")]
 
 
 def test_what_was_written_is_read_as_it_was(lake: Lake) -> None:

@@ -8,7 +8,7 @@ from unittest.mock import Mock, create_autospec
 
 import pytest
 
-from include.errors import ServiceUnavailable
+from include.errors import ConfigError, ServiceUnavailable
 from include.lake.table import Lake
 from plugins.hooks.airflow_api import AirflowApiHook
 from plugins.hooks.serving import ServingHook
@@ -107,6 +107,16 @@ def test_a_channel_that_is_down_makes_red_without_its_secret_and_gets_it_later(a
     assert [channel for channel, _ in sent] == ["mail", "hook"]
 
 
+def test_what_a_connection_lacks_is_told(api, monkeypatch):
+    def lacks(message, owner) -> None:
+        raise ConfigError("Airflow connection x: its extra must have `from_email`. Add it.")
+
+    fail(api, "2013-02")
+    monkeypatch.setattr("plugins.hooks.alerts.channels", lambda: {"x": lacks})
+    with pytest.raises(ServiceUnavailable, match="its extra must have `from_email`"):
+        look()
+
+
 def test_without_a_channel_it_is_written_for_the_page(api, monkeypatch):
     fail(api, "2013-02")
     assert len(look()["open"]) == 1
@@ -120,12 +130,15 @@ def test_a_phase_of_its_own_is_not_told(api, sent):
 
 def test_serving_is_away_when_it_does_not_answer_three_times(serving, sent, home: Path):
     crown(home, USE_CASE)
-    away = ServiceUnavailable("The serving application does not answer.")
+    away = ServiceUnavailable("Serving must answer with its version, got HTTP 500: S3cret row")
     serving.served_version.side_effect = [away, away, "1"]
     assert [one.split("/")[0] for one in look()["open"]] == []
     serving.served_version.side_effect = away
     assert [one.split("/")[0] for one in look()["open"]] == ["serving_away"]
     assert ("mail", "[Flywheel] weather_regimes: a new model serves") in sent
+    (told,) = [text for to, text in sent if to == "hook" and "Serving must" in text]
+    assert "got HTTP 500" in told
+    assert "S3cret" not in told
 
 
 @pytest.mark.parametrize(("error", "expected"), FAILURES)
